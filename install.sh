@@ -1,0 +1,109 @@
+#!/bin/sh
+# Install sbatch-shim: a private virtual environment, and a folder of shims to put first on PATH.
+set -eu
+
+usage() {
+    cat <<'EOF'
+usage: ./install.sh [--prefix DIR] [--python PATH] [--no-modify-path] [--modulefile DIR] [--demo] [--uninstall]
+
+  --prefix DIR      where to install (default: ~/.local/share/sbatch-shim)
+  --python PATH     the Python to use, 3.9 or newer (default: python3)
+  --no-modify-path  leave the shell's rc file alone; source PREFIX/env.sh yourself
+  --modulefile DIR  also write an environment module DIR/sbatch-shim
+  --demo            install, then queue and flush a small sample pipeline (leaves the rc file alone)
+  --uninstall       remove exactly what was installed; refuses while calls are queued
+EOF
+}
+
+die() {
+    echo "install.sh: $*" >&2
+    exit 1
+}
+
+make_venv() {
+    # Same Python, same sources: nothing to do.
+    stamp="$($python -c 'import sys; print(sys.version)') $(cat "$source"/pyproject.toml "$source"/sbatch_shim/*.py "$source"/sbatch_shim/templates/* | cksum)"
+    if [ -x "$prefix/venv/bin/python" ] && [ "$(cat "$prefix/venv/sbatch-shim-stamp" 2>/dev/null)" = "$stamp" ]; then
+        return
+    fi
+    mkdir -p "$prefix"
+    # Build away from the sources: they may be read-only, and must not change.
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    cp -R "$source/pyproject.toml" "$source/README.md" "$source/sbatch_shim" "$work/"
+    if command -v uv >/dev/null 2>&1; then
+        uv venv --quiet --clear --python "$python" "$prefix/venv" &&
+            uv pip install --quiet --python "$prefix/venv/bin/python" "$work" || die "uv could not install into $prefix/venv"
+    else
+        "$python" -m venv --clear "$prefix/venv" ||
+            die "$python cannot make a virtual environment (Debian: apt-get install python3-venv)"
+        "$prefix/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$work" 2>"$work/pip.log" || {
+            cat "$work/pip.log" >&2
+            die "pip could not install into $prefix/venv"
+        }
+    fi
+    # Without compiled files each call of a read-only installation would compile again.
+    "$prefix/venv/bin/python" -m compileall -q "$prefix"/venv/lib/python*/site-packages/sbatch_shim || true
+    echo "$stamp" >"$prefix/venv/sbatch-shim-stamp"
+}
+
+main() {
+    prefix=
+    python=
+    demo=
+    uninstall=
+    set_path=
+    module=
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --prefix | --python | --modulefile)
+            [ $# -ge 2 ] || die "$1 needs a value"
+            case $1 in
+            --prefix) prefix=$2 ;;
+            --python) python=$2 ;;
+            --modulefile) module=$2 ;;
+            esac
+            shift
+            ;;
+        --no-modify-path) set_path=--no-modify-path ;;
+        --demo) demo=1 ;;
+        --uninstall) uninstall=1 ;;
+        -h | --help) usage && exit 0 ;;
+        *) usage >&2 && die "unknown option $1" ;;
+        esac
+        shift
+    done
+    umask 022
+    if [ -z "$prefix" ]; then
+        [ -n "${HOME:-}" ] || die "HOME is not set; say where to install with --prefix DIR"
+        prefix=$HOME/.local/share/sbatch-shim
+    fi
+    case $prefix in
+    /*) ;;
+    *) prefix=$PWD/$prefix ;;
+    esac
+    case $prefix in
+    *[:=\'\"\\\`\$]* | *"
+"*) die "the prefix may not hold any of : = ' \" \\ \` \$ or a line end, because it goes into PATH and scripts" ;;
+    esac
+    source=$(cd "$(dirname "$0")" && pwd)
+    if [ -n "$uninstall" ]; then
+        [ -x "$prefix/venv/bin/python" ] || die "nothing is installed in $prefix"
+        "$prefix/venv/bin/python" -I -m sbatch_shim.install --prefix "$prefix" --uninstall
+        return
+    fi
+    python=${python:-python3}
+    python=$(command -v "$python") || die "no such Python; say which with --python PATH"
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' || die "$python is older than Python 3.9"
+    [ -z "$demo" ] || set_path=--no-modify-path
+    make_venv
+    set -- --prefix "$prefix"
+    [ -z "$set_path" ] || set -- "$@" "$set_path"
+    [ -z "$module" ] || set -- "$@" --modulefile "$module"
+    "$prefix/venv/bin/python" -I -m sbatch_shim.install "$@"
+    if [ -n "$demo" ]; then
+        "$prefix/venv/bin/python" -I -m sbatch_shim.demo "$prefix"
+    fi
+}
+
+main "$@"

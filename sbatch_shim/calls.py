@@ -1,0 +1,240 @@
+"""The queue, read back: records become calls, and sessions tell what they hold."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+
+from sbatch_shim import request
+from sbatch_shim.errors import HandOver
+from sbatch_shim.journal import Journal, flush_folders
+from sbatch_shim.record import decode, frames
+from sbatch_shim.spool import QUEUE_HEAD, Session, read
+from sbatch_shim.values import indices
+
+
+@dataclass(frozen=True)
+class Environment:
+    """
+    An environment as a base that many calls share, and what one call has otherwise.
+
+    Attributes:
+        base: Name to value; shared, never modified.
+        removed: Names of the base that this call does not have.
+        changed: Names that this call has beyond the base, or with another value.
+    """
+
+    base: dict[bytes, bytes]
+    removed: frozenset[bytes]
+    changed: dict[bytes, bytes]
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value of a variable, or None."""
+        if name in self.changed:
+            return self.changed[name]
+        return None if name in self.removed else self.base.get(name)
+
+    def whole(self) -> dict[bytes, bytes]:
+        """All variables."""
+        kept = {name: value for name, value in self.base.items() if name not in self.removed}
+        kept.update(self.changed)
+        return kept
+
+
+@dataclass
+class Call:
+    """
+    One queued sbatch invocation.
+
+    Attributes:
+        ticket: The id that its caller was told.
+        time: When it was made, seconds since the epoch.
+        sbatch: The real sbatch that it would have run; empty when there was none.
+        umask: Octal, as text.
+        limits: Soft limits, name to value, -1 for none.
+        source: request.FILE, STDIN or WRAP.
+        script: Path as sbatch resolved it; empty unless source is FILE.
+        body_hash: Names the body among the session's blobs.
+        options, arguments: See request.Request.
+    """
+
+    ticket: int
+    session: Session
+    time: int
+    host: bytes
+    sbatch: bytes
+    cwd: bytes
+    umask: bytes
+    nice: int
+    limits: bytes
+    source: bytes
+    script: bytes
+    body_hash: bytes
+    environment: Environment
+    words: list[bytes]
+    options: dict[str, bytes | None]
+    arguments: list[bytes]
+
+    @cached_property
+    def tasks(self) -> list[int]:
+        """The local ids of an array call; empty for a plain one."""
+        spec = self.options.get("array")
+        return indices(spec)[0] if spec is not None else []
+
+    @property
+    def is_array(self) -> bool:
+        return "array" in self.options
+
+    @property
+    def throttle(self) -> int:
+        """The call's own limit of tasks at a time, 0 for none."""
+        spec = self.options.get("array")
+        return indices(spec)[1] if spec is not None else 0
+
+    def body(self) -> bytes:
+        """The script as the job will run it."""
+        return self.session.blob(self.body_hash)
+
+    @property
+    def name(self) -> bytes | None:
+        """The job's name by sbatch's rules; None for a script from stdin without one."""
+        given = self.options.get("job-name")
+        if given is not None:
+            return given
+        if self.source == request.WRAP:
+            return b"wrap"
+        return os.path.basename(self.script) if self.source == request.FILE else None
+
+    @property
+    def folder(self) -> bytes:
+        """Where the job starts and relative logs go: `--chdir` made absolute, else the caller's folder."""
+        chdir = self.options.get("chdir")
+        return self.cwd if chdir is None else os.path.join(self.cwd, chdir)
+
+
+def load(session: Session, path: bytes) -> tuple[list[Call], list[str]]:
+    """
+    The calls in a queue file.
+
+    Returns:
+        The calls in the order of their tickets, and a sentence for each record that could not be read.
+    """
+    data = read(path)
+    if not data.startswith(QUEUE_HEAD):
+        return [], [f"{os.fsdecode(path)} is not a queue of this version; it was left alone"]
+    found, end = frames(data, len(QUEUE_HEAD))
+    problems = [] if end == len(data) else [f"{os.fsdecode(path)} is damaged from byte {end} on; that part was left out"]
+    calls = []
+    bases: dict[bytes, dict[bytes, bytes]] = {}
+    parsed: dict[bytes, list[tuple[str, bytes | None]]] = {}
+    for ticket, payload in found:
+        if not payload:
+            continue
+        try:
+            calls.append(build(session, ticket, payload, bases, parsed))
+        except (ValueError, KeyError, OSError, HandOver) as error:
+            problems.append(f"the record of {ticket} cannot be read ({error}); it stays in {os.fsdecode(path)}")
+    return calls, problems
+
+
+def build(
+    session: Session,
+    ticket: int,
+    payload: bytes,
+    bases: dict[bytes, dict[bytes, bytes]],
+    parsed: dict[bytes, list[tuple[str, bytes | None]]],
+) -> Call:
+    """A call from its record; `bases` and `parsed` keep what many records share."""
+    values, words, removed, changed = decode(payload)
+    base_hash = values["environment"]
+    if base_hash not in bases:
+        bases[base_hash] = dict(split_entry(entry) for entry in session.blob(base_hash).split(b"\0") if entry)
+    environment = Environment(bases[base_hash], frozenset(removed), dict(split_entry(entry) for entry in changed))
+    command_line, source, rest = request.read_words(words)
+    inputs = {
+        name: value
+        for name in request.INPUT_VARIABLES
+        if (value := environment.get(name)) is not None
+    }
+    environment_options = request.from_environment(inputs)
+    ignore_pbs = any(name == "ignore-pbs" for name, _ in command_line + environment_options)
+    directives: list[tuple[str, bytes | None]] = []
+    if source != request.WRAP:
+        key = values["body"] + (b"1" if ignore_pbs else b"0")
+        if key not in parsed:
+            parsed[key] = request.from_directives(session.blob(values["body"]), ignore_pbs)
+        directives = parsed[key]
+    options = request.combine([directives, environment_options, command_line])
+    for name in ("wrap", "parsable", "ignore-pbs", "quiet"):
+        options.pop(name, None)
+    return Call(
+        ticket=ticket,
+        session=session,
+        time=int(values["time"]),
+        host=values["host"],
+        sbatch=values["sbatch"],
+        cwd=values["cwd"],
+        umask=values["umask"],
+        nice=int(values["nice"]),
+        limits=values["limits"],
+        source=values["source"],
+        script=values["script"],
+        body_hash=values["body"],
+        environment=environment,
+        words=words,
+        options=options,
+        arguments=rest[1:],
+    )
+
+
+def split_entry(entry: bytes) -> tuple[bytes, bytes]:
+    name, _, value = entry.partition(b"=")
+    return name, value
+
+
+def pending(session: Session) -> tuple[list[Call], list[str]]:
+    """
+    The claimed calls of a session that no journal says were submitted, in the order of their tickets.
+
+    Also a sentence for each record that cannot be read.
+    """
+    calls: list[Call] = []
+    problems: list[str] = []
+    settled: set[int] = set()
+    for folder in flush_folders(session):
+        if os.path.exists(folder + b"/done"):
+            continue
+        settled |= Journal(folder).settled()
+        claimed = folder + b"/claimed"
+        if os.path.exists(claimed):
+            found, said = load(session, claimed)
+            calls += found
+            problems += said
+    return sorted((call for call in calls if call.ticket not in settled), key=lambda call: call.ticket), problems
+
+
+@dataclass
+class Waiting:
+    """A session that holds calls: its name, how many, the age of the oldest in seconds since the epoch."""
+
+    name: str
+    count: int
+    since: int
+
+
+def waiting_sessions(state: bytes) -> list[Waiting]:
+    """The sessions with calls that are not submitted, by name."""
+    try:
+        names = sorted(os.listdir(state + b"/sessions"))
+    except FileNotFoundError:
+        return []
+    held = []
+    for name in names:
+        session = Session(state, name)
+        calls = pending(session)[0]
+        if os.path.exists(session.queue):
+            calls += load(session, session.queue)[0]
+        if calls:
+            held.append(Waiting(os.fsdecode(name), len(calls), min(call.time for call in calls)))
+    return held

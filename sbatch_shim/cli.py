@@ -1,0 +1,270 @@
+"""sarray-flush: the command line and what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+from sbatch_shim import __version__
+from sbatch_shim.calls import waiting_sessions
+from sbatch_shim.errors import HandOver, ShimError
+from sbatch_shim.flush import Backend, Flush, Outcome, Slurm, Wishes, look, prepare
+from sbatch_shim.grammar import ARRAY, OPTIONS, REQUIRED, long_name, parse
+from sbatch_shim.local import Local
+from sbatch_shim.meaning import describe_time
+from sbatch_shim.paths import state_folder
+from sbatch_shim.plan import Array
+from sbatch_shim.slurm import real_sbatch
+from sbatch_shim.spool import Session, open_state, session_name
+from sbatch_shim.submission import option
+from sbatch_shim.values import RECOGNISERS, integer
+
+USAGE = """\
+usage: sarray-flush [options] [any option of sbatch, for all arrays]
+
+Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
+
+  -n, --dry-run       show the plan and the scripts; submit and claim nothing
+  -t, --throttle N    at most N tasks of each array at a time (0: no limit)
+  -o, --output DIR    also keep the scripts in DIR
+  --session NAME      the session to flush (default: $SARRAY_SESSION, else this login)
+  --all               flush every session that holds calls
+  --keep-names        do not merge calls with different job names
+  --local             run the arrays as processes on this machine, without Slurm
+  --json              print a document instead of lines
+  --parsable          print job ids only
+  -h, --help          print this text
+  --version           print the version
+
+Exit status: 0 all submitted (or nothing to do); 1 something stays queued, or only other sessions hold calls;
+2 wrong usage; 127 no sbatch found.
+"""
+OWN_FLAGS = ("dry-run", "all", "keep-names", "local", "json", "parsable", "help", "version")
+OWN_VALUES = ("throttle", "session", "output")
+SHORT = {"-n": "dry-run", "-t": "throttle", "-o": "output", "-h": "help"}
+# Options of sbatch that make no sense for a whole flush.
+REFUSED = ("array", "wrap", "parsable", "quiet", "wait", "test-only", "help", "usage", "version", "export-file", "bbf")
+
+
+class Usage(ShimError):
+    status = 2
+
+
+def read_arguments(words: list[str]) -> tuple[dict[str, str], Wishes]:
+    """Our own options by name, and the wishes they and sbatch's options make."""
+    own: dict[str, str] = {}
+    wishes = Wishes()
+    at = 0
+    while at < len(words):
+        word = words[at]
+        at += 1
+        name, equals, value = word.partition("=")
+        name = SHORT.get(name, name[2:] if name.startswith("--") else "")
+        glued = next((short for short in ("-t", "-o") if word.startswith(short) and len(word) > 2), None)
+        if glued:
+            own[SHORT[glued]] = word[2:]
+        elif name in OWN_FLAGS and not equals:
+            own[name] = "yes"
+        elif name in OWN_VALUES:
+            if not equals:
+                if at == len(words):
+                    raise Usage(f"{word} needs a value")
+                value = words[at]
+                at += 1
+            own[name] = value
+        else:
+            at = read_sbatch_option(words, at - 1, wishes)
+    if "throttle" in own:
+        if not integer(own["throttle"].encode(), 0, 1000000):
+            raise Usage(f"--throttle={own['throttle']} is not a number of tasks")
+        wishes.throttle = int(own["throttle"])
+    wishes.keep_names = "keep-names" in own
+    wishes.scripts = own.get("output")
+    return own, wishes
+
+
+def read_sbatch_option(words: list[str], at: int, wishes: Wishes) -> int:
+    """Take one option of sbatch at `at`; returns where the next word is."""
+    word = words[at]
+    count = 1
+    try:
+        if not word.startswith("-"):
+            raise HandOver("")
+        if word.startswith("--"):
+            name = long_name(word[2:].partition("=")[0])
+            count = 2 if OPTIONS[name][1] == REQUIRED and "=" not in word else 1
+        else:
+            count = 1 if len(word) > 2 or word[1:] not in {row[0] for row in OPTIONS.values() if row[1] == REQUIRED} else 2
+        options, _ = parse([os.fsencode(one) for one in words[at : at + count]])
+    except HandOver:
+        raise Usage(f"{word} is not an option of sarray-flush or sbatch; see sarray-flush --help") from None
+    for name, value in options:
+        row = OPTIONS[name]
+        if name in REFUSED:
+            raise Usage(f"--{name} cannot be given for all arrays")
+        if row[3] != ARRAY and name not in ("output", "error", "input", "job-name", "chdir", "export"):
+            wishes.extra.append(option(name, value))
+        elif (row[1] == REQUIRED and value is None) or not RECOGNISERS[row[4]](value):  # type: ignore[operator]
+            raise Usage(f"the value of --{name} is not understood")
+        else:
+            wishes.overrides[name] = value
+    return at + count
+
+
+class Progress:
+    """A line on a terminal, once the flush has taken more than a moment."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.shown = False
+
+    def __call__(self, done: int, total: int) -> None:
+        if sys.stderr.isatty() and time.monotonic() - self.started > 1:
+            print(f"\rsubmitted {done} of {total} arrays ", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+
+def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
+    """The dry run: each array as it would be submitted, and its script."""
+    calls, problems = look(session)
+    for problem in problems:
+        print(f"sarray-flush: {problem}", file=sys.stderr)
+    out = sys.stdout.buffer
+    ready = prepare(calls, backend.limits(calls), wishes)
+    out.write(f"{len(calls)} calls become {len(ready)} arrays\n".encode())
+    for number, (array, script, _) in enumerate(ready, 1):
+        out.write(f"\n== {number}: {describe(array)}\n".encode())
+        for name, value in array.options.items():
+            out.write(b"   " + option(name, value) + b"\n")
+        out.write(script + b"\n")
+    out.flush()
+
+
+def describe(array: Array) -> str:
+    """One array in words."""
+    first, last = array.calls[0].ticket, array.calls[-1].ticket
+    tickets = str(first) if first == last else f"{first}..{last}"
+    text = f"{len(array.calls)} calls, {array.size} tasks, tickets {tickets}"
+    return text + (f"; alone: {array.alone}" if array.alone else "")
+
+
+def report(outcomes: list[Outcome], own: dict[str, str], kept: list[int], uncertain: list[int]) -> None:
+    """Ids to stdout; the table of what became what, and what Slurm said, to stderr."""
+    if "json" in own:
+        document = {
+            "arrays": [
+                {
+                    "job": outcome.job,
+                    "script": os.fsdecode(outcome.script),
+                    "tasks": outcome.array.size,
+                    "tickets": [call.ticket for call in outcome.array.calls],
+                    "alone": outcome.array.alone or None,
+                    "message": outcome.text or None,
+                    "uncertain": outcome.uncertain,
+                }
+                for outcome in outcomes
+            ],
+            "kept": kept,
+            "uncertain": uncertain,
+        }
+        print(json.dumps(document, indent=1))
+    for outcome in outcomes:
+        if outcome.text:
+            print(outcome.text.rstrip("\n"), file=sys.stderr)
+        if outcome.job is not None and "json" not in own:
+            print(outcome.job if "parsable" in own else f"Submitted batch job {outcome.job}")
+        fate = f"job {outcome.job}" if outcome.job is not None else "uncertain" if outcome.uncertain else "kept"
+        print(f"  {fate}: {describe(outcome.array)}", file=sys.stderr)
+
+
+def flush_sessions(names: list[bytes], state: bytes, backend: Backend, own: dict[str, str], wishes: Wishes) -> int:
+    """Flush the named sessions; the exit status."""
+    status = 0
+    outcomes: list[Outcome] = []
+    kept: list[int] = []
+    uncertain: list[int] = []
+    for name in names:
+        flush = Flush(Session(state, name), backend, wishes)
+        flush.run(Progress())
+        outcomes += flush.outcomes
+        kept += flush.kept
+        uncertain += flush.uncertain
+        for problem in flush.problems:
+            print(f"sarray-flush: {problem}", file=sys.stderr)
+            status = 1
+    if outcomes or "json" in own:
+        report(outcomes, own, kept, uncertain)
+    if kept:
+        print(f"sarray-flush: {len(kept)} calls stay queued; the next sarray-flush tries them again", file=sys.stderr)
+    if uncertain:
+        print(
+            f"sarray-flush: it is not known whether Slurm took {len(uncertain)} calls ({uncertain[0]} ...); they are kept, "
+            "and not submitted again. `squeue -o '%i %o'` shows the scripts that Slurm has",
+            file=sys.stderr,
+        )
+    if kept or uncertain:
+        return 1
+    if outcomes or status:
+        return status
+    return nothing_queued(state, names)
+
+
+def nothing_queued(state: bytes, names: list[bytes]) -> int:
+    """Say so, and which other sessions hold calls."""
+    others = [held for held in waiting_sessions(state) if os.fsencode(held.name) not in names]
+    print("sarray-flush: nothing is queued in this session", file=sys.stderr)
+    for held in others:
+        print(
+            f"sarray-flush: session {held.name} holds {held.count} calls since {describe_time(held.since)}: "
+            f"sarray-flush --session {held.name}",
+            file=sys.stderr,
+        )
+    return 1 if others else 0
+
+
+def run(words: list[str]) -> int:
+    """The whole command; returns its exit status."""
+    own, wishes = read_arguments(words)
+    if "help" in own:
+        print(USAGE, end="")
+        return 0
+    if "version" in own:
+        print(f"sarray-flush {__version__}")
+        return 0
+    state = os.fsencode(state_folder())
+    open_state(state)
+    asked = {name: value for name, value in os.environb.items() if name.startswith(b"SARRAY_")}
+    if "session" in own:
+        asked[b"SARRAY_SESSION"] = os.fsencode(own["session"])
+    if "all" in own:
+        names = [os.fsencode(held.name) for held in waiting_sessions(state)]
+    else:
+        names = [session_name(asked)]
+    backend: Backend = Local(state) if "local" in own else Slurm(lambda: real_sbatch(os.environ.get("PATH", os.defpath)))
+    if "dry-run" in own:
+        for name in names:
+            show_plan(Session(state, name), backend, wishes)
+        return 0
+    status = flush_sessions(names, state, backend, own, wishes)
+    if isinstance(backend, Local):
+        backend.wait()
+    return status
+
+
+def main() -> None:
+    # Folders and files of ours are private whatever the caller's umask; sbatch gets each call's own.
+    os.umask(0o077)
+    try:
+        status = run(sys.argv[1:])
+    except ShimError as error:
+        print(f"sarray-flush: {error}", file=sys.stderr)
+        status = error.status
+    except KeyboardInterrupt:
+        print("sarray-flush: interrupted; what is not submitted stays queued", file=sys.stderr)
+        status = 130
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""`install.sh --demo`: a small pipeline, queued and flushed; on Slurm where there is one, else on this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from sbatch_shim.errors import NoRealSbatch
+from sbatch_shim.slurm import real_sbatch
+
+PIPELINE = """\
+#!/bin/bash
+# Nine samples, and a summary that waits for all of them.
+for sample in alpha beta gamma delta epsilon zeta eta theta iota; do
+    job=$(sbatch --parsable --job-name="count-$sample" --output="$sample.log" count.sh "$sample")
+    jobs=$jobs:$job
+    echo "sample $sample is job $job"
+done
+sbatch --dependency="afterok$jobs" --output=summary.log --wrap='cat *.count | sort'
+"""
+STEP = """\
+#!/bin/bash
+echo "counting the letters of $1 in job $SLURM_JOB_NAME"
+printf '%s %s\\n' "$1" "${#1}" > "$1.count"
+"""
+
+
+def has_slurm() -> bool:
+    """Whether a real sbatch is on PATH and its controller answers."""
+    try:
+        sbatch = real_sbatch(os.environ.get("PATH", os.defpath))
+        ping = [os.path.join(os.path.dirname(sbatch), "scontrol"), "ping"]
+        return subprocess.run(ping, capture_output=True, check=False).returncode == 0
+    except (NoRealSbatch, OSError):
+        return False
+
+
+def main() -> int:
+    prefix = Path(sys.argv[1])
+    parent = Path.home() if has_slurm() else None
+    folder = Path(tempfile.mkdtemp(prefix="sbatch-shim-demo-", dir=parent))
+    (folder / "pipeline.sh").write_text(PIPELINE)
+    (folder / "count.sh").write_text(STEP)
+    environment = dict(os.environ)
+    environment.update(
+        PATH=f"{prefix / 'shims'}:{os.environ.get('PATH', os.defpath)}",
+        SARRAY_MODE="queue",
+        SARRAY_SESSION=folder.name,
+        SARRAY_STATE_DIR=str(folder / "state"),
+    )
+    flush = [str(prefix / "bin" / "sarray-flush")] + ([] if parent else ["--local"])
+    print(f"\n$ cat pipeline.sh\n{PIPELINE}\n$ export SARRAY_MODE=queue\n$ bash pipeline.sh", flush=True)
+    subprocess.run(["bash", "pipeline.sh"], cwd=folder, env=environment, check=True)
+    if parent is None:
+        print("\nThere is no Slurm here, so the arrays run as processes on this machine:", flush=True)
+    print(f"$ sarray-flush{'' if parent else ' --local'}", flush=True)
+    status = subprocess.run(flush, cwd=folder, env=environment, check=False).returncode
+    if parent is None and status == 0:
+        print("\n$ cat summary.log")
+        print((folder / "summary.log").read_text(), end="")
+    print(f"\nEverything is in {folder}" + ("; `squeue --me` shows the arrays" if parent else ""))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""
+The environment that a direct submission would hand to the job, and how an array of calls shares it.
+
+What is meant is what sbatch itself does to its environment before the node adds its part (`_opt_env`,
+`_set_exp`, `env_array_*` of 22.05; slurm-facts tried by the differential tests).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sbatch_shim.calls import Call, Environment
+
+# sbatch reads these when it submits the array, so they may differ between arrays but not inside one.
+SUBMIT_VARIABLES = (b"SLURM_CONF", b"SLURM_CPUS_PER_TASK")
+SPANK_PREFIX = b"SLURM_SPANK_"
+
+
+@dataclass
+class Shared:
+    """
+    The environments of the calls of one array, taken apart.
+
+    Attributes:
+        submit: What sbatch is started with: what all have in common and sbatch does not read as options.
+        common: What all have in common beyond that; carried in the script once.
+        own: For each call, what is left.
+    """
+
+    submit: dict[bytes, bytes]
+    common: dict[bytes, bytes]
+    own: list[dict[bytes, bytes]]
+
+
+def needs_login(call: Call) -> bool:
+    """Whether the node adds the user's login environment: for every `--export` but none, ALL and (from 23.11) NIL."""
+    value = call.options.get("export")
+    return value is not None and value.upper() != b"ALL"
+
+
+def for_job(call: Call, launch_sets_name: bool) -> Environment:
+    """
+    What sbatch would send with the job.
+
+    Args:
+        launch_sets_name: Slurm 24.11 and newer set SLURM_JOB_NAME at launch, also where sbatch does not.
+    """
+    environment = exported(call)
+    changed = dict(environment.changed)
+    removed = environment.removed
+    changed[b"SLURM_SUBMIT_DIR"] = call.cwd
+    changed[b"SLURM_SUBMIT_HOST"] = call.host
+    changed[b"SLURM_PRIO_PROCESS"] = b"%d" % call.nice
+    name = call.name
+    if name is None and launch_sets_name:
+        name = b"sbatch"
+    if name is not None:
+        changed[b"SLURM_JOB_NAME"] = name
+    dependency = call.options.get("dependency")
+    if dependency is not None:
+        changed[b"SLURM_JOB_DEPENDENCY"] = dependency
+    value = call.options.get("export")
+    if value is not None and value.upper() != b"ALL" and environment.get(b"SLURM_EXPORT_ENV") is None:
+        changed[b"SLURM_EXPORT_ENV"] = value
+    return Environment(environment.base, removed, changed)
+
+
+def exported(call: Call) -> Environment:
+    """The caller's environment through `--export`."""
+    value = call.options.get("export")
+    environment = call.environment
+    if value is None or value.upper() == b"ALL":
+        return environment
+    if value.upper() == b"NONE":
+        # Names of five letters: SLURMD_ and the like pass too.
+        kept = {name: found for name, found in environment.whole().items() if name[:5] == b"SLURM"}
+        return Environment({}, frozenset(), kept)
+    whole: dict[bytes, bytes] = {}
+    all_named = False
+    for item in split_list(value):
+        name, equals, assigned = item.partition(b"=")
+        if item.upper() == b"ALL":
+            # Order decides: what was assigned before loses against the caller's value.
+            all_named = True
+            for found in list(whole):
+                kept_value = environment.get(found)
+                if kept_value is not None:
+                    whole[found] = kept_value
+        elif equals:
+            whole[name] = assigned
+        else:
+            existing = environment.get(name)
+            if existing is not None:
+                whole[name] = existing
+    if all_named:
+        changed = {**environment.changed, **whole}
+        return Environment(environment.base, environment.removed - frozenset(whole), changed)
+    for name, found_value in environment.whole().items():
+        if name[:6] == b"SLURM_" and name not in whole:
+            whole[name] = found_value
+    return Environment({}, frozenset(), whole)
+
+
+def split_list(value: bytes) -> list[bytes]:
+    """Split at commas outside quotes; the quotes stay in the value."""
+    items = []
+    item = b""
+    quote = b""
+    for at in range(len(value)):
+        letter = value[at : at + 1]
+        if letter == b"," and not quote:
+            items.append(item)
+            item = b""
+            continue
+        if letter in (b'"', b"'"):
+            if not quote:
+                quote = letter
+            elif letter == quote:
+                quote = b""
+        item += letter
+    items.append(item)
+    return [item for item in items if item]
+
+
+def read_by_sbatch(name: bytes) -> bool:
+    """Variables that must not be around when the array is submitted: they would act as options."""
+    if name in SUBMIT_VARIABLES or name[:12] == SPANK_PREFIX:
+        return False
+    return name[:7] == b"SBATCH_" or name[:6] == b"SLURM_"
+
+
+def submit_key(call: Call) -> tuple[tuple[bytes, bytes], ...]:
+    """The part of a call's environment that calls of one array must agree on."""
+    found = []
+    for name in SUBMIT_VARIABLES:
+        value = call.environment.get(name)
+        if value is not None:
+            found.append((name, value))
+    for names in (call.environment.base, call.environment.changed):
+        for name in names:
+            if name[:12] == SPANK_PREFIX:
+                value = call.environment.get(name)
+                if value is not None:
+                    found.append((name, value))
+    return tuple(sorted(set(found)))
+
+
+def share(environments: list[Environment], login: bool) -> Shared:
+    """
+    Take the environments of one array's calls apart.
+
+    Args:
+        login: The node adds a login environment, which the calls' values must beat: then nothing but what
+            sbatch needs is submitted, and the script carries the rest.
+    """
+    base = environments[0].base
+    rebased = [environment if environment.base is base else rebase(environment, base) for environment in environments]
+    touched: set[bytes] = set()
+    for environment in rebased:
+        touched |= environment.removed
+        touched.update(environment.changed)
+    alike = {name: value for name, value in base.items() if name not in touched}
+    # Changed by all in the same way is common too.
+    first = rebased[0]
+    for name in list(touched):
+        value = first.get(name)
+        if value is not None and name in first.changed and all(other.changed.get(name) == value for other in rebased):
+            alike[name] = value
+            touched.discard(name)
+    shared_base = [name for name in base if name in touched]
+    own = []
+    for environment in rebased:
+        mine = {name: value for name, value in environment.changed.items() if name in touched}
+        for name in shared_base:
+            if name not in mine and name not in environment.removed:
+                mine[name] = base[name]
+        own.append(mine)
+    submit: dict[bytes, bytes] = {}
+    common: dict[bytes, bytes] = {}
+    for name, value in alike.items():
+        kept_away = login and name not in SUBMIT_VARIABLES and name[:12] != SPANK_PREFIX
+        (common if kept_away or read_by_sbatch(name) else submit)[name] = value
+    return Shared(submit, common, own)
+
+
+def rebase(environment: Environment, base: dict[bytes, bytes]) -> Environment:
+    """The same environment told as a difference from another base."""
+    whole = environment.whole()
+    return Environment(
+        base,
+        frozenset(name for name in base if name not in whole),
+        {name: value for name, value in whole.items() if base.get(name) != value},
+    )

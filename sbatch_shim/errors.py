@@ -1,0 +1,35 @@
+"""
+Every error that this package raises on purpose, and who hears of it.
+
+::
+
+    HandOver       the call is not ours to keep: the real sbatch gets it untouched
+    ShimError      one sentence for the user, exit status in `status`
+      SpoolError       the state folder cannot be used (disk full, no lock, not ours, newer format)
+      NoRealSbatch     exit 127: every place that was looked at
+
+Imported on the hot path: nothing but the builtins may be used here.
+"""
+
+
+class HandOver(Exception):
+    """The call must go to the real sbatch; the argument is the reason, in words that can be counted."""
+
+    # What was read from stdin by then: the real sbatch must be able to read it again.
+    script: "bytes | None" = None
+
+
+class ShimError(Exception):
+    """A mistake or a condition that the user can do something about."""
+
+    status = 1
+
+
+class SpoolError(ShimError):
+    """The state folder cannot be used."""
+
+
+class NoRealSbatch(ShimError):
+    """No sbatch but ours on PATH."""
+
+    status = 127

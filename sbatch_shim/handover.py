@@ -1,0 +1,70 @@
+"""A call that goes to the real sbatch but waits for tickets: their producers are submitted first."""
+
+from __future__ import annotations
+
+import os
+
+from sbatch_shim import request
+from sbatch_shim.errors import HandOver
+from sbatch_shim.flush import Flush, Slurm, Wishes, submitted_place
+from sbatch_shim.grammar import parse
+from sbatch_shim.shim import ticket_numbers
+from sbatch_shim.slurm import real_sbatch
+from sbatch_shim.spool import Session, session_of
+from sbatch_shim.submission import with_places
+
+
+def dependency_of(words: list[bytes], script: bytes | None) -> bytes | None:
+    """The dependency that sbatch would use, as far as the call can be read."""
+    try:
+        options, rest = parse(words)
+    except HandOver:
+        return None
+    found = request.last(options, "dependency")
+    if found is None and not any(name == "wrap" for name, _ in options):
+        try:
+            if script is None and rest:
+                folder = request.last(options, "chdir") or os.getcwdb()
+                script = request.read_script(request.find_script(rest[0], folder, dict(os.environb)))
+            found = request.last(request.from_directives(script or b"", True), "dependency")
+        except (HandOver, OSError):
+            return None
+    return found
+
+
+def with_real_ids(words: list[bytes], state: bytes, script: bytes | None) -> list[bytes]:
+    """
+    The words of a call with tickets in its dependency replaced by real ids, after flushing who holds them.
+
+    Args:
+        words: The words after `sbatch`.
+        script: What was read from stdin, or None.
+
+    Returns:
+        The words unchanged when no ticket of ours is in the dependency.
+
+    Raises:
+        ShimError: a producer could not be submitted; the call must not be either, as Slurm takes an unknown
+            id for a job that has ended.
+    """
+    dependency = dependency_of(words, script)
+    if not dependency:
+        return words
+    sessions = {session_of(state, ticket) for ticket in ticket_numbers(dependency)} - {None}
+    if not sessions:
+        return words
+    slurm = Slurm(lambda: real_sbatch(os.environ.get("PATH", os.defpath)))
+    for name in sorted(name for name in sessions if name is not None):
+        flush = Flush(Session(state, name), slurm, Wishes())
+        flush.run()
+        for outcome in flush.outcomes:
+            if outcome.text:
+                os.write(2, outcome.text.encode())
+
+    real = with_places(dependency, lambda ticket: submitted_place(state, ticket), for_array=False)
+    # Options end at the script, and the last one wins: in front of it, behind the caller's own.
+    rest = parse(words)[1]
+    at = len(words) - len(rest)
+    if at and words[at - 1] == b"--":
+        at -= 1
+    return [*words[:at], b"--dependency=" + real, *words[at:]]

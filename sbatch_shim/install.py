@@ -1,0 +1,151 @@
+"""Write, and take away again, what an installation consists of beside its virtual environment (see install.sh)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import jinja2
+
+from sbatch_shim import __version__
+from sbatch_shim.calls import waiting_sessions
+from sbatch_shim.paths import state_folder
+
+TEMPLATES = Path(__file__).parent / "templates"
+MANIFEST = "installed.json"
+RC_LINE = '. {env} # sbatch-shim\n'
+
+
+def write(path: Path, text: str, mode: int = 0o644) -> bool:
+    """Give `path` this text, whole or not at all; False when it has it already."""
+    if path.is_file() and not path.is_symlink() and path.read_text() == text and path.stat().st_mode & 0o777 == mode:
+        return False
+    draft = path.with_name(path.name + ".new")
+    draft.write_text(text)
+    draft.chmod(mode)
+    draft.replace(path)
+    return True
+
+
+def render(name: str, **values: str) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.get_template(name).render(version=__version__, **values)
+
+
+def rc_file() -> Path:
+    """The file that the user's login shell reads for interactive use."""
+    shell = os.path.basename(os.environ.get("SHELL", "bash"))
+    return Path.home() / {"zsh": ".zshrc", "bash": ".bashrc"}.get(shell, ".profile")
+
+
+def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
+    """
+    Write launchers, env.sh and, when asked, a module file and a line in the shell's rc file.
+
+    Prints only what changed; a second run changes nothing.
+    """
+    python = prefix / "venv" / "bin" / "python"
+    site = Path(__file__).parent.parent
+    tools = {name: shutil.which(name, path="/usr/local/bin:/usr/bin:/bin") for name in ("bash", "env")}
+    for name, found in tools.items():
+        if found is None:
+            raise SystemExit(f"install: {name} was not found in /usr/local/bin, /usr/bin or /bin; nothing was written")
+    code = f"import os,sys;sys.path.insert(0,{str(site)!r});from sbatch_shim.shim import main;os._exit(main())"
+    shims, bin_folder = prefix / "shims", prefix / "bin"
+    shims.mkdir(parents=True, exist_ok=True)
+    bin_folder.mkdir(exist_ok=True)
+    changed = write(
+        shims / "sbatch",
+        render(
+            "launcher",
+            command="sbatch",
+            bash=str(tools["bash"]),
+            env=str(tools["env"]),
+            python=shlex.quote(str(python)),
+            code=shlex.quote(code),
+        ),
+        0o755,
+    )
+    for folder in (shims, bin_folder):
+        changed |= write(folder / "sarray-flush", render("command", python=shlex.quote(str(python))), 0o755)
+    changed |= write(prefix / "env.sh", render("env.sh", shims=shlex.quote(str(shims))))
+    before = manifest(prefix)
+    outside = dict(before)
+    if modulefile is not None:
+        modulefile.mkdir(parents=True, exist_ok=True)
+        target = modulefile / "sbatch-shim"
+        changed |= write(target, render("modulefile", shims=str(shims)))
+        outside["modulefile"] = str(target)
+    if modify_path:
+        target = rc_file()
+        line = RC_LINE.format(env=shlex.quote(str(prefix / "env.sh")))
+        present = target.read_text() if target.exists() else ""
+        if line not in present:
+            print(f"adding a line to {target}, which puts {shims} first on PATH in new shells")
+            with target.open("a") as stream:
+                stream.write(("" if not present or present.endswith("\n") else "\n") + line)
+            changed = True
+        outside["rc_file"], outside["rc_line"] = str(target), line
+    changed |= write(prefix / MANIFEST, json.dumps(outside, indent=1) + "\n")
+    print(f"{'installed' if changed else 'already up to date'}: {prefix}")
+    if not modify_path and "rc_file" not in outside:
+        print(f"to use it: . {shlex.quote(str(prefix / 'env.sh'))}")
+
+
+def manifest(prefix: Path) -> dict[str, str]:
+    """What an earlier installation wrote outside the prefix."""
+    try:
+        known: dict[str, str] = json.loads((prefix / MANIFEST).read_text())
+        return known
+    except FileNotFoundError:
+        return {}
+
+
+def uninstall(prefix: Path) -> None:
+    """Remove exactly what was written; refuses while calls are queued."""
+    held = waiting_sessions(os.fsencode(state_folder()))
+    if held:
+        count = sum(session.count for session in held)
+        raise SystemExit(
+            f"install: {count} queued calls are not submitted yet; run `sarray-flush --all` first (nothing was removed)"
+        )
+    outside = manifest(prefix)
+    if "rc_line" in outside:
+        target = Path(outside["rc_file"])
+        if target.exists():
+            target.write_text(target.read_text().replace(outside["rc_line"], ""))
+    if "modulefile" in outside:
+        Path(outside["modulefile"]).unlink(missing_ok=True)
+    for name in ("shims/sbatch", "shims/sarray-flush", "bin/sarray-flush", "env.sh", MANIFEST):
+        (prefix / name).unlink(missing_ok=True)
+    shutil.rmtree(prefix / "venv", ignore_errors=True)
+    for folder in (prefix / "shims", prefix / "bin", prefix):
+        try:
+            folder.rmdir()
+        except OSError:
+            pass
+    print(f"removed: {prefix}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="install")
+    parser.add_argument("--prefix", type=Path, required=True)
+    parser.add_argument("--no-modify-path", action="store_true")
+    parser.add_argument("--modulefile", type=Path)
+    parser.add_argument("--uninstall", action="store_true")
+    options = parser.parse_args()
+    if options.uninstall:
+        uninstall(options.prefix)
+    else:
+        install(options.prefix, not options.no_modify_path, options.modulefile)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

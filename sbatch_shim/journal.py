@@ -1,0 +1,134 @@
+"""
+What a flush did, line by line, on disk before the next step; and the map from tickets to real jobs.
+
+::
+
+    sessions/<name>/flushes/<stamp>/
+      claimed              the records that this flush took from the queue (may be missing: it took none)
+      journal              one JSON document per line, in the order of events
+      arrays/<n>/script    what was given to the real sbatch
+      arrays/<n>/out/<i>   links to the log files of its tasks (err/, in/ alike)
+      done                 exists when nothing of `claimed` is left to submit
+
+Events: `submitting` {array, script, tickets}, `submitted` {array, job, tickets: {ticket: place}},
+`refused` {array, tickets, status, text}, `uncertain` {array, tickets, text}, `dropped` {tickets}.
+A place is [index of the first task or null, the call's --array or null]; see Place.
+A `submitting` that nothing follows is a submission whose outcome is not known.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from sbatch_shim.spool import Session, write
+from sbatch_shim.values import indices
+
+
+@dataclass(frozen=True)
+class Place:
+    """
+    Where a ticket's tasks run.
+
+    Attributes:
+        job: The real job id: of an array, or of a plain job.
+        first: Index of the call's first task; None when the job is a plain one, or the indices are the
+            local ids that the call asked for.
+        spec: What the call's --array asked for; None for a plain call.
+        whole: The job holds nothing but this call.
+    """
+
+    job: int
+    first: int | None
+    spec: str | None
+    whole: bool
+
+    def elements(self) -> list[str]:
+        """The ids of all tasks, as Slurm writes them."""
+        if self.first is None:
+            return [str(self.job)]
+        count = 1 if self.spec is None else len(indices(self.spec.encode())[0])
+        return [f"{self.job}_{self.first + offset}" for offset in range(count)]
+
+    def element(self, local_id: int) -> str:
+        """The id of the task that the call knows as `local_id`; ValueError when it asked for no such task."""
+        if self.spec is None:
+            raise ValueError(local_id)
+        position = indices(self.spec.encode())[0].index(local_id)
+        return f"{self.job}_{local_id if self.first is None else self.first + position}"
+
+
+class Journal:
+    """The journal of one flush folder."""
+
+    def __init__(self, folder: bytes) -> None:
+        self.path = folder + b"/journal"
+
+    def add(self, event: str, **fields: Any) -> None:
+        """Append an event; on return it is on disk."""
+        line = json.dumps({"event": event, **fields}, separators=(",", ":")) + "\n"
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            write(descriptor, line.encode())
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def events(self) -> list[dict[str, Any]]:
+        """All whole events; a torn last line was never relied upon."""
+        try:
+            with open(self.path, "rb") as stream:
+                lines = stream.read().split(b"\n")
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in lines[:-1]]
+
+    def settled(self) -> set[int]:
+        """The tickets that must not be submitted again: submitted, dropped, or of unknown outcome."""
+        found: set[int] = set()
+        for event in self.events():
+            tickets = {int(ticket) for ticket in event["tickets"]}
+            if event["event"] == "refused":
+                found -= tickets
+            else:
+                found |= tickets
+        return found
+
+    def uncertain(self) -> list[dict[str, Any]]:
+        """The submissions whose outcome is not known."""
+        open_ones: dict[int, dict[str, Any]] = {}
+        for event in self.events():
+            if event["event"] in ("submitting", "uncertain"):
+                open_ones[event["array"]] = event
+            elif "array" in event:
+                open_ones.pop(event["array"], None)
+        return list(open_ones.values())
+
+    def places(self) -> dict[int, Place]:
+        """Where each submitted ticket of this flush runs."""
+        found = {}
+        for event in self.events():
+            if event["event"] == "submitted":
+                for ticket, (first, spec) in event["tickets"].items():
+                    found[int(ticket)] = Place(event["job"], first, spec, len(event["tickets"]) == 1)
+        return found
+
+
+def flush_folders(session: Session) -> list[bytes]:
+    """The flush folders of a session, oldest first."""
+    folder = session.folder + b"/flushes"
+    try:
+        return [folder + b"/" + name for name in sorted(os.listdir(folder))]
+    except FileNotFoundError:
+        return []
+
+
+def place_of(session: Session, ticket: int) -> Place | None:
+    """Where a ticket of this session runs; None while it is not submitted."""
+    for folder in reversed(flush_folders(session)):
+        place = Journal(folder).places().get(ticket)
+        if place is not None:
+            return place
+    return None

@@ -1,0 +1,132 @@
+"""
+Log file names: what a call's own pattern means, and how the array is told to open it.
+
+Slurm opens the log of every task itself, because slurmstepd writes lines of its own into the file that it
+opened. Patterns: `fname.c` of slurmctld and slurmd 22.05, tried there; later versions where noted.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from dataclasses import dataclass
+
+from sbatch_shim.calls import Call
+
+# The task id of a job that is no array's: NO_VAL, which %a shows.
+NO_TASK = 4294967294
+KINDS = ("output", "error", "input")
+
+
+@dataclass(frozen=True)
+class Name:
+    """
+    A log file's name.
+
+    Attributes:
+        path: Absolute; still a pattern when `on_node` is set.
+        on_node: Only the node can finish it (%N, or %j of an array's task).
+    """
+
+    path: bytes
+    on_node: bool
+
+
+def pattern_of(call: Call, kind: str) -> bytes | None:
+    """The pattern that the call gave, or Slurm's default; None for stderr joined to stdout and for no input."""
+    given = call.options.get(kind)
+    if given is None:
+        if kind != "output":
+            return None
+        return b"slurm-%A_%a.out" if call.is_array else b"slurm-%j.out"
+    return b"/dev/null" if given.lower() == b"none" else given
+
+
+def absolute(call: Call, pattern: bytes) -> bytes:
+    """Relative names are under `--chdir`, else the caller's folder; a folder's own % is no pattern there."""
+    if pattern[:1] == b"/":
+        return pattern
+    return call.folder.rstrip(b"/") + b"/" + pattern
+
+
+def literal(path: bytes) -> bytes:
+    """A pattern that means exactly `path`: one backslash anywhere switches expansion off, else %% is %."""
+    if b"\\" in path:
+        return path.replace(b"\\", b"\\\\")
+    return path.replace(b"%", b"%%")
+
+
+def expand(call: Call, pattern: bytes, task: int | None, keep_index: bool = False) -> Name:
+    """
+    What a pattern of a call means for one of its tasks.
+
+    Args:
+        task: The local id; None for a plain call.
+        keep_index: Leave %a to Slurm (the array's indices are the call's own ids); the result is a pattern.
+
+    Returns:
+        The name; a pattern when it says on_node or keep_index is given.
+    """
+    path = absolute(call, pattern)
+    if b"\\" in path:
+        plain = unescape(path)
+        return Name(literal(plain) if keep_index else plain, False)
+    values = {
+        b"A": b"%d" % call.ticket,
+        b"a": b"%d" % (NO_TASK if task is None else task),
+        b"j": b"%d" % call.ticket,
+        b"J": b"%d" % call.ticket,
+        b"n": b"0",
+        b"t": b"0",
+        b"s": b"batch",
+        b"u": getpass.getuser().encode(),
+        b"x": call.name if call.name is not None else call.environment.get(b"SLURM_JOB_NAME") or b"(null)",
+    }
+    on_node = b"N" + (b"jJ" if call.is_array else b"")
+    parts: list[tuple[bytes, bool]] = []  # text, and whether it is a pattern still
+    at = 0
+    while at < len(path):
+        percent = path.find(b"%", at)
+        if percent < 0:
+            parts.append((path[at:], False))
+            break
+        parts.append((path[at:percent], False))
+        end = percent + 1
+        while path[end : end + 1].isdigit():
+            end += 1
+        letter, width = path[end : end + 1], path[percent + 1 : end]
+        token = path[percent : end + 1]
+        at = end + 1
+        if letter == b"%" and not width:
+            parts.append((b"%", False))
+        elif letter and letter in on_node or (keep_index and letter == b"a"):
+            parts.append((token, True))
+        elif letter in values and letter:
+            value = values[letter]
+            if letter in b"Aajnt" and width:
+                value = value.rjust(min(int(width), 10), b"0")
+            parts.append((value, False))
+        else:
+            # 22.05 swallows the percent sign of an unknown letter with a width; alone it stays.
+            parts.append((path[end : end + 1] and width + letter if width else token, False))
+    remains = any(is_pattern for _, is_pattern in parts)
+    if remains or keep_index:
+        return Name(b"".join(text if is_pattern else text.replace(b"%", b"%%") for text, is_pattern in parts), remains)
+    return Name(b"".join(text for text, _ in parts), False)
+
+
+def unescape(path: bytes) -> bytes:
+    """One level of backslashes removed."""
+    out = b""
+    at = 0
+    while at < len(path):
+        if path[at : at + 1] == b"\\":
+            at += 1
+        out += path[at : at + 1]
+        at += 1
+    return out
+
+
+def link(folder: bytes, index: int, target: bytes) -> None:
+    """`folder/<index>` becomes a symbolic link to the log file that a task of that index writes."""
+    os.symlink(target, b"%s/%d" % (folder, index))

@@ -1,0 +1,12 @@
+"""Where the state folder is, for everything that is not on the hot path."""
+
+from __future__ import annotations
+
+import os
+
+import platformdirs
+
+
+def state_folder() -> str:
+    """`$SARRAY_STATE_DIR`, else the user's state folder (a test holds that the launcher agrees)."""
+    return os.environ.get("SARRAY_STATE_DIR") or platformdirs.user_state_dir("sarray")

@@ -1,0 +1,120 @@
+"""
+A call as bytes: netstrings in a fixed order, framed so that a torn one is recognised.
+
+Hot path. The format has a number (spool.FORMAT); a reader refuses a newer one.
+"""
+
+from _blake2 import blake2b
+
+FIELDS = (
+    "time",  # of the call, seconds since the epoch
+    "host",  # where it was made
+    "sbatch",  # path of the real sbatch that this call would have run; empty: there was none
+    "cwd",  # physical working directory
+    "umask",  # octal
+    "nice",  # of the calling process
+    "limits",  # soft limits, NAME=value joined by commas, -1 for none
+    "source",  # file, stdin or wrap
+    "script",  # path as sbatch resolved it; empty unless source is file
+    "body",  # hash of the script's bytes
+    "environment",  # hash of the environment that this one is told as a difference from
+)
+HASH_BYTES = 20
+# One line before the payload and one after it; both have fixed widths, so that the last ticket can be read from the end.
+HEAD = b"call %010d %010d\n"
+TAIL = b"\nend %010d %010d %s\n"
+HEAD_BYTES = 27
+TAIL_BYTES = 28 + 2 * HASH_BYTES
+
+
+def digest(data: bytes) -> str:
+    """Content hash, as the hexadecimal name of a blob."""
+    return blake2b(data, digest_size=HASH_BYTES).hexdigest()
+
+
+def netstring(data: bytes) -> bytes:
+    return b"%d:%s," % (len(data), data)
+
+
+def netstrings(payload: bytes) -> "list[bytes]":
+    """The fields of a payload; ValueError when it is not made of netstrings."""
+    fields = []
+    at = 0
+    size = len(payload)
+    while at < size:
+        colon = payload.index(b":", at, at + 12)
+        end = colon + 1 + int(payload[at:colon])
+        if payload[end : end + 1] != b",":
+            raise ValueError("not a netstring")
+        fields.append(payload[colon + 1 : end])
+        at = end + 1
+    return fields
+
+
+def encode(values: "dict[str, bytes]", words: "list[bytes]", removed: "list[bytes]", changed: "list[bytes]") -> bytes:
+    """
+    The payload of a call.
+
+    Args:
+        values: One for each of FIELDS.
+        words: The words after `sbatch`.
+        removed: Names of the base environment that the call does not have.
+        changed: NAME=value entries that the call has beyond, or other than, the base environment.
+    """
+    fields = [values[name] for name in FIELDS]
+    for group in (words, removed, changed):
+        fields.append(b"%d" % len(group))
+        fields += group
+    return b"".join([netstring(field) for field in fields])
+
+
+def decode(payload: bytes) -> "tuple[dict[str, bytes], list[bytes], list[bytes], list[bytes]]":
+    """The inverse of encode; ValueError for anything else."""
+    fields = netstrings(payload)
+    values = dict(zip(FIELDS, fields))
+    at = len(FIELDS)
+    groups = []
+    for _ in range(3):
+        count = int(fields[at])
+        groups.append(fields[at + 1 : at + 1 + count])
+        at += 1 + count
+    if at != len(fields):
+        raise ValueError("not a call")
+    return values, groups[0], groups[1], groups[2]
+
+
+def frame(ticket: int, payload: bytes) -> bytes:
+    """A record: head, payload, tail. An empty payload only says which ticket was the last."""
+    return HEAD % (ticket, len(payload)) + payload + TAIL % (ticket, len(payload), digest(payload).encode())
+
+
+def tail_ticket(tail: bytes) -> "int | None":
+    """The ticket of the record that ends with these TAIL_BYTES bytes, or None if they are not such an end."""
+    if len(tail) != TAIL_BYTES or tail[:5] != b"\nend " or tail[-1:] != b"\n":
+        return None
+    try:
+        return int(tail[5:15])
+    except ValueError:
+        return None
+
+
+def frames(data: bytes, start: int) -> "tuple[list[tuple[int, bytes]], int]":
+    """
+    The whole records from `start` on, and the offset where they end.
+
+    What follows that offset is torn: its writer was killed before it told anybody a ticket.
+    """
+    found = []
+    at = start
+    while data[at : at + 5] == b"call ":
+        try:
+            ticket, size = int(data[at + 5 : at + 15]), int(data[at + 16 : at + 26])
+        except ValueError:
+            break
+        payload = data[at + HEAD_BYTES : at + HEAD_BYTES + size]
+        end = at + HEAD_BYTES + size + TAIL_BYTES
+        if data[at:end] != frame(ticket, payload):
+            break
+        found.append((ticket, payload))
+        at = end
+    return found, at

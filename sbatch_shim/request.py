@@ -1,0 +1,249 @@
+"""
+What one sbatch call asks for: its options by Slurm's precedence, its script and its arguments.
+
+Hot path, and used again by the flush on the recorded call, so that both see the same. Reads files only through
+`find_script` and `read_script`; everything else is a function of the call.
+"""
+
+import os
+
+from sbatch_shim.directives import directive_words
+from sbatch_shim.errors import HandOver
+from sbatch_shim.grammar import CLIENT, EARLY, HAND, OPTIONS, REQUIRED, parse
+from sbatch_shim.values import RECOGNISERS
+
+# Other variables that sbatch reads as input (opt.c of 22.05); they act in ways that are not ours to repeat.
+FOREIGN_INPUT = (
+    b"SLURM_CLUSTERS",
+    b"SLURM_HINT",
+    b"SLURM_HOSTFILE",
+    b"SLURM_UMASK",
+    b"SBATCH_REQ_SWITCH",
+    b"SBATCH_WAIT4SWITCH",
+)
+# Each group sets one field or excludes itself, by rules that depend on where each was given.
+EXCLUSIVE_GROUPS = (
+    ("mem", "mem-per-cpu", "mem-per-gpu"),
+    ("requeue", "no-requeue"),
+    ("exclusive", "oversubscribe"),
+)
+INPUT_VARIABLES = {b"SBATCH_" + row[2].encode(): name for name, row in OPTIONS.items() if row[2]}
+# What sbatch writes around the command of --wrap (script_wrap in 22.05).
+WRAP_HEAD = b"#!/bin/sh\n# This script was created by sbatch --wrap.\n\n"
+# Slurm takes 4 MiB; the dispatcher and an environment must fit beside the body.
+SCRIPT_MAX = 3145728
+
+FILE, STDIN, WRAP = b"file", b"stdin", b"wrap"
+
+Options = "dict[str, bytes | None]"
+
+
+class Request:
+    """
+    One understood call.
+
+    Attributes:
+        options: Canonical name to value (None for a flag); command line over SBATCH_* over #SBATCH.
+        arguments: The words after the script, as the job will see them.
+        parsable, quiet: How the ticket is printed.
+    """
+
+    __slots__ = ("arguments", "options", "parsable", "quiet")
+
+    def __init__(self, options: "dict[str, bytes | None]", arguments: "list[bytes]", quiet: bool) -> None:
+        self.options = options
+        self.arguments = arguments
+        self.parsable = "parsable" in options
+        self.quiet = quiet
+
+
+def check(options: "list[tuple[str, bytes | None]]") -> None:
+    """Raise HandOver for an option that is not ours, or a value that is not surely valid."""
+    for name, value in options:
+        row = OPTIONS[name]
+        if row[3] == HAND or (row[3] == EARLY and name != "quiet"):
+            raise HandOver("--" + name)
+        if value == b"" and name in ("array", "dependency"):
+            continue
+        if row[1] == REQUIRED and value is None or not RECOGNISERS[row[4]](value):
+            raise HandOver("the value of --" + name)
+
+
+def from_environment(environment: "dict[bytes, bytes]") -> "list[tuple[str, bytes | None]]":
+    """The options that SBATCH_* variables set."""
+    options = []
+    for variable in FOREIGN_INPUT:
+        if variable in environment:
+            raise HandOver(variable.decode())
+    for variable, value in environment.items():
+        if variable[:7] == b"SBATCH_" and variable in INPUT_VARIABLES:
+            name = INPUT_VARIABLES[variable]
+            if OPTIONS[name][1] != REQUIRED:
+                # Slurm takes an empty value, "yes" and non-zero numbers as on; the rest resets the flag.
+                if value in (b"", b"yes", b"1"):
+                    options.append((name, None))
+                elif name == "exclusive":
+                    options.append((name, value))
+                else:
+                    raise HandOver(variable.decode())
+            else:
+                options.append((name, value))
+        elif variable[:13] == b"SLURM_RLIMIT_":
+            raise HandOver(variable.decode())
+    return options
+
+
+def from_directives(script: bytes, ignore_pbs: bool) -> "list[tuple[str, bytes | None]]":
+    """The options that #SBATCH lines set; the early ones are accepted there and do nothing."""
+    words = directive_words(script, ignore_pbs)
+    if not words:
+        return []
+    options, rest = parse(words)
+    if rest:
+        raise HandOver("a stray word in an #SBATCH line")
+    return [(name, value) for name, value in options if OPTIONS[name][3] != EARLY and name != "wrap"]
+
+
+def combine(layers: "list[list[tuple[str, bytes | None]]]") -> "dict[str, bytes | None]":
+    """Later layers over earlier ones, `--mail-type` added up, an empty array or dependency taken back."""
+    options = {}  # type: dict[str, bytes | None]
+    for layer in layers:
+        for name, value in layer:
+            if name == "mail-type" and name in options:
+                value = b"%s,%s" % (options[name], value)
+            options[name] = value
+    for name in ("array", "dependency"):
+        if options.get(name) == b"":
+            del options[name]
+    for group in EXCLUSIVE_GROUPS:
+        if sum(name in options for name in group) > 1:
+            raise HandOver("--%s together" % " and --".join(name for name in group if name in options))
+    if "ntasks" in options:
+        # sbatch warns on stderr and corrects when these contradict each other.
+        if "ntasks-per-node" in options:
+            raise HandOver("--ntasks and --ntasks-per-node together")
+        if "nodes" in options and int(options["nodes"].partition(b"-")[0]) > int(options["ntasks"]):  # type: ignore[union-attr,arg-type]
+            raise HandOver("--nodes above --ntasks")
+    return options
+
+
+def read_words(words: "list[bytes]") -> "tuple[list[tuple[str, bytes | None]], bytes, list[bytes]]":
+    """
+    The command line: its options, where the script comes from, and the words after the options.
+
+    Raises HandOver for whatever the real sbatch must see, before any file or stdin is touched.
+    """
+    if b":" in words:
+        raise HandOver("a heterogeneous job")
+    options, rest = parse(words)
+    check(options)
+    if any(name == "wrap" for name, _ in options):
+        if rest:
+            raise HandOver("a script with --wrap")
+        return options, WRAP, rest
+    return options, FILE if rest else STDIN, rest
+
+
+def last(options: "list[tuple[str, bytes | None]]", wanted: str) -> "bytes | None":
+    """The value of the last `wanted` among `options`."""
+    found = None
+    for name, value in options:
+        if name == wanted:
+            found = value
+    return found
+
+
+def understand(
+    words: "list[bytes]", environment: "dict[bytes, bytes]", script: "bytes | None"
+) -> "tuple[Request, bytes]":
+    """
+    Resolve a call whose script is known.
+
+    Args:
+        words: The words after `sbatch`.
+        environment: The caller's.
+        script: Its bytes, or None for --wrap.
+
+    Returns:
+        The request and the body that the job will run.
+    """
+    command_line, source, rest = read_words(words)
+    environment_options = from_environment(environment)
+    check(environment_options)
+    quiet = any(name == "quiet" for name, _ in command_line)
+    if source == WRAP:
+        body = WRAP_HEAD + (last(command_line, "wrap") or b"") + b"\n"
+        if b"\r\n" in body:
+            raise HandOver("DOS line ends in --wrap")
+        directives = []
+    else:
+        assert script is not None
+        body = script
+        check_script(body)
+        ignore_pbs = any(
+            name == "ignore-pbs" for name, _ in command_line + environment_options
+        )
+        directives = from_directives(body, ignore_pbs)
+        check(directives)
+    if len(body) > SCRIPT_MAX:
+        raise HandOver("a script above 3 MiB")
+    options = combine([directives, environment_options, command_line])
+    options.pop("wrap", None)
+    return Request(options, rest[1:], quiet), body
+
+
+def check_script(body: bytes) -> None:
+    """Hand over what sbatch refuses: no #!, NUL, DOS line ends, an empty script."""
+    if body[:2] != b"#!" or b"\0" in body or b"\r\n" in body:
+        raise HandOver("not a batch script")
+
+
+def find_script(name: bytes, folder: bytes, environment: "dict[bytes, bytes]") -> bytes:
+    """
+    The path that sbatch opens for the script word `name` (search_path in 22.05).
+
+    Args:
+        folder: `--chdir` of the command line, else the working directory.
+
+    Returns:
+        `name` itself where it begins with a dot or a slash, or is found nowhere.
+    """
+    if name[:1] in (b".", b"/"):
+        return name
+    for entry in [folder] + environment.get(b"PATH", b"").split(b":"):
+        if entry:
+            candidate = entry + b"/" + name
+            try:
+                if not (os.stat(candidate).st_mode & 0o170000) == 0o040000:
+                    return candidate
+            except OSError:
+                pass
+    return name
+
+
+def read_script(path: bytes) -> bytes:
+    """The bytes of a script file; HandOver when it cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        raise HandOver("a script that cannot be opened") from None
+    try:
+        return read_all(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_all(descriptor: int) -> bytes:
+    """All bytes up to the end of file."""
+    parts = []
+    while True:
+        try:
+            part = os.read(descriptor, 1 << 20)
+        except OSError:
+            raise HandOver("a script that cannot be read") from None
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+
+
+__all__ = ["CLIENT", "FILE", "STDIN", "WRAP", "Request", "find_script", "read_script", "read_words", "understand"]

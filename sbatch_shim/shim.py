@@ -1,0 +1,252 @@
+"""
+sbatch in queue mode: understand the call, put it on disk, answer as sbatch does; or run the real sbatch.
+
+Hot path: every module that is imported here is paid for by every call of a pipeline (a test holds the list).
+The launcher (templates/launcher) starts it as `python -I -S -c CODE STATE REAL WORDS...`.
+"""
+
+import os
+import resource
+import time
+from _signal import SIG_DFL, SIGINT, SIGPIPE, SIGXFSZ, signal
+
+from sbatch_shim import request
+from sbatch_shim.errors import HandOver, ShimError
+from sbatch_shim.record import encode
+from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, Session, open_state, read, replace, session_name, session_of
+
+# What sbatch propagates, in the order of slurmd's table (src/common/slurm_rlimits_info.c).
+LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS")
+
+
+def say(text: str) -> None:
+    os.write(2, ("sbatch: error: %s\n" % text).encode("utf-8", "surrogateescape"))
+
+
+def soft_limits() -> bytes:
+    """NAME=value for each limit that sbatch propagates; -1 is none."""
+    return b",".join(
+        [b"%s=%d" % (name.encode(), resource.getrlimit(getattr(resource, "RLIMIT_" + name))[0]) for name in LIMITS]
+    )
+
+
+def run_real(real: bytes, words: "list[bytes]", entries: "list[bytes]", script: "bytes | None") -> int:
+    """
+    Become the real sbatch.
+
+    Args:
+        script: What was read from stdin and must be readable there again, or None.
+    """
+    if not real:
+        say("no other sbatch on PATH; `sarray-flush --local` runs queued calls without Slurm")
+        return 127
+    if script is not None:
+        copy = os.memfd_create("stdin", 0)
+        view = memoryview(script)
+        while view:
+            view = view[os.write(copy, view) :]
+        os.lseek(copy, 0, os.SEEK_SET)
+        os.dup2(copy, 0)
+        os.close(copy)
+    environment = {}
+    for entry in entries:
+        name, _, value = entry.partition(b"=")
+        environment[name] = value
+    # Python ignores these two, and exec would pass that on.
+    signal(SIGPIPE, SIG_DFL)
+    signal(SIGXFSZ, SIG_DFL)
+    os.execve(real, [real, *words], environment)
+    return 127
+
+
+def ticket_numbers(spec: bytes) -> "list[int]":
+    """The numbers in a dependency that can only be tickets."""
+    numbers = []
+    digits = b""
+    for at in range(len(spec) + 1):
+        letter = spec[at : at + 1]
+        if letter and letter in b"0123456789":
+            digits += letter
+            continue
+        if len(digits) == 10 and FIRST_TICKET <= int(digits) <= LAST_TICKET:
+            numbers.append(int(digits))
+        digits = b""
+    return numbers
+
+
+def main() -> int:
+    signal(SIGINT, SIG_DFL)
+    # argv and environment as bytes from the kernel: sys.argv has been through the locale, and Python adds
+    # LC_CTYPE to os.environ. The first words are python -I -S -c CODE.
+    words = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
+    state, real, words = words[0], words[1], words[2:]
+    entries = read(b"/proc/self/environ").split(b"\0")[:-1]
+    own = []
+    asked = {}
+    for entry in entries:
+        if entry[:7] == b"SARRAY_":
+            name, _, value = entry.partition(b"=")
+            asked[name] = value
+        else:
+            own.append(entry)
+    state = asked.get(b"SARRAY_STATE_DIR") or state
+    if asked.get(b"SARRAY_MODE", b"") in (b"", b"pass"):
+        # Only a call that may name a ticket comes here; it keeps its environment.
+        return run_behind_tickets(real, words, entries, state, None)
+    session = None
+    try:
+        open_state(state)
+        session = Session(state, session_name(asked))
+        ticket, understood = queue(session, words, own, real)
+    except HandOver as reason:
+        if session is not None:
+            session.make()
+            session.note_passed(str(reason))
+        if any(ticket_numbers(word) for word in words) or ticket_numbers(reason.script or b""):
+            return run_behind_tickets(real, words, own, state, reason.script)
+        return run_real(real, words, own, reason.script)
+    except UnknownTicket:
+        # What sbatch says to a dependency that cannot be.
+        say("Batch job submission failed: Job dependency problem")
+        return 1
+    except Exception as error:  # nothing is queued yet, so submitting cannot duplicate
+        say("not queued, submitting directly: %s" % error)
+        return run_real(real, words, own, getattr(error, "script", None))
+    answer(ticket, understood)
+    return 0
+
+
+def run_behind_tickets(
+    real: bytes, words: "list[bytes]", entries: "list[bytes]", state: bytes, script: "bytes | None"
+) -> int:
+    """Become the real sbatch, with the tickets that the call waits for submitted and named by their real ids."""
+    # python -S left these out; they stand beside this package.
+    import site
+
+    site.main()
+    from sbatch_shim.handover import with_real_ids
+
+    try:
+        words = with_real_ids(words, state, script)
+    except ShimError as error:
+        say("not submitted: %s" % error)
+        return 1
+    return run_real(real, words, entries, script)
+
+
+class UnknownTicket(Exception):
+    """A dependency on a number in the range of tickets that nobody was told."""
+
+
+def queue(session: Session, words: "list[bytes]", entries: "list[bytes]", real: bytes) -> "tuple[int, request.Request]":
+    """Snapshot a call and put it on disk; returns its ticket and what was understood of it."""
+    environment = {}
+    for entry in entries:
+        name, equals, value = entry.partition(b"=")
+        if not equals or not name or name in environment:
+            raise HandOver("an environment that is no list of names and values")
+        environment[name] = value
+    values, body, understood, script = snapshot(words, environment, real)
+    for ticket in ticket_numbers(understood.options.get("dependency") or b""):
+        if session_of(session.state, ticket) is None:
+            raise UnknownTicket
+    try:
+        try:
+            values["body"] = session.keep_blob(body)
+        except FileNotFoundError:
+            session.make()
+            values["body"] = session.keep_blob(body)
+        values["environment"], removed, changed = difference(session, entries)
+        return session.append(encode(values, words, removed, changed)), understood
+    except Exception as error:
+        error.script = script  # type: ignore[attr-defined]
+        raise
+
+
+def snapshot(
+    words: "list[bytes]", environment: "dict[bytes, bytes]", real: bytes
+) -> "tuple[dict[str, bytes], bytes, request.Request, bytes | None]":
+    """
+    Everything about the call that another second could change.
+
+    Returns:
+        The record's values, the body, the request, and what was read from stdin (None: nothing).
+
+
+    Raises:
+        HandOver: with what was read from stdin on it.
+    """
+    command_line, source, rest = request.read_words(words)
+    try:
+        folder = os.getcwdb()
+    except OSError:
+        raise HandOver("a deleted working directory") from None
+    path = b""
+    script = None
+    if source == request.FILE:
+        path = request.find_script(rest[0], request.last(command_line, "chdir") or folder, environment)
+        if path in (b"/dev/stdin", b"/proc/self/fd/0", b"/dev/fd/0"):
+            script = body = request.read_all(0)
+        else:
+            body = request.read_script(path)
+    elif source == request.STDIN:
+        request.check(request.from_environment(environment))
+        script = body = request.read_all(0)
+    else:
+        body = b""
+    try:
+        understood, body = request.understand(words, environment, None if source == request.WRAP else body)
+    except HandOver as reason:
+        reason.script = script
+        raise
+    mask = os.umask(0)
+    os.umask(mask)
+    values = {
+        "time": b"%d" % time.time(),
+        "host": os.uname().nodename.encode(),
+        "sbatch": real,
+        "cwd": folder,
+        "umask": b"%04o" % mask,
+        "nice": b"%d" % os.nice(0),
+        "limits": soft_limits(),
+        "source": source,
+        "script": path,
+    }
+    return values, body, understood, script
+
+
+def difference(session: Session, entries: "list[bytes]") -> "tuple[bytes, list[bytes], list[bytes]]":
+    """
+    This environment told as a difference from the session's first one, so that ten thousand calls that
+    differ in a variable or two do not store ten thousand environments.
+
+    Returns:
+        The hash of the base, the names that are gone, the entries that are new or other.
+    """
+    pointer = session.folder + b"/base"
+    try:
+        base = read(pointer)
+        before = session.blob(base).split(b"\0")
+    except FileNotFoundError:
+        base = session.keep_blob(b"\0".join(entries))
+        replace(pointer, base)
+        return base, [], []
+    had = set(before)
+    changed = [entry for entry in entries if entry not in had]
+    names = {entry.partition(b"=")[0] for entry in entries}
+    removed = [entry.partition(b"=")[0] for entry in before if entry and entry.partition(b"=")[0] not in names]
+    if 2 * len(changed) > len(entries):
+        base = session.keep_blob(b"\0".join(entries))
+        return base, [], []
+    return base, removed, changed
+
+
+def answer(ticket: int, understood: "request.Request") -> None:
+    """Print what sbatch prints; like it, do not mind a closed or full stdout, and die of a closed pipe."""
+    if understood.quiet:
+        return
+    signal(SIGPIPE, SIG_DFL)
+    try:
+        os.write(1, (b"%d\n" if understood.parsable else b"Submitted batch job %d\n") % ticket)
+    except OSError:
+        pass

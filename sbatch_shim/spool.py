@@ -1,0 +1,298 @@
+"""
+The state folder on disk: sessions, their queues, their blobs, and the numbers of tickets.
+
+::
+
+    STATE/
+      format                    the number of this layout
+      next-block                a hint where to look for a free block
+      blocks/<n>                1,000 tickets; holds the name of the session that reserved them
+      sessions/<name>/
+        lock                    flock(2); sbatch while it appends, the flush while it claims
+        flush.lock              one flush at a time
+        queue                   records (record.py), the last one tells the last ticket
+        blobs/<hash>            script bodies and environments, each once
+        passed                  why calls went to the real sbatch, one line each
+        flushes/<stamp>/        see flush.py
+
+Hot path. All paths are bytes. Folders are 0700 and files 0600 whatever the umask: environments hold secrets.
+"""
+
+import fcntl
+import os
+import time
+
+from sbatch_shim.errors import SpoolError
+from sbatch_shim.record import TAIL_BYTES, digest, frame, frames, tail_ticket
+
+FORMAT = b"1\n"
+QUEUE_HEAD = b"sarray-queue 1\n"
+FIRST_TICKET = 1000000000
+LAST_TICKET = 2147483647
+BLOCK = 1000
+BLOCKS = (LAST_TICKET + 1 - FIRST_TICKET) // BLOCK
+SESSION_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@+-"
+
+
+def make_folder(path: bytes) -> None:
+    """Create a private folder; an existing one is fine."""
+    try:
+        os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)
+    except FileExistsError:
+        pass
+
+
+def create(path: bytes, data: bytes) -> None:
+    """Create a private file that must not exist, with its data on disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        write(descriptor, data)
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: bytes, data: bytes) -> None:
+    """Give a private file new contents, whole or not at all."""
+    draft = b"%s.%d.%d" % (path, os.getpid(), time.time_ns())
+    create(draft, data)
+    os.rename(draft, path)
+
+
+def write(descriptor: int, data: bytes) -> None:
+    """Write everything: one write(2) may be short on a full disk."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def read(path: bytes) -> bytes:
+    """The whole of a file."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while True:
+            part = os.read(descriptor, 1 << 20)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+    finally:
+        os.close(descriptor)
+
+
+def open_state(state: bytes) -> None:
+    """
+    Make the state folder, or see that it is ours, private and of our format.
+
+    Raises SpoolError when it belongs to somebody else, others may write to it, or a newer version made it.
+    """
+    try:
+        found = os.lstat(state)
+    except FileNotFoundError:
+        os.makedirs(state, 0o700, exist_ok=True)
+        os.chmod(state, 0o700)
+        found = os.lstat(state)
+    if found.st_mode & 0o170000 != 0o040000 or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise SpoolError("the state folder %s is not a folder that only you can write" % os.fsdecode(state))
+    path = state + b"/format"
+    try:
+        known = read(path)
+    except FileNotFoundError:
+        make_folder(state + b"/sessions")
+        make_folder(state + b"/blocks")
+        replace(path, FORMAT)
+        return
+    if known != FORMAT:
+        raise SpoolError("the state folder %s was written by another version of sbatch-shim" % os.fsdecode(state))
+
+
+def session_name(environment: "dict[bytes, bytes]") -> bytes:
+    """
+    `$SARRAY_SESSION`, or the login session: host, pid of the session leader, its start time in clock ticks.
+
+    Raises SpoolError for a name that cannot be a file name.
+    """
+    name = environment.get(b"SARRAY_SESSION", b"")
+    if name:
+        if len(name) > 128 or name[:1] == b"." or name.strip(SESSION_LETTERS):
+            raise SpoolError("SARRAY_SESSION may hold letters, digits and ._@+- only, and not begin with a dot")
+        return name
+    leader = os.getsid(0)
+    try:
+        # The name in field 2 may hold blanks and brackets: count from the last bracket.
+        started = read(b"/proc/%d/stat" % leader).rpartition(b")")[2].split()[19]
+    except (OSError, IndexError):
+        started = b"0"
+    return b"%s.%d.%s" % (os.uname().nodename.encode(), leader, started)
+
+
+class Lock:
+    """
+    flock(2) on a file, the very lock that filelock's UnixFileLock takes on it (a test holds that).
+
+    Where the file system has no flock, filelock's soft lock, for both sides alike.
+    """
+
+    def __init__(self, path: bytes) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        self.soft = None
+        self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+        except OSError:
+            os.close(self.descriptor)
+            from sbatch_shim.softlock import acquire
+
+            self.soft = acquire(self.path)
+
+    def __exit__(self, *_: object) -> None:
+        if self.soft is not None:
+            self.soft.release()
+        else:
+            os.close(self.descriptor)
+
+
+class Session:
+    """The folder of one session."""
+
+    def __init__(self, state: bytes, name: bytes) -> None:
+        self.state = state
+        self.name = name
+        self.folder = state + b"/sessions/" + name
+        self.queue = self.folder + b"/queue"
+
+    def make(self) -> None:
+        """Create what is missing of the session's folder."""
+        for part in (b"", b"/blobs", b"/flushes"):
+            make_folder(self.folder + part)
+
+    def lock(self) -> Lock:
+        return Lock(self.folder + b"/lock")
+
+    def keep_blob(self, data: bytes) -> bytes:
+        """Store bytes under the hash of their content, once; return the hash."""
+        name = digest(data).encode()
+        path = self.folder + b"/blobs/" + name
+        try:
+            if os.stat(path).st_size == len(data):
+                return name
+        except FileNotFoundError:
+            pass
+        replace(path, data)
+        return name
+
+    def blob(self, name: bytes) -> bytes:
+        return read(self.folder + b"/blobs/" + name)
+
+    def note_passed(self, reason: str) -> None:
+        """Count a call that went to the real sbatch; a failure to do so is nobody's concern."""
+        try:
+            descriptor = os.open(self.folder + b"/passed", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            os.write(descriptor, reason.encode() + b"\n")
+            os.close(descriptor)
+        except OSError:
+            pass
+
+    def append(self, payload: bytes) -> int:
+        """
+        Put a call on disk and return its ticket. This is the commit point: from here on the call is ours.
+
+        Raises OSError when the disk does not take it; nothing is queued then.
+        """
+        with self.lock():
+            descriptor = self.open_queue()
+            try:
+                size, last = self.last_ticket(descriptor)
+                ticket = last + 1
+                if last < FIRST_TICKET or ticket % BLOCK == 0:
+                    ticket = self.reserve_block()
+                os.lseek(descriptor, size, os.SEEK_SET)
+                try:
+                    write(descriptor, frame(ticket, payload))
+                    os.fdatasync(descriptor)
+                except OSError:
+                    os.ftruncate(descriptor, size)
+                    raise
+            finally:
+                os.close(descriptor)
+        return ticket
+
+    def open_queue(self) -> int:
+        """The queue, open for reading and writing; under the lock."""
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            return os.open(self.queue, flags)
+        except FileNotFoundError:
+            pass
+        # A claim that was killed between its two renames has left the new queue beside the old one's place.
+        try:
+            os.rename(self.queue + b".new", self.queue)
+        except FileNotFoundError:
+            replace(self.queue, QUEUE_HEAD + frame(0, b""))
+        return os.open(self.queue, flags)
+
+    def last_ticket(self, descriptor: int) -> "tuple[int, int]":
+        """The size of the queue without a torn record at its end, and its last ticket; under the lock."""
+        size = os.lseek(descriptor, 0, os.SEEK_END)
+        if size > TAIL_BYTES:
+            ticket = tail_ticket(os.pread(descriptor, TAIL_BYTES, size - TAIL_BYTES))
+            if ticket is not None:
+                return size, ticket
+        found, end = frames(read(self.queue), len(QUEUE_HEAD))
+        if not found:
+            raise SpoolError("%s is damaged; move it away to go on" % os.fsdecode(self.queue))
+        os.ftruncate(descriptor, end)
+        return end, found[-1][0]
+
+    def claim(self, target: bytes) -> bool:
+        """
+        Set the queue aside as the file `target`; calls that come later go to a new one. Under the lock.
+
+        Returns False, and does nothing, when no call is queued.
+        """
+        descriptor = self.open_queue()
+        try:
+            size, last = self.last_ticket(descriptor)
+        finally:
+            os.close(descriptor)
+        if size <= len(QUEUE_HEAD) + len(frame(last, b"")):
+            return False
+        replace(self.queue + b".new", QUEUE_HEAD + frame(last, b""))
+        os.rename(self.queue, target)
+        os.rename(self.queue + b".new", self.queue)
+        return True
+
+    def reserve_block(self) -> int:
+        """
+        Make 1,000 numbers this session's own and return the first.
+
+        An exclusive create decides, which holds over NFS and between login hosts.
+        """
+        hint = self.state + b"/next-block"
+        try:
+            number = int(read(hint))
+        except (OSError, ValueError):
+            # Spread over the users, so that a ticket of another user is most likely unknown rather than ours.
+            number = os.getuid() * 7919 % BLOCKS
+        while True:
+            try:
+                create(self.state + b"/blocks/%d" % (number % BLOCKS), self.name)
+                break
+            except FileExistsError:
+                number += 1
+        replace(hint, b"%d" % (number + 1))
+        return FIRST_TICKET + number % BLOCKS * BLOCK
+
+
+def session_of(state: bytes, ticket: int) -> "bytes | None":
+    """The name of the session that a ticket belongs to, or None for a number that is not one of our tickets."""
+    if not FIRST_TICKET <= ticket < FIRST_TICKET + BLOCKS * BLOCK:
+        return None
+    try:
+        return read(state + b"/blocks/%d" % ((ticket - FIRST_TICKET) // BLOCK)) or None
+    except OSError:
+        return None

@@ -1,0 +1,292 @@
+"""
+Which option values are surely valid, so that a call with them may be queued.
+
+Every recogniser errs on one side: False means only "let the real sbatch judge", and costs nothing but the
+merge of that call. Hot path: string methods only. The rules are those of `src/common/slurm_opt.c`,
+`parse_time.c` and `proc_args.c` of Slurm 22.05, tried there.
+"""
+
+DIGITS = b"0123456789"
+
+DISTRIBUTIONS = (b"block", b"cyclic", b"arbitrary", b"plane")
+HINTS = (b"compute_bound", b"memory_bound", b"multithread", b"nomultithread")
+MAIL_TYPES = (
+    b"BEGIN END FAIL REQUEUE INVALID_DEPEND STAGE_OUT TIME_LIMIT TIME_LIMIT_50 TIME_LIMIT_80 TIME_LIMIT_90 "
+    b"ALL ARRAY_TASKS"
+).split()
+LIMITS = b"ALL NONE AS CORE CPU DATA FSIZE MEMLOCK NOFILE NPROC RSS STACK".split()
+SIGNALS = b"HUP INT QUIT ABRT KILL ALRM TERM USR1 USR2 URG CONT STOP TSTP TTIN TTOU".split()
+TIME_UNITS = (b"", b"second", b"seconds", b"minute", b"minutes", b"hour", b"hours", b"day", b"days", b"week", b"weeks")
+DEPENDENCY_TYPES = (b"after", b"afterany", b"afterok", b"afternotok", b"aftercorr", b"afterburstbuffer")
+
+# Text that reaches a single field of the job: printable, and within Slurm's 1,024 bytes.
+MAX_TEXT = 1024
+MAX_PATH = 4095
+# The largest index under the default MaxArraySize. Whether a larger one is allowed, only the controller knows;
+# such a call is one submission already, so handing it over costs nothing.
+MAX_INDEX = 1000
+
+
+def integer(value: bytes, low: int, high: int) -> bool:
+    """Plain decimal digits within bounds (both inclusive)."""
+    return bool(value) and len(value) < 11 and not value.strip(DIGITS) and low <= int(value) <= high
+
+
+def count(value: bytes) -> bool:
+    return integer(value, 1, 1000000)
+
+
+def text(value: bytes) -> bool:
+    return 0 < len(value) < MAX_TEXT and all(31 < byte != 127 for byte in value)
+
+
+def word(value: bytes) -> bool:
+    return text(value) and all(byte in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:,=-@/" for byte in value)
+
+
+def path(value: bytes) -> bool:
+    return 0 < len(value) <= MAX_PATH
+
+
+def export(value: bytes) -> bool:
+    """NIL means a list of one unknown name before 23.11, and something of its own after."""
+    return value.upper() != b"NIL"
+
+
+def anything(value: bytes) -> bool:
+    return True
+
+
+def flag(value: "bytes | None") -> bool:
+    return value is None
+
+
+def nice(value: "bytes | None") -> bool:
+    return value is None or integer(value, 0, 2147483645)
+
+
+def exclusive(value: "bytes | None") -> bool:
+    return value is None or value in (b"user", b"mcs")
+
+
+def yes_no(value: bytes) -> bool:
+    return value in (b"yes", b"no")
+
+
+def open_mode(value: bytes) -> bool:
+    return value in (b"append", b"truncate", b"a", b"t")
+
+
+def hint(value: bytes) -> bool:
+    return value in HINTS
+
+
+def distribution(value: bytes) -> bool:
+    first, colon, rest = value.partition(b":")
+    return first in (b"block", b"cyclic") and (not colon or rest in (b"block", b"cyclic", b"fcyclic"))
+
+
+def gres_flags(value: bytes) -> bool:
+    return value in (b"disable-binding", b"enforce-binding")
+
+
+def mail_type(value: bytes) -> bool:
+    return bool(value) and all(part.upper() in MAIL_TYPES for part in value.split(b","))
+
+
+def propagate(value: "bytes | None") -> bool:
+    return value is None or (bool(value) and all(part in LIMITS for part in value.split(b",")))
+
+
+def gpus(value: bytes) -> bool:
+    kind, colon, number = value.rpartition(b":")
+    return integer(number, 1, 100000) and (not colon or (word(kind) and b":" not in kind and b"," not in kind))
+
+
+def nodes(value: bytes) -> bool:
+    low, dash, high = value.partition(b"-")
+    if not integer(low, 1, 1000000):
+        return False
+    return not dash or (integer(high, 1, 1000000) and int(low) <= int(high))
+
+
+def megabytes(value: bytes) -> int:
+    """Size in MB, rounded up as `str_to_mbytes` does; a plain number is MB. ValueError if not understood."""
+    unit = value[-1:].upper()
+    number = value[:-1] if unit in (b"K", b"M", b"G", b"T") else value
+    if not integer(number, 0, 4000000000):
+        raise ValueError(value)
+    size = int(number)
+    if unit == b"K":
+        return (size + 1023) // 1024
+    return size * {b"G": 1024, b"T": 1048576}.get(unit, 1)
+
+
+def mem(value: bytes) -> bool:
+    try:
+        megabytes(value)
+    except ValueError:
+        return False
+    return True
+
+
+def minutes(value: bytes) -> int:
+    """
+    A time limit in minutes, seconds rounded up; -1 for no limit. ValueError if not understood.
+
+    The forms are minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]].
+    """
+    if value.upper() in (b"INFINITE", b"UNLIMITED"):
+        return -1
+    days, dash, rest = value.partition(b"-")
+    parts = rest.split(b":") if dash else value.split(b":")
+    if len(parts) > 3 or (dash and not integer(days, 0, 100000)):
+        raise ValueError(value)
+    for part in parts:
+        if not integer(part, 0, 10000000):
+            raise ValueError(value)
+    numbers = [int(part) for part in parts]
+    if dash:
+        numbers += [0] * (3 - len(numbers))
+        seconds = int(days) * 86400 + numbers[0] * 3600 + numbers[1] * 60 + numbers[2]
+    elif len(numbers) == 3:
+        seconds = numbers[0] * 3600 + numbers[1] * 60 + numbers[2]
+    else:
+        seconds = numbers[0] * 60 + (numbers[1] if len(numbers) == 2 else 0)
+    return (seconds + 59) // 60
+
+
+def time(value: bytes) -> bool:
+    try:
+        # 0 means no limit to some versions and one minute to others.
+        return minutes(value) != 0
+    except ValueError:
+        return False
+
+
+def begin(value: bytes) -> bool:
+    """`now`, `now+COUNT[unit]`, or YYYY-MM-DD[THH:MM[:SS]]."""
+    if value[:3] == b"now":
+        rest = value[3:]
+        if not rest:
+            return True
+        number = rest[1:].rstrip(b"abcdefghijklmnopqrstuvwxyz")
+        return rest[:1] == b"+" and integer(number, 0, 100000000) and rest[1 + len(number) :] in TIME_UNITS
+    day, letter, clock = value.partition(b"T")
+    parts = day.split(b"-")
+    if len(parts) != 3 or [len(part) for part in parts] != [4, 2, 2]:
+        return False
+    if not (integer(parts[0], 2000, 2037) and integer(parts[1], 1, 12) and integer(parts[2], 1, 28)):
+        return False
+    if not letter:
+        return True
+    parts = clock.split(b":")
+    if len(parts) not in (2, 3) or any(len(part) != 2 for part in parts):
+        return False
+    return integer(parts[0], 0, 23) and all(integer(part, 0, 59) for part in parts[1:])
+
+
+def signal(value: bytes) -> bool:
+    """[B:]SIGNAL[@seconds], the signal by number or by name."""
+    target, colon, rest = value.rpartition(b":")
+    if colon and target != b"B":
+        return False
+    name, at, seconds = rest.partition(b"@")
+    if at and not integer(seconds, 1, 65535):
+        return False
+    return integer(name, 1, 31) or (name[3:] if name[:3] == b"SIG" else name) in SIGNALS
+
+
+def indices(spec: bytes) -> "tuple[list[int], int, int]":
+    """
+    The task ids that `--array=spec` asks for.
+
+    Returns:
+        The ids in rising order, each once; the throttle (0: none); the step that Slurm tells the tasks:
+        the number after the first colon, else 1 (tried on 22.05).
+
+    Raises:
+        ValueError: a spec that is not surely valid; brackets and signs are left to the real sbatch.
+    """
+    ids, percent, throttle = spec.partition(b"%")
+    limit = 0
+    if percent:
+        if not integer(throttle, 1, 1000000):
+            raise ValueError(spec)
+        limit = int(throttle)
+    found = set()  # type: set[int]
+    for part in ids.split(b","):
+        span, colon, step = part.partition(b":")
+        low, dash, high = span.partition(b"-")
+        if colon and not dash:
+            raise ValueError(spec)
+        if not integer(low, 0, MAX_INDEX) or (dash and not integer(high, int(low), MAX_INDEX)):
+            raise ValueError(spec)
+        if colon and not integer(step, 1, 1000):
+            raise ValueError(spec)
+        found.update(range(int(low), int(high or low) + 1, int(step or 1)))
+    if len(spec) > 4096:
+        raise ValueError(spec)
+    first_step = 1
+    if b":" in ids:
+        digits = ids.split(b":", 1)[1]
+        first_step = int(digits[: len(digits) - len(digits.lstrip(DIGITS))])
+    return sorted(found), limit, first_step
+
+
+def array(value: bytes) -> bool:
+    try:
+        indices(value)
+    except ValueError:
+        return False
+    return True
+
+
+def dependency(value: bytes) -> bool:
+    """`type:id[:id...]` terms joined by all commas or all question marks, or singleton; ids as N, N_i, N_*, N+minutes."""
+    separator = b"?" if b"?" in value else b","
+    if len(value) > 131071:
+        return False
+    for term in value.split(separator):
+        if term == b"singleton":
+            continue
+        kind, colon, ids = term.partition(b":")
+        if kind not in DEPENDENCY_TYPES or not colon:
+            return False
+        for one in ids.split(b":"):
+            number, plus, delay = one.partition(b"+")
+            if plus and (kind != b"after" or not integer(delay, 1, 1000000)):
+                return False
+            job, underscore, task = number.partition(b"_")
+            if not integer(job, 1, 4294967294) or (underscore and task != b"*" and not integer(task, 0, 4000000)):
+                return False
+    return True
+
+
+RECOGNISERS = {
+    "any": anything,
+    "array": array,
+    "bare": flag,
+    "begin": begin,
+    "count": count,
+    "dependency": dependency,
+    "distribution": distribution,
+    "exclusive": exclusive,
+    "export": export,
+    "flag": flag,
+    "gpus": gpus,
+    "gres-flags": gres_flags,
+    "hint": hint,
+    "mail-type": mail_type,
+    "mem": mem,
+    "nice": nice,
+    "nodes": nodes,
+    "open-mode": open_mode,
+    "path": path,
+    "propagate": propagate,
+    "signal": signal,
+    "text": text,
+    "time": time,
+    "word": word,
+    "yes-no": yes_no,
+}
