@@ -1,0 +1,16 @@
+step() { sbatch --parsable "$@"; }
+for s in a b c; do
+    j=$(step -o $s.1.log --wrap="echo 1 $s > $s.txt; [ $s != b ]")
+    k=$(step -o $s.2.log -d afterok:$j --kill-on-invalid-dep=yes --wrap="cat $s.txt; echo 2 $s >> $s.txt")
+    l=$(step -o $s.3.log --dependency afterany:$k --wrap="cat $s.txt")
+    all=$all:$l
+done
+sbatch -o final.log --depend=afterany$all --wrap='cat *.txt'
+arr=$(step -o arr%a.log --array=1-3 --wrap='echo $SLURM_ARRAY_TASK_ID > arr.$SLURM_ARRAY_TASK_ID; [ $SLURM_ARRAY_TASK_ID != 2 ]')
+sbatch -o element.log -d afterok:${arr}_3 --wrap='cat arr.3'
+sbatch -o notok.log -d afternotok:$arr --wrap='cat arr.?'
+sbatch -o corr%a.log --array=1-3 -d aftercorr:$arr --kill-on-invalid-dep=yes --wrap='cat arr.$SLURM_ARRAY_TASK_ID'
+sbatch -o either.log -d "afterok:${arr}_1?afterok:${arr}_2" --wrap='echo either'
+sbatch -o seen.log -d afterany:$arr --wrap='echo $SLURM_JOB_DEPENDENCY'
+sbatch -o single1.log -J one -d singleton --wrap='echo 1 >> single'
+sbatch -o single2.log -J one -d singleton --wrap='echo 2 >> single'

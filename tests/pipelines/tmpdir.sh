@@ -1,0 +1,8 @@
+cp "$TOOLS/probe.py" job.py
+unset TMPDIR
+sbatch -o unset.log job.py
+mkdir there
+TMPDIR=$PWD/there sbatch -o there.log job.py
+TMPDIR=$PWD/made sbatch -o made.log job.py
+TMPDIR=$PWD/no/such sbatch -o nosuch.log job.py
+TMPDIR=$PWD/no/such sbatch -o nosuch2.log -e nosuch2.err job.py
