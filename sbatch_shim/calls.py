@@ -124,7 +124,9 @@ def load(session: Session, path: bytes) -> tuple[list[Call], list[str]]:
     if not data.startswith(QUEUE_HEAD):
         return [], [f"{os.fsdecode(path)} is not a queue of this version; it was left alone"]
     found, end = frames(data, len(QUEUE_HEAD))
-    problems = [] if end == len(data) else [f"{os.fsdecode(path)} is damaged from byte {end} on; that part was left out"]
+    problems = []
+    if end != len(data):
+        problems.append(f"{os.fsdecode(path)} is damaged from byte {end} on; that part was left out")
     calls = []
     bases: dict[bytes, dict[bytes, bytes]] = {}
     parsed: dict[bytes, list[tuple[str, bytes | None]]] = {}

@@ -96,7 +96,8 @@ def read_sbatch_option(words: list[str], at: int, wishes: Wishes) -> int:
             name = long_name(word[2:].partition("=")[0])
             count = 2 if OPTIONS[name][1] == REQUIRED and "=" not in word else 1
         else:
-            count = 1 if len(word) > 2 or word[1:] not in {row[0] for row in OPTIONS.values() if row[1] == REQUIRED} else 2
+            takes_next = len(word) == 2 and any(row[0] == word[1] and row[1] == REQUIRED for row in OPTIONS.values())
+            count = 2 if takes_next else 1
         options, _ = parse([os.fsencode(one) for one in words[at : at + count]])
     except HandOver:
         raise Usage(f"{word} is not an option of sarray-flush or sbatch; see sarray-flush --help") from None
@@ -106,7 +107,7 @@ def read_sbatch_option(words: list[str], at: int, wishes: Wishes) -> int:
             raise Usage(f"--{name} cannot be given for all arrays")
         if row[3] != ARRAY and name not in ("output", "error", "input", "job-name", "chdir", "export"):
             wishes.extra.append(option(name, value))
-        elif (row[1] == REQUIRED and value is None) or not RECOGNISERS[row[4]](value):  # type: ignore[operator]
+        elif (row[1] == REQUIRED and value is None) or not RECOGNISERS[row[4]](value):
             raise Usage(f"the value of --{name} is not understood")
         else:
             wishes.overrides[name] = value
@@ -122,7 +123,8 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         if sys.stderr.isatty() and time.monotonic() - self.started > 1:
-            print(f"\rsubmitted {done} of {total} arrays ", end="\n" if done == total else "", file=sys.stderr, flush=True)
+            end = "\n" if done == total else ""
+            print(f"\rsubmitted {done} of {total} arrays ", end=end, file=sys.stderr, flush=True)
 
 
 def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
@@ -199,8 +201,8 @@ def flush_sessions(names: list[bytes], state: bytes, backend: Backend, own: dict
         print(f"sarray-flush: {len(kept)} calls stay queued; the next sarray-flush tries them again", file=sys.stderr)
     if uncertain:
         print(
-            f"sarray-flush: it is not known whether Slurm took {len(uncertain)} calls ({uncertain[0]} ...); they are kept, "
-            "and not submitted again. `squeue -o '%i %o'` shows the scripts that Slurm has",
+            f"sarray-flush: it is not known whether Slurm took {len(uncertain)} calls ({uncertain[0]} ...); they are "
+            "kept, and not submitted again. `squeue -o '%i %o'` shows the scripts that Slurm has",
             file=sys.stderr,
         )
     if kept or uncertain:
@@ -237,11 +239,9 @@ def run(words: list[str]) -> int:
     asked = {name: value for name, value in os.environb.items() if name.startswith(b"SARRAY_")}
     if "session" in own:
         asked[b"SARRAY_SESSION"] = os.fsencode(own["session"])
-    if "all" in own:
-        names = [os.fsencode(held.name) for held in waiting_sessions(state)]
-    else:
-        names = [session_name(asked)]
-    backend: Backend = Local(state) if "local" in own else Slurm(lambda: real_sbatch(os.environ.get("PATH", os.defpath)))
+    names = [os.fsencode(held.name) for held in waiting_sessions(state)] if "all" in own else [session_name(asked)]
+    path = os.environ.get("PATH", os.defpath)
+    backend: Backend = Local(state) if "local" in own else Slurm(lambda: real_sbatch(path))
     if "dry-run" in own:
         for name in names:
             show_plan(Session(state, name), backend, wishes)

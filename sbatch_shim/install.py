@@ -57,7 +57,7 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
     for name, found in tools.items():
         if found is None:
             raise SystemExit(f"install: {name} was not found in /usr/local/bin, /usr/bin or /bin; nothing was written")
-    code = f"import os,sys;sys.path.insert(0,{str(site)!r});from sbatch_shim.shim import main;os._exit(main())"
+    code = f"import posix,sys;sys.path.insert(0,{str(site)!r});from sbatch_shim.shim import main;posix._exit(main())"
     shims, bin_folder = prefix / "shims", prefix / "bin"
     shims.mkdir(parents=True, exist_ok=True)
     bin_folder.mkdir(exist_ok=True)

@@ -121,7 +121,8 @@ class Local:
         unrun = sum(1 for job in self.jobs.values() for task in job.tasks if task.status is None)
         if total:
             print(
-                f"sarray-flush: {total} tasks ran here, without Slurm: {total - failed - unrun} succeeded, {failed} failed"
+                f"sarray-flush: {total} tasks ran here, without Slurm: "
+                f"{total - failed - unrun} succeeded, {failed} failed"
                 + (f", {unrun} not run because of their dependency" if unrun else ""),
                 file=sys.stderr,
             )

@@ -8,7 +8,6 @@ opened. Patterns: `fname.c` of slurmctld and slurmd 22.05, tried there; later ve
 from __future__ import annotations
 
 import getpass
-import os
 from dataclasses import dataclass
 
 from sbatch_shim.calls import Call
@@ -42,11 +41,17 @@ def pattern_of(call: Call, kind: str) -> bytes | None:
     return b"/dev/null" if given.lower() == b"none" else given
 
 
-def absolute(call: Call, pattern: bytes) -> bytes:
-    """Relative names are under `--chdir`, else the caller's folder; a folder's own % is no pattern there."""
+def absolute(call: Call, kind: str, pattern: bytes) -> bytes:
+    """
+    The pattern with the folder that relative names are in: `--chdir`, else the caller's.
+
+    sbatch puts the folder before a name that was given, so a % in the folder expands too; the default name
+    gets its folder on the node, where it is no pattern (tried on 22.05).
+    """
     if pattern[:1] == b"/":
         return pattern
-    return call.folder.rstrip(b"/") + b"/" + pattern
+    folder = call.folder.rstrip(b"/") + b"/"
+    return (folder if kind in call.options else folder.replace(b"%", b"%%")) + pattern
 
 
 def literal(path: bytes) -> bytes:
@@ -56,18 +61,22 @@ def literal(path: bytes) -> bytes:
     return path.replace(b"%", b"%%")
 
 
-def expand(call: Call, pattern: bytes, task: int | None, keep_index: bool = False) -> Name:
+def expand(call: Call, kind: str, task: int | None, keep_index: bool = False) -> Name | None:
     """
-    What a pattern of a call means for one of its tasks.
+    What a log pattern of a call means for one of its tasks.
 
     Args:
+        kind: One of KINDS.
         task: The local id; None for a plain call.
         keep_index: Leave %a to Slurm (the array's indices are the call's own ids); the result is a pattern.
 
     Returns:
-        The name; a pattern when it says on_node or keep_index is given.
+        The name, a pattern when it says on_node or keep_index is given; None where there is no such file.
     """
-    path = absolute(call, pattern)
+    pattern = pattern_of(call, kind)
+    if pattern is None:
+        return None
+    path = absolute(call, kind, pattern)
     if b"\\" in path:
         plain = unescape(path)
         return Name(literal(plain) if keep_index else plain, False)
@@ -99,7 +108,7 @@ def expand(call: Call, pattern: bytes, task: int | None, keep_index: bool = Fals
         at = end + 1
         if letter == b"%" and not width:
             parts.append((b"%", False))
-        elif letter and letter in on_node or (keep_index and letter == b"a"):
+        elif (letter and letter in on_node) or (keep_index and letter == b"a"):
             parts.append((token, True))
         elif letter in values and letter:
             value = values[letter]
@@ -108,7 +117,7 @@ def expand(call: Call, pattern: bytes, task: int | None, keep_index: bool = Fals
             parts.append((value, False))
         else:
             # 22.05 swallows the percent sign of an unknown letter with a width; alone it stays.
-            parts.append((path[end : end + 1] and width + letter if width else token, False))
+            parts.append((width + letter if width else token, False))
     remains = any(is_pattern for _, is_pattern in parts)
     if remains or keep_index:
         return Name(b"".join(text if is_pattern else text.replace(b"%", b"%%") for text, is_pattern in parts), remains)
@@ -126,7 +135,3 @@ def unescape(path: bytes) -> bytes:
         at += 1
     return out
 
-
-def link(folder: bytes, index: int, target: bytes) -> None:
-    """`folder/<index>` becomes a symbolic link to the log file that a task of that index writes."""
-    os.symlink(target, b"%s/%d" % (folder, index))

@@ -83,9 +83,21 @@ def task_count(call: Call) -> int:
     return len(call.tasks) if call.is_array else 1
 
 
-def reason_alone(call: Call, body: bytes) -> str:
+def waited_for_as_arrays(calls: Sequence[Call]) -> set[int]:
+    """The tickets that later calls wait for by types that look at a whole array, or at its indices."""
+    found: set[int] = set()
+    for call in calls:
+        for term in (call.options.get("dependency") or b"").replace(b"?", b",").split(b","):
+            if term.startswith((b"afternotok:", b"aftercorr:")):
+                found.update(ticket_numbers(term))
+    return found
+
+
+def reason_alone(call: Call, body: bytes, as_arrays: set[int]) -> str:
     """Why a call may not join others, or an empty string."""
     options = call.options
+    if call.is_array and call.ticket in as_arrays:
+        return "another call waits for it by afternotok or aftercorr"
     if call.throttle:
         return "it limits its own tasks (%)"
     if "singleton" in (options.get("dependency") or b"").decode("latin-1"):
@@ -94,8 +106,8 @@ def reason_alone(call: Call, body: bytes) -> str:
         return "one mail is sent for a whole array"
     if call.is_array:
         for kind in logs.KINDS:
-            pattern = logs.pattern_of(call, kind)
-            if pattern is not None and logs.expand(call, pattern, call.tasks[0]).on_node:
+            name = logs.expand(call, kind, call.tasks[0])
+            if name is not None and name.on_node:
                 return f"only the node knows the name of its --{kind} file"
     if (b"scancel" in body or b"scontrol" in body) and (b"SLURM_JOB_ID" in body or b"SLURM_JOBID" in body):
         return "the script manages itself by SLURM_JOB_ID"
@@ -107,9 +119,8 @@ def merge_key(call: Call, keep_names: bool) -> tuple[object, ...]:
     options = array_options(call.options, call.time)
     node_names = []
     for kind in logs.KINDS:
-        pattern = logs.pattern_of(call, kind)
-        if pattern is not None:
-            name = logs.expand(call, pattern, None)
+        name = logs.expand(call, kind, call.tasks[0] if call.is_array else None)
+        if name is not None:
             node_names.append(name.path if name.on_node else b"")
     return (
         tuple((name, canonical(name, value)) for name, value in options.items()),
@@ -140,12 +151,13 @@ def plan(calls: Sequence[Call], limits: Limits, keep_names: bool = False) -> lis
     arrays: list[Array] = []
     open_arrays: dict[object, Array] = {}
     filled: dict[int, int] = {}
-    reasons: dict[bytes, bytes] = {}
+    bodies: dict[bytes, bytes] = {}
+    as_arrays = waited_for_as_arrays(calls)
     for call in calls:
-        body = reasons.get(call.body_hash)
+        body = bodies.get(call.body_hash)
         if body is None:
-            body = reasons[call.body_hash] = call.body()
-        alone = reason_alone(call, body)
+            body = bodies[call.body_hash] = call.body()
+        alone = reason_alone(call, body, as_arrays)
         key = merge_key(call, keep_names)
         array = None if alone else open_arrays.get(key)
         if array is not None and filled[id(array)] + task_count(call) > limits.array_size:

@@ -20,7 +20,7 @@ FIELDS = (
     "environment",  # hash of the environment that this one is told as a difference from
 )
 HASH_BYTES = 20
-# One line before the payload and one after it; both have fixed widths, so that the last ticket can be read from the end.
+# One line before the payload and one after it, of fixed widths: the last ticket can be read from the end.
 HEAD = b"call %010d %010d\n"
 TAIL = b"\nend %010d %010d %s\n"
 HEAD_BYTES = 27

@@ -5,7 +5,7 @@ Hot path, and used again by the flush on the recorded call, so that both see the
 `find_script` and `read_script`; everything else is a function of the call.
 """
 
-import os
+import posix
 
 from sbatch_shim.directives import directive_words
 from sbatch_shim.errors import HandOver
@@ -65,7 +65,7 @@ def check(options: "list[tuple[str, bytes | None]]") -> None:
             raise HandOver("--" + name)
         if value == b"" and name in ("array", "dependency"):
             continue
-        if row[1] == REQUIRED and value is None or not RECOGNISERS[row[4]](value):
+        if (row[1] == REQUIRED and value is None) or not RECOGNISERS[row[4]](value):
             raise HandOver("the value of --" + name)
 
 
@@ -214,7 +214,7 @@ def find_script(name: bytes, folder: bytes, environment: "dict[bytes, bytes]") -
         if entry:
             candidate = entry + b"/" + name
             try:
-                if not (os.stat(candidate).st_mode & 0o170000) == 0o040000:
+                if not (posix.stat(candidate).st_mode & 0o170000) == 0o040000:
                     return candidate
             except OSError:
                 pass
@@ -224,13 +224,13 @@ def find_script(name: bytes, folder: bytes, environment: "dict[bytes, bytes]") -
 def read_script(path: bytes) -> bytes:
     """The bytes of a script file; HandOver when it cannot be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = posix.open(path, posix.O_RDONLY)
     except OSError:
         raise HandOver("a script that cannot be opened") from None
     try:
         return read_all(descriptor)
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
 
 
 def read_all(descriptor: int) -> bytes:
@@ -238,7 +238,7 @@ def read_all(descriptor: int) -> bytes:
     parts = []
     while True:
         try:
-            part = os.read(descriptor, 1 << 20)
+            part = posix.read(descriptor, 1 << 20)
         except OSError:
             raise HandOver("a script that cannot be read") from None
         if not part:

@@ -5,7 +5,7 @@ Hot path: every module that is imported here is paid for by every call of a pipe
 The launcher (templates/launcher) starts it as `python -I -S -c CODE STATE REAL WORDS...`.
 """
 
-import os
+import posix
 import resource
 import time
 from _signal import SIG_DFL, SIGINT, SIGPIPE, SIGXFSZ, signal
@@ -20,7 +20,7 @@ LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "ME
 
 
 def say(text: str) -> None:
-    os.write(2, ("sbatch: error: %s\n" % text).encode("utf-8", "surrogateescape"))
+    posix.write(2, ("sbatch: error: %s\n" % text).encode("utf-8", "surrogateescape"))
 
 
 def soft_limits() -> bytes:
@@ -41,13 +41,13 @@ def run_real(real: bytes, words: "list[bytes]", entries: "list[bytes]", script: 
         say("no other sbatch on PATH; `sarray-flush --local` runs queued calls without Slurm")
         return 127
     if script is not None:
-        copy = os.memfd_create("stdin", 0)
+        copy = posix.memfd_create("stdin", 0)
         view = memoryview(script)
         while view:
-            view = view[os.write(copy, view) :]
-        os.lseek(copy, 0, os.SEEK_SET)
-        os.dup2(copy, 0)
-        os.close(copy)
+            view = view[posix.write(copy, view) :]
+        posix.lseek(copy, 0, 0)
+        posix.dup2(copy, 0)
+        posix.close(copy)
     environment = {}
     for entry in entries:
         name, _, value = entry.partition(b"=")
@@ -55,7 +55,8 @@ def run_real(real: bytes, words: "list[bytes]", entries: "list[bytes]", script: 
     # Python ignores these two, and exec would pass that on.
     signal(SIGPIPE, SIG_DFL)
     signal(SIGXFSZ, SIG_DFL)
-    os.execve(real, [real, *words], environment)
+    # getopt's messages begin with argv[0]: what a caller that finds sbatch on PATH has there.
+    posix.execve(real, [b"sbatch", *words], environment)
     return 127
 
 
@@ -77,7 +78,7 @@ def ticket_numbers(spec: bytes) -> "list[int]":
 def main() -> int:
     signal(SIGINT, SIG_DFL)
     # argv and environment as bytes from the kernel: sys.argv has been through the locale, and Python adds
-    # LC_CTYPE to os.environ. The first words are python -I -S -c CODE.
+    # LC_CTYPE to posix.environ. The first words are python -I -S -c CODE.
     words = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
     state, real, words = words[0], words[1], words[2:]
     entries = read(b"/proc/self/environ").split(b"\0")[:-1]
@@ -91,7 +92,7 @@ def main() -> int:
             own.append(entry)
     state = asked.get(b"SARRAY_STATE_DIR") or state
     if asked.get(b"SARRAY_MODE", b"") in (b"", b"pass"):
-        # Only a call that may name a ticket comes here; it keeps its environment.
+        # A call that may name a ticket, or whose environment a shell cannot hand on.
         return run_behind_tickets(real, words, entries, state, None)
     session = None
     try:
@@ -178,7 +179,7 @@ def snapshot(
     """
     command_line, source, rest = request.read_words(words)
     try:
-        folder = os.getcwdb()
+        folder = posix.getcwdb()
     except OSError:
         raise HandOver("a deleted working directory") from None
     path = b""
@@ -199,15 +200,15 @@ def snapshot(
     except HandOver as reason:
         reason.script = script
         raise
-    mask = os.umask(0)
-    os.umask(mask)
+    mask = posix.umask(0)
+    posix.umask(mask)
     values = {
         "time": b"%d" % time.time(),
-        "host": os.uname().nodename.encode(),
+        "host": posix.uname().nodename.encode(),
         "sbatch": real,
         "cwd": folder,
         "umask": b"%04o" % mask,
-        "nice": b"%d" % os.nice(0),
+        "nice": b"%d" % posix.nice(0),
         "limits": soft_limits(),
         "source": source,
         "script": path,
@@ -247,6 +248,6 @@ def answer(ticket: int, understood: "request.Request") -> None:
         return
     signal(SIGPIPE, SIG_DFL)
     try:
-        os.write(1, (b"%d\n" if understood.parsable else b"Submitted batch job %d\n") % ticket)
+        posix.write(1, (b"%d\n" if understood.parsable else b"Submitted batch job %d\n") % ticket)
     except OSError:
         pass

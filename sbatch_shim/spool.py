@@ -15,11 +15,11 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
         passed                  why calls went to the real sbatch, one line each
         flushes/<stamp>/        see flush.py
 
-Hot path. All paths are bytes. Folders are 0700 and files 0600 whatever the umask: environments hold secrets.
+Hot path: `posix` is what `os` is made of, without an import of its own. All paths are bytes. Folders are 0700 and files 0600 whatever the umask: environments hold secrets.
 """
 
 import fcntl
-import os
+import posix
 import time
 
 from sbatch_shim.errors import SpoolError
@@ -37,49 +37,65 @@ SESSION_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 def make_folder(path: bytes) -> None:
     """Create a private folder; an existing one is fine."""
     try:
-        os.mkdir(path, 0o700)
-        os.chmod(path, 0o700)
+        posix.mkdir(path, 0o700)
+        posix.chmod(path, 0o700)
     except FileExistsError:
         pass
 
 
+def make_folders(path: bytes) -> None:
+    """Create a private folder and the missing ones above it."""
+    above = path.rpartition(b"/")[0]
+    if above:
+        try:
+            posix.stat(above)
+        except FileNotFoundError:
+            make_folders(above)
+    make_folder(path)
+
+
+def text(path: bytes) -> str:
+    """A path as it can be shown."""
+    return path.decode("utf-8", "surrogateescape")
+
+
 def create(path: bytes, data: bytes) -> None:
     """Create a private file that must not exist, with its data on disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    descriptor = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW, 0o600)
     try:
-        os.fchmod(descriptor, 0o600)
+        posix.fchmod(descriptor, 0o600)
         write(descriptor, data)
-        os.fdatasync(descriptor)
+        posix.fdatasync(descriptor)
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
 
 
 def replace(path: bytes, data: bytes) -> None:
     """Give a private file new contents, whole or not at all."""
-    draft = b"%s.%d.%d" % (path, os.getpid(), time.time_ns())
+    draft = b"%s.%d.%d" % (path, posix.getpid(), time.time_ns())
     create(draft, data)
-    os.rename(draft, path)
+    posix.rename(draft, path)
 
 
 def write(descriptor: int, data: bytes) -> None:
     """Write everything: one write(2) may be short on a full disk."""
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        view = view[posix.write(descriptor, view) :]
 
 
 def read(path: bytes) -> bytes:
     """The whole of a file."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         parts = []
         while True:
-            part = os.read(descriptor, 1 << 20)
+            part = posix.read(descriptor, 1 << 20)
             if not part:
                 return b"".join(parts)
             parts.append(part)
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
 
 
 def open_state(state: bytes) -> None:
@@ -89,13 +105,12 @@ def open_state(state: bytes) -> None:
     Raises SpoolError when it belongs to somebody else, others may write to it, or a newer version made it.
     """
     try:
-        found = os.lstat(state)
+        found = posix.lstat(state)
     except FileNotFoundError:
-        os.makedirs(state, 0o700, exist_ok=True)
-        os.chmod(state, 0o700)
-        found = os.lstat(state)
-    if found.st_mode & 0o170000 != 0o040000 or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise SpoolError("the state folder %s is not a folder that only you can write" % os.fsdecode(state))
+        make_folders(state)
+        found = posix.lstat(state)
+    if found.st_mode & 0o170000 != 0o040000 or found.st_uid != posix.geteuid() or found.st_mode & 0o022:
+        raise SpoolError("the state folder %s is not a folder that only you can write" % text(state))
     path = state + b"/format"
     try:
         known = read(path)
@@ -105,7 +120,7 @@ def open_state(state: bytes) -> None:
         replace(path, FORMAT)
         return
     if known != FORMAT:
-        raise SpoolError("the state folder %s was written by another version of sbatch-shim" % os.fsdecode(state))
+        raise SpoolError("the state folder %s was written by another version of sbatch-shim" % text(state))
 
 
 def session_name(environment: "dict[bytes, bytes]") -> bytes:
@@ -119,13 +134,13 @@ def session_name(environment: "dict[bytes, bytes]") -> bytes:
         if len(name) > 128 or name[:1] == b"." or name.strip(SESSION_LETTERS):
             raise SpoolError("SARRAY_SESSION may hold letters, digits and ._@+- only, and not begin with a dot")
         return name
-    leader = os.getsid(0)
+    leader = posix.getsid(0)
     try:
         # The name in field 2 may hold blanks and brackets: count from the last bracket.
         started = read(b"/proc/%d/stat" % leader).rpartition(b")")[2].split()[19]
     except (OSError, IndexError):
         started = b"0"
-    return b"%s.%d.%s" % (os.uname().nodename.encode(), leader, started)
+    return b"%s.%d.%s" % (posix.uname().nodename.encode(), leader, started)
 
 
 class Lock:
@@ -140,11 +155,11 @@ class Lock:
 
     def __enter__(self) -> None:
         self.soft = None
-        self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self.descriptor = posix.open(self.path, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX)
         except OSError:
-            os.close(self.descriptor)
+            posix.close(self.descriptor)
             from sbatch_shim.softlock import acquire
 
             self.soft = acquire(self.path)
@@ -153,7 +168,7 @@ class Lock:
         if self.soft is not None:
             self.soft.release()
         else:
-            os.close(self.descriptor)
+            posix.close(self.descriptor)
 
 
 class Session:
@@ -178,7 +193,7 @@ class Session:
         name = digest(data).encode()
         path = self.folder + b"/blobs/" + name
         try:
-            if os.stat(path).st_size == len(data):
+            if posix.stat(path).st_size == len(data):
                 return name
         except FileNotFoundError:
             pass
@@ -191,9 +206,9 @@ class Session:
     def note_passed(self, reason: str) -> None:
         """Count a call that went to the real sbatch; a failure to do so is nobody's concern."""
         try:
-            descriptor = os.open(self.folder + b"/passed", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            os.write(descriptor, reason.encode() + b"\n")
-            os.close(descriptor)
+            descriptor = posix.open(self.folder + b"/passed", posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW, 0o600)
+            posix.write(descriptor, reason.encode() + b"\n")
+            posix.close(descriptor)
         except OSError:
             pass
 
@@ -210,42 +225,42 @@ class Session:
                 ticket = last + 1
                 if last < FIRST_TICKET or ticket % BLOCK == 0:
                     ticket = self.reserve_block()
-                os.lseek(descriptor, size, os.SEEK_SET)
+                posix.lseek(descriptor, size, 0)
                 try:
                     write(descriptor, frame(ticket, payload))
-                    os.fdatasync(descriptor)
+                    posix.fdatasync(descriptor)
                 except OSError:
-                    os.ftruncate(descriptor, size)
+                    posix.ftruncate(descriptor, size)
                     raise
             finally:
-                os.close(descriptor)
+                posix.close(descriptor)
         return ticket
 
     def open_queue(self) -> int:
         """The queue, open for reading and writing; under the lock."""
-        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = posix.O_RDWR | posix.O_CLOEXEC | posix.O_NOFOLLOW
         try:
-            return os.open(self.queue, flags)
+            return posix.open(self.queue, flags)
         except FileNotFoundError:
             pass
         # A claim that was killed between its two renames has left the new queue beside the old one's place.
         try:
-            os.rename(self.queue + b".new", self.queue)
+            posix.rename(self.queue + b".new", self.queue)
         except FileNotFoundError:
             replace(self.queue, QUEUE_HEAD + frame(0, b""))
-        return os.open(self.queue, flags)
+        return posix.open(self.queue, flags)
 
     def last_ticket(self, descriptor: int) -> "tuple[int, int]":
         """The size of the queue without a torn record at its end, and its last ticket; under the lock."""
-        size = os.lseek(descriptor, 0, os.SEEK_END)
+        size = posix.lseek(descriptor, 0, 2)
         if size > TAIL_BYTES:
-            ticket = tail_ticket(os.pread(descriptor, TAIL_BYTES, size - TAIL_BYTES))
+            ticket = tail_ticket(posix.pread(descriptor, TAIL_BYTES, size - TAIL_BYTES))
             if ticket is not None:
                 return size, ticket
         found, end = frames(read(self.queue), len(QUEUE_HEAD))
         if not found:
-            raise SpoolError("%s is damaged; move it away to go on" % os.fsdecode(self.queue))
-        os.ftruncate(descriptor, end)
+            raise SpoolError("%s is damaged; move it away to go on" % text(self.queue))
+        posix.ftruncate(descriptor, end)
         return end, found[-1][0]
 
     def claim(self, target: bytes) -> bool:
@@ -258,12 +273,12 @@ class Session:
         try:
             size, last = self.last_ticket(descriptor)
         finally:
-            os.close(descriptor)
+            posix.close(descriptor)
         if size <= len(QUEUE_HEAD) + len(frame(last, b"")):
             return False
         replace(self.queue + b".new", QUEUE_HEAD + frame(last, b""))
-        os.rename(self.queue, target)
-        os.rename(self.queue + b".new", self.queue)
+        posix.rename(self.queue, target)
+        posix.rename(self.queue + b".new", self.queue)
         return True
 
     def reserve_block(self) -> int:
@@ -277,7 +292,7 @@ class Session:
             number = int(read(hint))
         except (OSError, ValueError):
             # Spread over the users, so that a ticket of another user is most likely unknown rather than ours.
-            number = os.getuid() * 7919 % BLOCKS
+            number = posix.getuid() * 7919 % BLOCKS
         while True:
             try:
                 create(self.state + b"/blocks/%d" % (number % BLOCKS), self.name)

@@ -48,21 +48,16 @@ def log_options(array: Array, folder: bytes, limits: Limits) -> list[bytes]:
     """
     words = []
     for kind in logs.KINDS:
-        patterns = [logs.pattern_of(call, kind) for call in array.calls]
-        if not any(pattern is not None for pattern in patterns):
-            continue
         if len(array.calls) == 1:
             call = array.calls[0]
-            task = call.tasks[0] if call.is_array else None
-            name = logs.expand(call, patterns[0] or b"", task, keep_index=call.is_array)
-            words.append(option(kind, name.path if call.is_array or name.on_node else logs.literal(name.path)))
+            name = logs.expand(call, kind, call.tasks[0] if call.is_array else None, keep_index=call.is_array)
+            if name is not None:
+                words.append(option(kind, name.path if call.is_array or name.on_node else logs.literal(name.path)))
             continue
-        by_ticket = {call.ticket: pattern for call, pattern in zip(array.calls, patterns)}
-        names = [
-            logs.Name(b"/dev/null", False) if pattern is None else logs.expand(call, pattern, task)
-            for _, call, task in array.tasks()
-            for pattern in (by_ticket[call.ticket],)
-        ]
+        found = [logs.expand(call, kind, task) for _, call, task in array.tasks()]
+        if not any(found):
+            continue
+        names = [logs.Name(b"/dev/null", False) if name is None else name for name in found]
         if len({name.path for name in names}) == 1:
             words.append(option(kind, names[0].path if names[0].on_node else logs.literal(names[0].path)))
             continue

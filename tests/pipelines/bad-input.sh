@@ -27,7 +27,6 @@ SBATCH_TIMELIMIT=abc try job.sh
 SBATCH_ARRAY_INX=x try job.sh
 try < /dev/null
 try <&-
-(mkdir gone; cd gone; rmdir ../gone; try ../job.sh)
-try -d afterok:1999999999 --wrap=true 2>&1 | grep -v Submitted
+(mkdir gone; cd gone; rmdir ../gone; try ../job.sh 2>&1 | grep -v shell-init)
 squeue -h -u "$USER" | grep -v job.sh | wc -l
 ls

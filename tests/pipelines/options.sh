@@ -19,7 +19,6 @@ call --requeue
 call --no-requeue
 call -p other
 call --partition=main --comment='a comment'
-call -Hp other --hold
 call --mem-per-cpu=20
 call -sO
 call --begin=2020-01-01
@@ -40,5 +39,3 @@ call --kill-on-invalid-dep=yes
 call --spread-job
 call --use-min-nodes
 SBATCH_TIMELIMIT=5 SBATCH_PARTITION=other SBATCH_NO_REQUEUE= call
-squeue -h -o '%i %T' | grep -c PENDING
-scancel --state=PENDING -u "$USER" --name=job.py
