@@ -7,7 +7,6 @@ import json
 import os
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import jinja2
@@ -148,4 +147,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -41,17 +41,17 @@ def pattern_of(call: Call, kind: str) -> bytes | None:
     return b"/dev/null" if given.lower() == b"none" else given
 
 
-def absolute(call: Call, kind: str, pattern: bytes) -> bytes:
+def placed(call: Call, kind: str, pattern: bytes) -> tuple[bytes, bytes]:
     """
-    The pattern with the folder that relative names are in: `--chdir`, else the caller's.
+    The folder of a relative name (`--chdir`, else the caller's), as text before the pattern, and the pattern.
 
-    sbatch puts the folder before a name that was given, so a % in the folder expands too; the default name
-    gets its folder on the node, where it is no pattern (tried on 22.05).
+    sbatch puts the folder before a name that was given, so what looks like a pattern in the folder is one; the
+    default name gets its folder on the node, where it is just text (tried on 22.05).
     """
     if pattern[:1] == b"/":
-        return pattern
+        return b"", pattern
     folder = call.folder.rstrip(b"/") + b"/"
-    return (folder if kind in call.options else folder.replace(b"%", b"%%")) + pattern
+    return (b"", folder + pattern) if kind in call.options else (folder, pattern)
 
 
 def literal(path: bytes) -> bytes:
@@ -76,7 +76,7 @@ def expand(call: Call, kind: str, task: int | None, keep_index: bool = False) ->
     pattern = pattern_of(call, kind)
     if pattern is None:
         return None
-    path = absolute(call, kind, pattern)
+    before, path = placed(call, kind, pattern)
     if b"\\" in path:
         plain = unescape(path)
         return Name(literal(plain) if keep_index else plain, False)
@@ -92,7 +92,7 @@ def expand(call: Call, kind: str, task: int | None, keep_index: bool = False) ->
         b"x": call.name if call.name is not None else call.environment.get(b"SLURM_JOB_NAME") or b"(null)",
     }
     on_node = b"N" + (b"jJ" if call.is_array else b"")
-    parts: list[tuple[bytes, bool]] = []  # text, and whether it is a pattern still
+    parts: list[tuple[bytes, bool]] = [(before, False)]  # text, and whether it is a pattern still
     at = 0
     while at < len(path):
         percent = path.find(b"%", at)

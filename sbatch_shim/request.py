@@ -9,7 +9,7 @@ import posix
 
 from sbatch_shim.directives import directive_words
 from sbatch_shim.errors import HandOver
-from sbatch_shim.grammar import CLIENT, EARLY, HAND, OPTIONS, REQUIRED, parse
+from sbatch_shim.grammar import EARLY, HAND, OPTIONS, REQUIRED, parse
 from sbatch_shim.values import RECOGNISERS
 
 # Other variables that sbatch reads as input (opt.c of 22.05); they act in ways that are not ours to repeat.
@@ -34,9 +34,6 @@ WRAP_HEAD = b"#!/bin/sh\n# This script was created by sbatch --wrap.\n\n"
 SCRIPT_MAX = 3145728
 
 FILE, STDIN, WRAP = b"file", b"stdin", b"wrap"
-
-Options = "dict[str, bytes | None]"
-
 
 class Request:
     """
@@ -65,13 +62,13 @@ def check(options: "list[tuple[str, bytes | None]]") -> None:
             raise HandOver("--" + name)
         if value == b"" and name in ("array", "dependency"):
             continue
-        if (row[1] == REQUIRED and value is None) or not RECOGNISERS[row[4]](value):
+        if not RECOGNISERS[row[4]](value):
             raise HandOver("the value of --" + name)
 
 
 def from_environment(environment: "dict[bytes, bytes]") -> "list[tuple[str, bytes | None]]":
     """The options that SBATCH_* variables set."""
-    options = []
+    options = []  # type: list[tuple[str, bytes | None]]
     for variable in FOREIGN_INPUT:
         if variable in environment:
             raise HandOver(variable.decode())
@@ -180,9 +177,7 @@ def understand(
         assert script is not None
         body = script
         check_script(body)
-        ignore_pbs = any(
-            name == "ignore-pbs" for name, _ in command_line + environment_options
-        )
+        ignore_pbs = any(name == "ignore-pbs" for name, _ in command_line + environment_options)
         directives = from_directives(body, ignore_pbs)
         check(directives)
     if len(body) > SCRIPT_MAX:
@@ -210,11 +205,11 @@ def find_script(name: bytes, folder: bytes, environment: "dict[bytes, bytes]") -
     """
     if name[:1] in (b".", b"/"):
         return name
-    for entry in [folder] + environment.get(b"PATH", b"").split(b":"):
+    for entry in [folder, *environment.get(b"PATH", b"").split(b":")]:
         if entry:
             candidate = entry + b"/" + name
             try:
-                if not (posix.stat(candidate).st_mode & 0o170000) == 0o040000:
+                if posix.stat(candidate).st_mode & 0o170000 != 0o040000:
                     return candidate
             except OSError:
                 pass
@@ -235,7 +230,7 @@ def read_script(path: bytes) -> bytes:
 
 def read_all(descriptor: int) -> bytes:
     """All bytes up to the end of file."""
-    parts = []
+    parts = []  # type: list[bytes]
     while True:
         try:
             part = posix.read(descriptor, 1 << 20)
@@ -245,5 +240,3 @@ def read_all(descriptor: int) -> bytes:
             return b"".join(parts)
         parts.append(part)
 
-
-__all__ = ["CLIENT", "FILE", "STDIN", "WRAP", "Request", "find_script", "read_script", "read_words", "understand"]

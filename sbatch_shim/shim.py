@@ -8,7 +8,7 @@ The launcher (templates/launcher) starts it as `python -I -S -c CODE STATE REAL 
 import posix
 import resource
 import time
-from _signal import SIG_DFL, SIGINT, SIGPIPE, SIGXFSZ, signal
+from _signal import SIG_DFL, SIGINT, SIGPIPE, SIGXFSZ, signal  # type: ignore[import-not-found]
 
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver, ShimError

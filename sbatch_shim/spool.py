@@ -15,7 +15,8 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
         passed                  why calls went to the real sbatch, one line each
         flushes/<stamp>/        see flush.py
 
-Hot path: `posix` is what `os` is made of, without an import of its own. All paths are bytes. Folders are 0700 and files 0600 whatever the umask: environments hold secrets.
+Hot path: `posix` is what `os` is made of, without an import of its own. All paths are bytes.
+Folders are 0700 and files 0600 whatever the umask: environments hold secrets.
 """
 
 import fcntl
@@ -88,7 +89,7 @@ def read(path: bytes) -> bytes:
     """The whole of a file."""
     descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     try:
-        parts = []
+        parts = []  # type: list[bytes]
         while True:
             part = posix.read(descriptor, 1 << 20)
             if not part:
@@ -155,7 +156,8 @@ class Lock:
 
     def __enter__(self) -> None:
         self.soft = None
-        self.descriptor = posix.open(self.path, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW, 0o600)
+        flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW
+        self.descriptor = posix.open(self.path, flags, 0o600)
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX)
         except OSError:
@@ -206,7 +208,8 @@ class Session:
     def note_passed(self, reason: str) -> None:
         """Count a call that went to the real sbatch; a failure to do so is nobody's concern."""
         try:
-            descriptor = posix.open(self.folder + b"/passed", posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW, 0o600)
+            flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW
+            descriptor = posix.open(self.folder + b"/passed", flags, 0o600)
             posix.write(descriptor, reason.encode() + b"\n")
             posix.close(descriptor)
         except OSError:

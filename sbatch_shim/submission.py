@@ -48,8 +48,10 @@ def log_options(array: Array, folder: bytes, limits: Limits) -> list[bytes]:
     """
     words = []
     for kind in logs.KINDS:
-        if len(array.calls) == 1:
-            call = array.calls[0]
+        call = array.calls[0]
+        # A backslash in the folder of a default name would switch the pattern off: links, then.
+        by_pattern = not call.is_array or kind in call.options or b"\\" not in call.folder
+        if len(array.calls) == 1 and by_pattern:
             name = logs.expand(call, kind, call.tasks[0] if call.is_array else None, keep_index=call.is_array)
             if name is not None:
                 words.append(option(kind, name.path if call.is_array or name.on_node else logs.literal(name.path)))

@@ -6,7 +6,12 @@ merge of that call. Hot path: string methods only. The rules are those of `src/c
 `parse_time.c` and `proc_args.c` of Slurm 22.05, tried there.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 DIGITS = b"0123456789"
+LETTERS = DIGITS + b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 DISTRIBUTIONS = (b"block", b"cyclic", b"arbitrary", b"plane")
 HINTS = (b"compute_bound", b"memory_bound", b"multithread", b"nomultithread")
@@ -41,7 +46,7 @@ def text(value: bytes) -> bool:
 
 
 def word(value: bytes) -> bool:
-    return text(value) and all(byte in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:,=-@/" for byte in value)
+    return text(value) and not value.translate(None, LETTERS + b"_.:,=-@/")
 
 
 def path(value: bytes) -> bool:
@@ -243,7 +248,7 @@ def array(value: bytes) -> bool:
 
 
 def dependency(value: bytes) -> bool:
-    """`type:id[:id...]` terms joined by all commas or all question marks, or singleton; ids as N, N_i, N_*, N+minutes."""
+    """Terms `type:id[:id...]` or singleton, joined by all commas or all question marks; ids N, N_i, N_*, N+minutes."""
     separator = b"?" if b"?" in value else b","
     if len(value) > 131071:
         return False
@@ -263,7 +268,8 @@ def dependency(value: bytes) -> bool:
     return True
 
 
-RECOGNISERS = {
+# By the kind of value in grammar.OPTIONS; a flag or an optional argument may get None.
+RECOGNISERS = {  # type: dict[str, Any]
     "any": anything,
     "array": array,
     "bare": flag,

@@ -122,9 +122,8 @@ class Person:
 
     def flush(self, *words: str, cwd: Path | None = None, **more: str) -> Result:
         """sarray-flush of the session that `queue` uses."""
-        return self.run(
-            str(self.prefix / "bin" / "sarray-flush"), *words, cwd=cwd, env=self.environment(SARRAY_SESSION="test", **more)
-        )
+        command = str(self.prefix / "bin" / "sarray-flush")
+        return self.run(command, *words, cwd=cwd, env=self.environment(SARRAY_SESSION="test", **more))
 
     def own(self, path: Path) -> None:
         """Give files that root made to this user."""

@@ -106,6 +106,6 @@ def differences(direct: Trace, queued: Trace) -> str:
         pairs.append((repr(name), one[1], other[1]))
     for title, before, after in pairs:
         if before != after:
-            lines = [[line.decode("utf-8", "backslashreplace") for line in data.split(b"\n")] for data in (before, after)]
+            lines = [data.decode("utf-8", "backslashreplace").split("\n") for data in (before, after)]
             found += [f"== {title}", *difflib.unified_diff(*lines, "direct", "queued", lineterm="", n=0)]
     return "\n".join(found)

@@ -40,7 +40,7 @@ parent = read("/proc/%d/comm" % os.getppid()).decode().strip()
 for entry in environment:
     print("env", json.dumps(entry))
 print("interpreter and options", json.dumps([text(word) for word in words[:-len(sys.argv)]]))
-print("script", os.path.basename(words[-len(sys.argv)].decode()), "body", hash(read(sys.argv[0])) == hash(read(__file__)))
+print("script", text(words[-len(sys.argv)]), "bytes", len(read(sys.argv[0])))
 print("arguments", json.dumps([text(word) for word in words[len(words) - len(sys.argv) + 1 :]]))
 print("cwd", os.getcwd())
 print("umask", oct(os.umask(0)))
