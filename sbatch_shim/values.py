@@ -269,7 +269,7 @@ def dependency(value: bytes) -> bool:
 
 
 # By the kind of value in grammar.OPTIONS; a flag or an optional argument may get None.
-RECOGNISERS = {  # type: dict[str, Any]
+RECOGNISERS: "dict[str, Any]" = {
     "any": anything,
     "array": array,
     "bare": flag,
