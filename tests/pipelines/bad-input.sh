@@ -28,5 +28,3 @@ SBATCH_ARRAY_INX=x try job.sh
 try < /dev/null
 try <&-
 (mkdir gone; cd gone; rmdir ../gone; try ../job.sh 2>&1 | grep -v shell-init)
-squeue -h -u "$USER" | grep -v job.sh | wc -l
-ls

@@ -1,0 +1,226 @@
+"""sarray-flush on the real Slurm: what it submits, prints, keeps and refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from conftest import SYSTEM_PATH, Person
+
+pytestmark = pytest.mark.slurm
+
+
+def shown(person: Person, form: str) -> list[str]:
+    """squeue's lines for the user, one per array."""
+    environment = person.environment(PATH=SYSTEM_PATH)
+    done = person.run("squeue", "-h", "-u", environment["USER"], "-o", form, env=environment)
+    return done.out.decode().splitlines()
+
+
+def test_calls_above_the_index_limit_become_more_arrays(person: Person) -> None:
+    """MaxArraySize 1001: 2,500 plain calls become 3 arrays, and each call runs once."""
+    script = "for i in $(seq 2500); do sbatch -o /dev/null --wrap='echo x >> ran.'$i; done > ids"
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    assert person.run("bash", "-c", script, env=env, timeout=300).status == 0
+    assert len(set((person.home / "ids").read_text().splitlines())) == 2500
+    done = person.flush()
+    assert done.status == 0, done.err
+    assert re.fullmatch(rb"(Submitted batch job \d+\n){3}", done.out)
+    person.settle(400)
+    for number in range(1, 2501):
+        assert (person.home / f"ran.{number}").read_text() == "x\n"
+
+
+def test_an_array_call_and_others_share_arrays_within_the_limit(person: Person) -> None:
+    """--array=0-999 fills one array but for a place; the others go on in a second one."""
+    person.queue("--array=0-999", "-o", "/dev/null", "--wrap=touch a.$SLURM_ARRAY_TASK_ID")
+    for number in range(3):
+        person.queue("-o", "/dev/null", f"--wrap=touch b.{number}")
+    done = person.flush()
+    assert len(done.out.splitlines()) == 2, done.err
+    person.settle(300)
+    assert len(list(person.home.glob("a.*"))) == 1000
+    assert len(list(person.home.glob("b.*"))) == 3
+
+
+def test_a_dry_run_submits_and_claims_nothing(person: Person) -> None:
+    person.queue("-J", "seen", "--wrap=echo {{ jinja }}")
+    for _ in range(2):
+        done = person.flush("-n")
+        assert done.status == 0
+        assert b"1 calls become 1 arrays" in done.out
+        assert b"echo {{ jinja }}" in done.out
+    assert shown(person, "%i") == []
+    assert person.flush("--parsable").out.strip().isdigit()
+
+
+def test_nothing_queued_is_no_error_unless_others_hold_calls(person: Person) -> None:
+    done = person.flush()
+    assert (done.status, done.out) == (0, b"")
+    assert b"nothing is queued" in done.err
+    person.queue("-o", "/dev/null", "--wrap=true")
+    done = person.flush("--session", "mine")
+    assert done.status == 1
+    assert b"session test holds 1 calls" in done.err
+    assert person.flush("--all").status == 0
+    assert person.flush("--all").status == 0
+
+
+def test_a_refused_array_keeps_its_calls_and_the_rest_goes_on(person: Person) -> None:
+    """Slurm's own words on stderr; the next flush tries again."""
+    person.queue("-p", "nosuch", "-o", "/dev/null", "--wrap=true")
+    bad = person.queue("--parsable", "-p", "nosuch", "-o", "/dev/null", "--wrap=true").out.decode().strip()
+    person.queue("-o", "/dev/null", "--wrap=touch went")
+    waiting = person.queue("-d", f"afterok:{bad}", "-o", "/dev/null", "--wrap=touch never")
+    assert waiting.status == 0
+    for _ in range(2):
+        done = person.flush()
+        assert done.status == 1
+        assert b"sbatch: error: Batch job submission failed: Invalid partition name specified" in done.err
+        assert b"3 calls stay queued" in done.err
+    person.settle()
+    assert (person.home / "went").exists()
+    assert not (person.home / "never").exists()
+    done = person.flush("--partition=main")
+    assert done.status == 0, done.err
+    person.settle()
+    assert (person.home / "never").exists()
+
+
+def test_json_names_what_became_of_each_ticket(person: Person) -> None:
+    tickets = [int(person.queue("--parsable", "-o", "/dev/null", "--wrap=true").out) for _ in range(3)]
+    document = json.loads(person.flush("--json").out)
+    assert [array["tickets"] for array in document["arrays"]] == [tickets]
+    assert document["arrays"][0]["tasks"] == 3
+    assert document["kept"] == []
+
+
+def test_a_throttle_limits_every_array(person: Person) -> None:
+    for _ in range(4):
+        person.queue("--hold", "-o", "/dev/null", "--wrap=true")
+    person.flush("--throttle", "2")
+    assert shown(person, "%i") == [shown(person, "%A")[0] + "_[0-3%2]"]
+
+
+def test_options_of_sbatch_override_for_all(person: Person) -> None:
+    for size in (1, 2):
+        person.queue("-H", "-c", str(size), "-o", "/dev/null", "--wrap=true")
+    done = person.flush("-c3", "--comment", "from the flush", "--parsable")
+    assert len(done.out.split()) == 1, done.err
+    assert shown(person, "%C %k")[0] == "3 from the flush"
+
+
+@pytest.mark.parametrize(
+    "words", [["--nosuch"], ["stray"], ["--throttle", "x"], ["--array=1-3"], ["--time=x"], ["--session"]]
+)
+def test_wrong_usage_says_so(person: Person, words: list[str]) -> None:
+    done = person.flush(*words)
+    assert done.status == 2
+    assert done.err.startswith(b"sarray-flush: ")
+    assert b"Traceback" not in done.err
+
+
+def test_names_are_kept_apart_when_asked(person: Person) -> None:
+    for name in "aab":
+        person.queue("-H", "-J", name, "-o", "/dev/null", "--wrap=true")
+    assert len(person.flush("--keep-names").out.splitlines()) == 2
+    assert sorted(shown(person, "%j")) == ["a", "b"]
+
+
+def test_scripts_are_kept_where_asked(person: Person) -> None:
+    person.queue("-o", "/dev/null", "--wrap=echo kept")
+    assert person.flush("--output", "scripts").status == 0
+    (kept,) = (person.home / "scripts").iterdir()
+    assert b"echo kept" in kept.read_bytes()
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_an_sbatch_it_says_where_it_looked(person: Person, tmp_path: Path) -> None:
+    """A call recorded without a real sbatch, flushed without one."""
+    bin_folder = person.home / "bin"
+    bin_folder.mkdir()
+    for tool in ("bash", "sh", "env", "cat"):
+        os.symlink(f"/usr/bin/{tool}", bin_folder / tool)
+    path = f"{person.prefix}/shims:{bin_folder}"
+    done = person.queue("-o", "/dev/null", "--wrap=true", PATH=path)
+    assert done.status == 0, done.err
+    done = person.flush(PATH=path)
+    assert done.status == 127
+    assert b"no sbatch found" in done.err
+    assert b"--local" in done.err
+    assert str(person.prefix).encode() in done.err
+    assert person.flush().status == 0
+
+
+def test_the_body_of_many_calls_is_stored_once(person: Person) -> None:
+    """In the spool and in the script."""
+    (person.home / "job.sh").write_text("#!/bin/sh\n# a line that is easy to find\necho $1\n")
+    for number in range(20):
+        person.queue("-H", "-o", "/dev/null", "job.sh", str(number))
+    blobs = list((person.home / "state/sessions/test/blobs").iterdir())
+    assert sum(b"easy to find" in blob.read_bytes() for blob in blobs) == 1
+    person.flush()
+    (script,) = (person.home / "state/sessions/test/flushes").glob("*/arrays/1/script")
+    assert script.read_bytes().count(b"easy to find") == 1
+
+
+def test_a_script_above_the_limit_is_split(person: Person) -> None:
+    """Bodies of 2 MB each: Slurm takes 4 MiB, so not more than two of them fit into a script."""
+    for number in range(3):
+        body = "#!/bin/sh\ntouch big.%d\nexit 0\n" % number + "# padding\n" * 200000
+        (person.home / f"big{number}.sh").write_text(body)
+        person.queue("-o", "/dev/null", f"big{number}.sh")
+    assert len(person.flush().out.splitlines()) == 2
+    person.settle()
+    assert len(list(person.home.glob("big.?"))) == 3
+
+
+def test_resources_keep_calls_apart_by_meaning(person: Person) -> None:
+    """Equal spellings share an array, different values do not."""
+    for words in (["-c2"], ["--cpus-per-task=2"], ["-c", "3"], ["--mem=1G"], ["--mem=1024M"], ["-t60"], ["-t1:00:00"]):
+        person.queue("-H", "-o", "/dev/null", *words, "--wrap=true")
+    assert len(person.flush().out.splitlines()) == 4
+
+
+def test_calls_that_must_stay_alone_do(person: Person) -> None:
+    person.queue("-H", "-o", "/dev/null", "--wrap=true")
+    person.queue("-H", "-o", "/dev/null", "-a", "1-4%2", "--wrap=true")
+    person.queue("-H", "-o", "/dev/null", "-d", "singleton", "--wrap=true")
+    person.queue("-H", "-o", "/dev/null", "--wrap=scancel $SLURM_JOB_ID")
+    done = person.flush()
+    assert len(done.out.splitlines()) == 4
+    assert any(line.endswith("_[1-4%2]") for line in shown(person, "%i"))
+
+
+def test_a_ticket_never_reaches_slurm(person: Person) -> None:
+    """A call that is handed over (--wait) or made in pass mode waits for the real job of the ticket."""
+    ticket = person.queue("--parsable", "-o", "/dev/null", "--wrap=touch first").out.decode().strip()
+    done = person.queue("--wait", "-d", f"afterok:{ticket}", "-o", "wait.log", "--wrap=ls first")
+    assert done.status == 0, done.err
+    assert (person.home / "wait.log").read_text() == "first\n"
+    ticket = person.queue("--parsable", "-o", "/dev/null", "--wrap=touch second").out.decode().strip()
+    words = ["sbatch", "-W", "-d", f"afterok:{ticket}", "-o", "pass.log", "--wrap=ls second"]
+    done = person.run(*words, env=person.environment())
+    assert (done.status, (person.home / "pass.log").read_text()) == (0, "second\n"), done.err
+
+
+def test_an_unknown_ticket_is_an_impossible_dependency(person: Person) -> None:
+    done = person.queue("-d", "afterok:2147483000", "--wrap=true")
+    assert (done.status, done.out) == (1, b"")
+    assert done.err == b"sbatch: error: Batch job submission failed: Job dependency problem\n"
+
+
+def test_signals_reach_the_job_itself(person: Person) -> None:
+    """scancel --batch signals the script's process, which the dispatcher has become."""
+    body = "#!/bin/bash\ntrap 'echo caught; exit 9' USR1\ntouch ready\nwhile :; do read -t 0.1 < <(sleep 1); done\n"
+    (person.home / "job.sh").write_text(body)
+    person.queue("-o", "job.log", "job.sh")
+    person.queue("-o", "/dev/null", "--wrap=true")
+    job = person.flush("--parsable").out.decode().strip()
+    done = person.run("bash", "-c", "until [ -e ready ]; do sleep 0.1; done; exec scancel -b -s USR1 " + job + "_0")
+    assert done.status == 0, done.err
+    person.settle()
+    assert (person.home / "job.log").read_text() == "caught\n"
