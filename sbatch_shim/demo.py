@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from sbatch_shim.errors import NoRealSbatch
@@ -58,11 +59,22 @@ def main() -> int:
         print("\nThere is no Slurm here, so the arrays run as processes on this machine:", flush=True)
     print(f"$ sarray-flush{'' if parent else ' --local'}", flush=True)
     status = subprocess.run(flush, cwd=folder, env=environment, check=False).returncode
-    if parent is None and status == 0:
-        print("\n$ cat summary.log")
-        print((folder / "summary.log").read_text(), end="")
-    print(f"\nEverything is in {folder}" + ("; `squeue --me` shows the arrays" if parent else ""))
+    if status == 0 and parent is not None:
+        wait_for(folder / "summary.log")
+    if status == 0:
+        print("\n$ cat summary.log", flush=True)
+        print((folder / "summary.log").read_text() if (folder / "summary.log").exists() else "(not there yet)", end="")
+    print(f"\nEverything is in {folder}")
     return status
+
+
+def wait_for(result: Path) -> None:
+    """Give a cluster that is not busy the time to run the sample: a minute."""
+    print("\nwaiting up to a minute for the jobs; `squeue --me` shows them", flush=True)
+    for _ in range(60):
+        if result.exists() and result.stat().st_size:
+            return
+        time.sleep(1)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ from typing import Protocol
 from sbatch_shim import submission
 from sbatch_shim.calls import Call, load, pending
 from sbatch_shim.errors import ShimError
-from sbatch_shim.journal import Journal, Place, flush_folders, place_of
+from sbatch_shim.journal import Journal, TicketMap, flush_folders
 from sbatch_shim.locks import exclusive
 from sbatch_shim.plan import Array, Limits, plan, split
 from sbatch_shim.render import render
 from sbatch_shim.shim import ticket_numbers
 from sbatch_shim.slurm import Answer, read_limits, submit
-from sbatch_shim.spool import Session, create, make_folder, session_of
+from sbatch_shim.spool import Session, create, make_folder
 
 
 @dataclass
@@ -141,15 +141,6 @@ def look(session: Session) -> tuple[list[Call], list[str]]:
     return calls, problems
 
 
-def submitted_place(state: bytes, ticket: int) -> Place:
-    """Where a ticket runs; ShimError when it is not submitted."""
-    name = session_of(state, ticket)
-    place = None if name is None else place_of(Session(state, name), ticket)
-    if place is None:
-        raise ShimError(f"it waits for {ticket}, which is not submitted")
-    return place
-
-
 class Flush:
     """
     One flush of one session.
@@ -160,8 +151,11 @@ class Flush:
         kept: Tickets that stay queued.
     """
 
-    def __init__(self, session: Session, backend: Backend, wishes: Wishes) -> None:
+    def __init__(
+        self, session: Session, backend: Backend, wishes: Wishes, tickets: TicketMap | None = None
+    ) -> None:
         self.session = session
+        self.tickets = tickets or TicketMap(session.state)
         self.backend = backend
         self.wishes = wishes
         self.outcomes: list[Outcome] = []
@@ -256,14 +250,15 @@ class Flush:
                 limits,
                 self.wishes.throttle,
                 self.wishes.extra,
-                lambda ticket: submitted_place(self.session.state, ticket),
+                self.tickets.place,
             )
         except ShimError as error:
             return Outcome(array, path, None, str(error))
         journal.add("submitting", array=number, script=os.fsdecode(path), tickets=tickets)
         answer = self.backend.submit(array, words, environment)
         if answer.job is not None:
-            journal.add("submitted", array=number, job=answer.job, tickets=submission.places(array))
+            event = journal.add("submitted", array=number, job=answer.job, tickets=submission.places(array))
+            self.tickets.learn(event)
         elif answer.uncertain:
             journal.add("uncertain", array=number, tickets=tickets, text=answer.text)
         else:
@@ -276,10 +271,10 @@ class Flush:
         done = {self.session.name}
         for call in calls:
             for ticket in ticket_numbers(call.options.get("dependency") or b""):
-                name = session_of(self.session.state, ticket)
+                name = self.tickets.session(ticket)
                 if ticket not in own and name is not None and name not in done:
                     done.add(name)
-                    other = Flush(Session(self.session.state, name), self.backend, Wishes())
+                    other = Flush(Session(self.session.state, name), self.backend, Wishes(), self.tickets)
                     other.run()
                     self.outcomes += other.outcomes
 

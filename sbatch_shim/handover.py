@@ -6,11 +6,12 @@ import os
 
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver
-from sbatch_shim.flush import Flush, Slurm, Wishes, submitted_place
+from sbatch_shim.flush import Flush, Slurm, Wishes
 from sbatch_shim.grammar import parse
+from sbatch_shim.journal import TicketMap
 from sbatch_shim.shim import ticket_numbers
 from sbatch_shim.slurm import real_sbatch
-from sbatch_shim.spool import Session, session_of
+from sbatch_shim.spool import Session
 from sbatch_shim.submission import with_places
 
 
@@ -50,18 +51,18 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None) -> lis
     dependency = dependency_of(words, script)
     if not dependency:
         return words
-    sessions = {session_of(state, ticket) for ticket in ticket_numbers(dependency)} - {None}
+    tickets = TicketMap(state)
+    sessions = {tickets.session(ticket) for ticket in ticket_numbers(dependency)} - {None}
     if not sessions:
         return words
     slurm = Slurm(lambda: real_sbatch(os.environ.get("PATH", os.defpath)))
     for name in sorted(name for name in sessions if name is not None):
-        flush = Flush(Session(state, name), slurm, Wishes())
+        flush = Flush(Session(state, name), slurm, Wishes(), tickets)
         flush.run()
         for outcome in flush.outcomes:
             if outcome.text:
                 os.write(2, outcome.text.encode())
-
-    real = with_places(dependency, lambda ticket: submitted_place(state, ticket), for_array=False)
+    real = with_places(dependency, tickets.place, for_array=False)
     # Options end at the script, and the last one wins: in front of it, behind the caller's own.
     rest = parse(words)[1]
     at = len(words) - len(rest)

@@ -23,7 +23,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from sbatch_shim.spool import Session, write
+from sbatch_shim.errors import ShimError
+from sbatch_shim.spool import BLOCK, Session, session_of, write
 from sbatch_shim.values import indices
 
 
@@ -38,12 +39,14 @@ class Place:
             local ids that the call asked for.
         spec: What the call's --array asked for; None for a plain call.
         whole: The job holds nothing but this call.
+        tasks: How many tasks the job has in all.
     """
 
     job: int
     first: int | None
     spec: str | None
     whole: bool
+    tasks: int
 
     def elements(self) -> list[str]:
         """The ids of all tasks, as Slurm writes them."""
@@ -66,15 +69,17 @@ class Journal:
     def __init__(self, folder: bytes) -> None:
         self.path = folder + b"/journal"
 
-    def add(self, event: str, **fields: Any) -> None:
+    def add(self, event: str, **fields: Any) -> dict[str, Any]:
         """Append an event; on return it is on disk."""
-        line = json.dumps({"event": event, **fields}, separators=(",", ":")) + "\n"
+        whole = {"event": event, **fields}
+        line = json.dumps(whole, separators=(",", ":")) + "\n"
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             write(descriptor, line.encode())
             os.fdatasync(descriptor)
         finally:
             os.close(descriptor)
+        return whole
 
     def events(self) -> list[dict[str, Any]]:
         """All whole events; a torn last line was never relied upon."""
@@ -106,14 +111,16 @@ class Journal:
                 open_ones.pop(event["array"], None)
         return list(open_ones.values())
 
-    def places(self) -> dict[int, Place]:
-        """Where each submitted ticket of this flush runs."""
-        found = {}
-        for event in self.events():
-            if event["event"] == "submitted":
-                for ticket, (first, spec) in event["tickets"].items():
-                    found[int(ticket)] = Place(event["job"], first, spec, len(event["tickets"]) == 1)
-        return found
+
+def places_in(event: dict[str, Any]) -> dict[int, Place]:
+    """Where the tickets of a `submitted` event run; empty for any other event."""
+    if event["event"] != "submitted":
+        return {}
+    tasks = sum(1 if spec is None else len(indices(spec.encode())[0]) for _, spec in event["tickets"].values())
+    return {
+        int(ticket): Place(event["job"], first, spec, len(event["tickets"]) == 1, tasks)
+        for ticket, (first, spec) in event["tickets"].items()
+    }
 
 
 def flush_folders(session: Session) -> list[bytes]:
@@ -125,10 +132,41 @@ def flush_folders(session: Session) -> list[bytes]:
         return []
 
 
-def place_of(session: Session, ticket: int) -> Place | None:
-    """Where a ticket of this session runs; None while it is not submitted."""
-    for folder in reversed(flush_folders(session)):
-        place = Journal(folder).places().get(ticket)
-        if place is not None:
-            return place
-    return None
+class TicketMap:
+    """From tickets to real jobs, over all sessions of a state folder; each journal is read once."""
+
+    def __init__(self, state: bytes) -> None:
+        self.state = state
+        self.sessions: dict[int, bytes | None] = {}  # by block
+        self.known: dict[bytes, dict[int, Place]] = {}  # by session
+
+    def session(self, ticket: int) -> bytes | None:
+        """The name of the session that a ticket belongs to; None for a number that is no ticket of ours."""
+        block = ticket // BLOCK
+        if block not in self.sessions:
+            self.sessions[block] = session_of(self.state, ticket)
+        return self.sessions[block]
+
+    def place(self, ticket: int) -> Place:
+        """Where a ticket's tasks run; ShimError while it is not submitted."""
+        name = self.session(ticket)
+        if name is not None and name not in self.known:
+            self.known[name] = {}
+            for folder in flush_folders(Session(self.state, name)):
+                for event in Journal(folder).events():
+                    self.known[name].update(places_in(event))
+        place = None if name is None else self.known[name].get(ticket)
+        if place is None:
+            raise ShimError(f"it waits for {ticket}, which is not submitted")
+        return place
+
+    def learn(self, event: dict[str, Any]) -> None:
+        """Take in what was just written to a journal."""
+        for ticket, place in places_in(event).items():
+            name = self.session(ticket)
+            if name in self.known:
+                self.known[name][ticket] = place
+
+    def forget(self, name: bytes) -> None:
+        """Read the journals of a session again when it is next asked for."""
+        self.known.pop(name, None)

@@ -136,36 +136,56 @@ def with_places(spec: bytes, place_of: Callable[[int], Place], for_array: bool) 
         if not colon:
             terms.append(term)
             continue
-        kept: list[bytes] = []
-        moved: list[bytes] = []
+        kept: list[tuple[bytes, Place | None]] = []
+        moved: list[tuple[bytes, Place | None]] = []
         for one in ids.split(b":"):
             number, plus, delay = one.partition(b"+")
             job, underscore, task = number.partition(b"_")
             if not ticket_numbers(job):
-                kept.append(one)
+                kept.append((one, None))
                 continue
             place = place_of(int(job))
             if underscore and task != b"*":
-                moved += [place.element(int(task)).encode() + plus + delay]
+                moved.append((place.element(int(task)).encode() + plus + delay, place))
             elif place.whole:
-                kept.append(b"%d" % place.job + plus + delay)
+                kept.append((b"%d" % place.job + plus + delay, None))
             elif place.spec is None:
                 target = moved if kind == b"aftercorr" else kept
-                target.append(place.elements()[0].encode() + plus + delay)
+                target.append((place.elements()[0].encode() + plus + delay, place))
             elif kind in (b"afternotok", b"aftercorr"):
                 raise ShimError(
                     f"{spec.decode()}: ticket {int(job)} was merged with others, so Slurm cannot be told to "
                     "wait for it in this way; submit this call with SARRAY_MODE=pass"
                 )
             else:
-                kept += [element.encode() + plus + delay for element in place.elements()]
+                kept += [(element.encode() + plus + delay, place) for element in place.elements()]
         if moved and kind == b"aftercorr" and for_array:
-            terms.append(b"afterok:" + b":".join(moved))
+            terms.append(b"afterok:" + b":".join(fold(b"afterok", moved)))
         else:
             kept += moved
         if kept:
-            terms.append(kind + b":" + b":".join(kept))
+            terms.append(kind + b":" + b":".join(fold(kind, kept)))
     return separator.join(terms)
+
+
+def fold(kind: bytes, found: list[tuple[bytes, Place | None]]) -> list[bytes]:
+    """
+    Ids of one term, an array's id in place of all its elements where that means the same.
+
+    Args:
+        found: Each id as Slurm writes it, and the place it came from where it is one of an array's elements.
+    """
+    elements: dict[int, set[bytes]] = {}
+    totals: dict[int, int] = {}
+    for text, place in found:
+        if place is not None and b"+" not in text:
+            elements.setdefault(place.job, set()).add(text)
+            totals[place.job] = place.tasks
+    whole = {job for job, texts in elements.items() if len(texts) == totals[job]}
+    if kind not in (b"after", b"afterok", b"afterany"):
+        whole = set()
+    folded = [b"%d" % place.job if place is not None and place.job in whole else text for text, place in found]
+    return list(dict.fromkeys(folded))
 
 
 def places(array: Array) -> dict[str, tuple[int | None, str | None]]:

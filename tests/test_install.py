@@ -1,0 +1,169 @@
+"""install.sh as a new user would run it, byte for byte; and the demo on a machine without Slurm."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import REPO, SYSTEM_PATH
+
+PYTHON = os.environ.get("SHIM_TEST_PYTHON", "/usr/bin/python3")
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Mode, change time and bytes of every file."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mode, path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+@pytest.fixture
+def run(tmp_path: Path):  # type: ignore[no-untyped-def]
+    home = tmp_path / "home"
+    home.mkdir()
+
+    def install(*words: str, path: str = SYSTEM_PATH, **more: str) -> subprocess.CompletedProcess[str]:
+        environment = {"HOME": str(home), "SHELL": "/bin/bash", "PATH": path, **more}
+        return subprocess.run(
+            [str(REPO / "install.sh"), "--python", PYTHON, *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    install.home = home  # type: ignore[attr-defined]
+    return install
+
+
+def test_twice_changes_nothing_and_uninstall_leaves_nothing(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """The rc file gets one line, which goes again; a foreign file in the prefix stays."""
+    rc = run.home / ".bashrc"
+    rc.write_text("# mine, without a final newline")
+    modules = tmp_path / "modules"
+    first = run("--modulefile", str(modules))
+    assert first.returncode == 0, first.stderr
+    prefix = run.home / ".local/share/sbatch-shim"
+    assert f"adding a line to {rc}" in first.stdout
+    assert rc.read_text().count("sbatch-shim") == 2
+    assert (modules / "sbatch-shim").read_text().startswith("#%Module")
+    before = snapshot(run.home)
+    again = run("--modulefile", str(modules))
+    assert "already up to date" in again.stdout
+    assert snapshot(run.home) == before
+    (prefix / "shims" / "mine").write_text("not ours")
+    gone = run("--uninstall")
+    assert gone.returncode == 0, gone.stderr
+    assert rc.read_text() == "# mine, without a final newline\n"
+    assert not (modules / "sbatch-shim").exists()
+    assert [path.name for path in prefix.rglob("*")] == ["shims", "mine"]
+
+
+def test_uninstall_refuses_while_calls_are_queued(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    prefix = tmp_path / "opt"
+    assert run("--prefix", str(prefix), "--no-modify-path").returncode == 0
+    state = {"SARRAY_STATE_DIR": str(tmp_path / "state"), "SARRAY_SESSION": "s"}
+    queued = subprocess.run(
+        [str(prefix / "shims/sbatch"), "--wrap=true"],
+        env={"HOME": str(run.home), "PATH": SYSTEM_PATH, "SARRAY_MODE": "queue", **state},
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert queued.returncode == 0, queued.stderr
+    refused = run("--prefix", str(prefix), "--uninstall", **state)
+    assert refused.returncode != 0
+    assert "1 queued calls" in refused.stderr
+    assert (prefix / "shims/sbatch").exists()
+
+
+def test_installed_over_itself_it_still_finds_the_true_sbatch(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """With the shim, a copy of it and a link to it on PATH, in front of the real one."""
+    true_folder = tmp_path / "real"
+    true_folder.mkdir()
+    (true_folder / "sbatch").write_text("#!/bin/sh\necho the true one: \"$@\"\n")
+    (true_folder / "sbatch").chmod(0o755)
+    prefix = tmp_path / "opt"
+    path = f"{prefix}/shims:{true_folder}:{SYSTEM_PATH}"
+    for _ in range(2):
+        assert run("--prefix", str(prefix), "--no-modify-path", path=path).returncode == 0
+    copies = [tmp_path / "copy", tmp_path / "link"]
+    for folder in copies:
+        folder.mkdir()
+    shutil.copy(prefix / "shims/sbatch", copies[0] / "sbatch")
+    (copies[1] / "sbatch").symlink_to(prefix / "shims/sbatch")
+    for start in (prefix / "shims", *copies):
+        done = subprocess.run(
+            ["sbatch", "a", "b"],
+            env={"PATH": f"{start}:{copies[1]}:{copies[0]}:{path}", "HOME": str(run.home)},
+            capture_output=True,
+            check=False,
+        )
+        assert done.stdout == b"the true one: a b\n", done.stderr
+
+
+def test_two_wrappers_that_call_each_other_end(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    prefix = tmp_path / "opt"
+    assert run("--prefix", str(prefix), "--no-modify-path").returncode == 0
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "sbatch").write_text(f"#!/bin/sh\nexec {prefix}/shims/sbatch \"$@\"\n")
+    (other / "sbatch").chmod(0o755)
+    done = subprocess.run(
+        ["sbatch", "x"],
+        env={"PATH": f"{prefix}/shims:{other}:/usr/bin:/bin", "HOME": str(run.home)},
+        capture_output=True,
+        check=False,
+        timeout=20,
+    )
+    assert done.returncode == 127
+    assert b"call each other" in done.stderr
+
+
+@pytest.mark.parametrize("prefix", ["a:b", "a=b", "it's", 'a"b', "a$b", "a\nb"])
+def test_a_prefix_that_cannot_stand_in_path_is_refused(run, tmp_path: Path, prefix: str) -> None:  # type: ignore[no-untyped-def]
+    done = run("--prefix", str(tmp_path / prefix), "--no-modify-path")
+    assert done.returncode == 1
+    assert not (tmp_path / prefix).exists()
+
+
+def test_the_demo_runs_without_slurm(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """What README's first command shows, on a machine that has no sbatch."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for folder in ("/usr/bin", "/bin"):
+        for tool in Path(folder).iterdir():
+            if tool.name not in ("sbatch", "scontrol") and not (tools / tool.name).is_symlink():
+                (tools / tool.name).symlink_to(tool)
+    done = run("--prefix", str(tmp_path / "a prefix"), "--demo", path=str(tools))
+    assert done.returncode == 0, done.stderr
+    assert "There is no Slurm here" in done.stdout
+    assert done.stdout.count("Submitted batch job") == 3  # the summary's ticket, and two arrays
+    assert "alpha 5\nbeta 4\ndelta 5\n" in done.stdout
+    assert "10 succeeded, 0 failed" in done.stderr
+    where = re.search(r"Everything is in (.*)", done.stdout)
+    assert where
+    shutil.rmtree(where.group(1))
+
+
+def test_the_wheel_brings_no_executable_named_sbatch(tmp_path: Path) -> None:
+    """It would hijack every environment that it is installed into."""
+    source = tmp_path / "source"
+    shutil.copytree(REPO, source, ignore=shutil.ignore_patterns(".git", ".venv", "*.egg-info", "build"))
+    environment = tmp_path / "venv"
+    subprocess.run([PYTHON, "-m", "venv", str(environment)], check=True)
+    build = [str(environment / "bin/pip"), "wheel", "--quiet", "--no-deps", "-w", str(tmp_path), str(source)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    entry_points = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("entry_points.txt")))
+    assert b"sbatch =" not in entry_points
+    assert not any("/scripts/" in name for name in names)
+    assert any(name.endswith("templates/launcher") for name in names)
