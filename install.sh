@@ -32,8 +32,10 @@ make_venv() {
     trap 'rm -rf "$work"' EXIT
     cp -R "$source/pyproject.toml" "$source/README.md" "$source/sbatch_shim" "$work/"
     if command -v uv >/dev/null 2>&1; then
-        uv venv --quiet --clear --python "$python" "$prefix/venv" &&
-            uv pip install --quiet --python "$prefix/venv/bin/python" "$work" || die "uv could not install into $prefix/venv"
+        if ! uv venv --quiet --clear --python "$python" "$prefix/venv" ||
+            ! uv pip install --quiet --python "$prefix/venv/bin/python" "$work"; then
+            die "uv could not install into $prefix/venv"
+        fi
     else
         "$python" -m venv --clear "$prefix/venv" ||
             die "$python cannot make a virtual environment (Debian: apt-get install python3-venv)"

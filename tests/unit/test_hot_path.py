@@ -1,0 +1,92 @@
+"""What every sbatch of a pipeline pays for, and where its calls go."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from sbatch_shim import install
+
+REPO = Path(__file__).parent.parent.parent
+# Beyond a bare `python -I -S`; time and those of C are compiled into the interpreter or small extension modules.
+ALLOWED = (
+    {"_blake2", "_signal", "fcntl", "posix", "resource", "time"}
+    | {"sbatch_shim"}
+    | {
+        f"sbatch_shim.{name}"
+        for name in ("directives", "errors", "grammar", "record", "request", "shim", "spool", "values")
+    }
+)
+
+
+def modules(code: str) -> set[str]:
+    head = f"import posix,sys; sys.path.insert(0, {str(REPO)!r}); "
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", head + code + "; print(*sorted(sys.modules))"],
+        capture_output=True,
+        check=True,
+    )
+    return set(done.stdout.decode().split())
+
+
+def test_the_hot_path_imports_exactly_what_it_may() -> None:
+    bare = modules("pass")
+    assert modules("import sbatch_shim.shim") - bare == ALLOWED - bare
+
+
+def test_the_hot_path_never_imports_these() -> None:
+    """Also where the bare interpreter had them, so that the list above cannot hide one."""
+    costly = {
+        "os",
+        "re",
+        "json",
+        "pathlib",
+        "typing",
+        "argparse",
+        "enum",
+        "contextlib",
+        "subprocess",
+        "signal",
+        "hashlib",
+    }
+    costly |= {
+        "dataclasses",
+        "collections",
+        "functools",
+        "filelock",
+        "jinja2",
+        "platformdirs",
+        "logging",
+        "tempfile",
+        "site",
+    }
+    assert modules("import sbatch_shim.shim") & costly == set()
+
+
+@pytest.mark.parametrize("home", ["/home/someone", "/home/odd name*"])
+@pytest.mark.parametrize("state", ["/states", "", None, "/odd [s]tate", "/trailing/"])
+def test_launcher_and_platformdirs_agree_on_the_state_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str | None, home: str
+) -> None:
+    """The launcher is run for real, with a Python that only shows the folder it is given."""
+    shown = tmp_path / "python"
+    shown.write_text('#!/bin/sh\nprintf %s "$5"\n')
+    shown.chmod(0o755)
+    launcher = tmp_path / "sbatch"
+    values = {"command": "sbatch", "bash": "/bin/bash", "env": "/usr/bin/env", "python": f"'{shown}'", "code": "code"}
+    launcher.write_text(install.render("launcher", **values))
+    launcher.chmod(0o755)
+    environment = {"PATH": "/nowhere", "HOME": home, "SARRAY_MODE": "queue"}
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    if state is not None:
+        environment["XDG_STATE_HOME"] = state
+        monkeypatch.setenv("XDG_STATE_HOME", state)
+    done = subprocess.run([str(launcher)], env=environment, capture_output=True, check=True)
+    given, wanted = os.fsdecode(done.stdout), platformdirs.user_state_dir("sarray")
+    assert os.path.normpath(given) == os.path.normpath(wanted)

@@ -1,0 +1,253 @@
+"""Rendered arrays, run by bash: each task becomes the job that was asked for, byte for byte."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import NAMES, PROCESSES, call, no_nul
+
+from sbatch_shim.calls import Call, Environment
+from sbatch_shim.environment import for_job
+from sbatch_shim.plan import Array, Limits
+from sbatch_shim.render import common_folder, escape, render
+
+PROBE = """#!%s -IS
+import os, sys
+with open("/proc/self/cmdline", "rb") as stream:
+    words = stream.read().split(b"\\0")[:-1]
+with open("/proc/self/environ", "rb") as stream:
+    environment = stream.read().split(b"\\0")[:-1]
+with open(words[3], "rb") as stream:
+    body = stream.read()
+seen = {"file": words[3], "words": words[4:], "env": environment, "body": body}
+print(repr({**seen, "cwd": os.getcwdb(), "pid": os.getpid()}))
+"""
+
+
+@cache
+def workshop() -> Path:
+    """A folder that lasts as long as the tests, with the probe that scripts name as their interpreter."""
+    keeper = tempfile.TemporaryDirectory(prefix="shim-render-")
+    workshop.keeper = keeper  # type: ignore[attr-defined]
+    folder = Path(keeper.name).resolve()
+    (folder / "probe").write_text(PROBE % sys.executable)
+    (folder / "probe").chmod(0o700)
+    return folder
+
+
+def folder(name: bytes) -> bytes:
+    """A folder of that name, as awkward as it may be."""
+    path = os.fsencode(workshop()) + b"/in" + name.replace(b"/", b"_")
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+def probe_body(rest: bytes = b"") -> bytes:
+    return b"#!" + os.fsencode(workshop()) + b"/probe\n" + rest
+
+
+def run(array: Array, index: int, *, as_slurm: bool = False, node: dict[bytes, bytes] | None = None) -> dict[str, Any]:
+    """Run one task; what the probe saw, and the pid that was started. Nothing may be said on stderr."""
+    script, submit = render(array, Limits())
+    private = tempfile.mkdtemp(dir=workshop())
+    path = os.path.join(private, "slurm_script" if as_slurm else "script")
+    with open(path, "wb") as stream:
+        stream.write(script)
+    os.chmod(path, 0o700)
+    environment = {**submit, **(node or {})}
+    environment[b"SLURM_ARRAY_TASK_ID" if as_slurm else b"SARRAY_TASK"] = b"%d" % index
+    process = subprocess.Popen(
+        [path] if as_slurm else ["/bin/bash", "-p", path],
+        cwd=common_folder(array) or b"/",
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, b"")
+    seen: dict[str, Any] = ast.literal_eval(out.decode())
+    if as_slurm:
+        assert seen["file"] == os.fsencode(path)
+        assert seen["pid"] == process.pid
+    else:
+        assert not os.path.exists(seen["file"])
+    return seen
+
+
+def check(seen: dict[str, Any], made: Call, task: int | None) -> None:
+    """What the task saw is what its call asked for."""
+    assert seen["words"] == made.arguments
+    assert seen["body"] == made.body()
+    assert seen["cwd"] == made.folder
+    wanted = for_job(made, False).whole()
+    if task is None:
+        assert dict(entry.split(b"=", 1) for entry in seen["env"]) == wanted
+    else:
+        ids = made.tasks
+        wanted[b"SLURM_ARRAY_JOB_ID"] = b"%d" % made.ticket
+        wanted[b"SLURM_ARRAY_TASK_ID"] = b"%d" % task
+        wanted[b"SLURM_ARRAY_TASK_COUNT"] = b"%d" % len(ids)
+        wanted[b"SLURM_ARRAY_TASK_MIN"] = b"%d" % ids[0]
+        wanted[b"SLURM_ARRAY_TASK_MAX"] = b"%d" % ids[-1]
+        wanted[b"SLURM_ARRAY_TASK_STEP"] = b"3"
+        assert dict(entry.split(b"=", 1) for entry in seen["env"]) == wanted
+    assert len(seen["env"]) == len(wanted)
+
+
+# Left out: what bash itself reports on stderr (a test of its own below), and TMPDIR, which slurmstepd sees first.
+VALUES = st.dictionaries(
+    NAMES
+    | st.sampled_from([b"body", b"call", b"common", b"entry", b"file", b"final", b"first", b"folder", b"mine", b"name"])
+    | st.sampled_from(
+        [b"node", b"record", b"task", b"POSIXLY_CORRECT", b"SHELLOPTS", b"BASH_ENV", b"BASHOPTS", b"CDPATH"]
+    ),
+    no_nul(),
+    max_size=6,
+).filter(lambda found: len(found.get(b"SHLVL", b"").strip()) < 4)
+
+
+@st.composite
+def arrays(draw: st.DrawFn) -> Array:
+    """A few calls, plain and arrays, in one or in several folders."""
+    base = draw(VALUES)
+    folders = draw(st.lists(no_nul(6), min_size=1, max_size=2))
+    calls = []
+    for number in range(draw(st.integers(1, 3))):
+        options: dict[str, bytes | None] = {}
+        if draw(st.integers(0, 2)) == 0:
+            options["array"] = b"1-7:3"
+        rest = draw(no_nul(40)).replace(b"\r\n", b"\r")
+        removed = draw(st.sets(st.sampled_from(sorted(base)))) if base else set()
+        calls.append(
+            call(
+                number,
+                options,
+                body=probe_body(rest),
+                env=Environment(base, frozenset(removed), {k: v for k, v in draw(VALUES).items() if k not in removed}),
+                cwd=folder(draw(st.sampled_from(folders))),
+                arguments=draw(st.lists(no_nul(), max_size=4)),
+            )
+        )
+    return Array(calls, {})
+
+
+@PROCESSES
+@given(arrays(), st.booleans(), st.data())
+def test_a_task_is_the_job_that_was_asked_for(array: Array, as_slurm: bool, data: st.DataObject) -> None:
+    """By hand, and as slurmd runs it: then the file is overwritten and executed, with the same path and pid."""
+    script, _ = render(array, Limits())
+    assert b"\0" not in script
+    assert b"\r\n" not in script
+    index, made, task = data.draw(st.sampled_from(array.tasks()))
+    check(run(array, index, as_slurm=as_slurm), made, task)
+
+
+@pytest.mark.parametrize("as_slurm", [False, True])
+def test_all_tasks_of_an_array(as_slurm: bool) -> None:
+    calls = [
+        call(0, body=probe_body(b"one\\n\n\n"), cwd=folder(b"a"), arguments=[b"", b"a\nb", b"\\", b"-n", b"\xff\r\n"]),
+        call(1, {"array": b"1-7:3"}, body=probe_body(b"\xfe no line end"), cwd=folder(b" b\n")),
+        call(2, body=probe_body(b"one\\n\n\n"), cwd=folder(b"a"), env=Environment({}, frozenset(), {b"X": b"\\c\n\r"})),
+    ]
+    array = Array(calls, {})
+    assert len(array.tasks()) == 5
+    for index, made, task in array.tasks():
+        check(run(array, index, as_slurm=as_slurm), made, task)
+
+
+def test_an_array_call_of_its_own_keeps_its_ids() -> None:
+    made = call(0, {"array": b"1-7:3"}, body=probe_body(), cwd=folder(b"a"))
+    array = Array([made], {})
+    for task in (1, 4, 7):
+        check(run(array, task, as_slurm=True), made, task)
+
+
+def test_large_arguments_bodies_and_environments_pass() -> None:
+    env = Environment(
+        {}, frozenset(), {b"V%d" % number: b"\\" * 100 for number in range(1000)} | {b"BIG": b"x" * 100000}
+    )
+    made = call(0, body=probe_body(b"\xc3\n" * 300000), cwd=folder(b"a"), env=env, arguments=[b"y" * 100000] * 3)
+    check(run(Array([made, call(1, body=probe_body())], {}), 0, as_slurm=True), made, None)
+
+
+def test_a_temporary_folder_with_an_equals_sign() -> None:
+    """By hand the script runs from a copy under TMPDIR, whose path env(1) must not take for a variable."""
+    environment = Environment({}, frozenset(), {b"TMPDIR": folder(b"a=b")})
+    made = call(0, body=probe_body(), cwd=folder(b"a"), env=environment)
+    check(run(Array([made], {}), 0), made, None)
+
+
+def test_a_large_body_passes_beside_a_variable_called_body() -> None:
+    """bash exports its own variable of an inherited name, which then must fit in the environment of mktemp."""
+    made = call(0, body=probe_body(b"x" * 200000), cwd=folder(b"a"), env=Environment({}, frozenset(), {b"body": b"1"}))
+    check(run(Array([made], {}), 0), made, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(b"LC_ALL", b"xx_XX.UTF-8"), (b"LC_CTYPE", b"UTF-8"), (b"SHLVL", b"1000"), (b"BASH_COMPAT", b"x")],
+)
+def test_bash_says_nothing_about_the_calls_environment(name: bytes, value: bytes) -> None:
+    """A locale that the node lacks is common; a job that is no bash script would not hear of it."""
+    made = call(0, body=probe_body(), cwd=folder(b"a"), env=Environment({}, frozenset(), {name: value}))
+    check(run(Array([made], {}), 0, as_slurm=True), made, None)
+
+
+def test_what_the_node_sets_stays_and_what_is_ours_goes() -> None:
+    """The node's values win, but for the few that tell of the array; SARRAY_* never reach the job."""
+    mine = {b"SLURM_CONF": b"/mine", b"HOSTNAME": b"login", b"SLURM_NTASKS": b"leaked"}
+    made = call(0, body=probe_body(), cwd=folder(b"a"), env=Environment({}, frozenset(), mine))
+    told = {b"SLURM_JOB_ID": b"9", b"HOSTNAME": b"node1", b"SLURM_JOB_NAME": b"array+1", b"SLURM_ARRAY_JOB_ID": b"9"}
+    seen = run(
+        Array([made, call(1, body=probe_body(), cwd=folder(b"a"))], {}),
+        0,
+        as_slurm=True,
+        node={**told, b"SARRAY_X": b"1"},
+    )
+    environment = dict(entry.split(b"=", 1) for entry in seen["env"])
+    assert environment == {
+        **for_job(made, False).whole(),
+        b"SLURM_JOB_ID": b"9",
+        b"HOSTNAME": b"node1",
+    }
+
+
+def test_the_program_does_not_grow_with_the_number_of_calls() -> None:
+    def program(count: int) -> bytes:
+        script, _ = render(Array([call(number, body=probe_body()) for number in range(count)], {}), Limits())
+        return script[: int(re.search(rb"tail -c \+(\d+)", script)[1]) - 1]  # type: ignore[index]
+
+    small, large = program(2), program(1000)
+    assert small.endswith(b"\n}\n")
+    assert large.endswith(b"\n}\n")
+    assert len(large) - len(small) < 60  # digits of offsets and counts
+
+
+def test_a_body_stands_once_however_many_calls_run_it() -> None:
+    calls = [call(number, body=probe_body(b"once")) for number in range(50)]
+    assert render(Array(calls, {}), Limits())[0].count(probe_body(b"once")) == 1
+
+
+def test_names_cannot_leave_their_comment() -> None:
+    made = call(0, {"job-name": b"x\n#SBATCH --hold\n\xff"}, body=b"#!/bin/sh\n")
+    assert not [line for line in render(Array([made], {}), Limits())[0].split(b"\n") if line.startswith(b"#SBATCH")]
+
+
+@PROCESSES
+@given(no_nul())
+def test_an_escaped_field_is_one_line(field: bytes) -> None:
+    line = escape(field)
+    assert b"\n" not in line and b"\r" not in line
+    assert re.sub(rb"\\(.)", lambda found: {b"n": b"\n", b"r": b"\r", b"\\": b"\\"}[found[1]], line) == field
