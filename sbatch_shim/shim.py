@@ -93,7 +93,9 @@ def main() -> int:
     state = asked.get(b"SARRAY_STATE_DIR") or state
     if asked.get(b"SARRAY_MODE", b"") in (b"", b"pass"):
         # A call that may name a ticket, or whose environment a shell cannot hand on.
-        return run_behind_tickets(real, words, entries, state, None)
+        if any(ticket_numbers(word) for word in words):
+            return run_behind_tickets(real, words, entries, state, None)
+        return run_real(real, words, entries, None)
     session = None
     try:
         open_state(state)
