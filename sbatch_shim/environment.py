@@ -14,6 +14,9 @@ from sbatch_shim.calls import Call, Environment
 # sbatch reads these when it submits the array, so they may differ between arrays but not inside one.
 SUBMIT_VARIABLES = (b"SLURM_CONF", b"SLURM_CPUS_PER_TASK")
 SPANK_PREFIX = b"SLURM_SPANK_"
+UNSETTLING = (b"LANG", b"SHLVL", b"BASH_COMPAT")
+# sbatch drops variables with longer names without a word (env_array of 22.05, tried).
+MAX_NAME = 255
 
 
 @dataclass
@@ -46,8 +49,8 @@ def for_job(call: Call, launch_sets_name: bool) -> Environment:
         launch_sets_name: Slurm 24.11 and newer set SLURM_JOB_NAME at launch, also where sbatch does not.
     """
     environment = exported(call)
-    changed = dict(environment.changed)
-    removed = environment.removed
+    changed = {name: value for name, value in environment.changed.items() if len(name) <= MAX_NAME}
+    removed = environment.removed | {name for name in environment.base if len(name) > MAX_NAME}
     changed[b"SLURM_SUBMIT_DIR"] = call.cwd
     changed[b"SLURM_SUBMIT_HOST"] = call.host
     changed[b"SLURM_PRIO_PROCESS"] = b"%d" % call.nice
@@ -122,11 +125,16 @@ def split_list(value: bytes) -> list[bytes]:
     return [item for item in items if item]
 
 
-def read_by_sbatch(name: bytes) -> bool:
-    """Variables that must not be around when the array is submitted: they would act as options."""
+def kept_from_sbatch(name: bytes) -> bool:
+    """
+    Variables that must not be around when the array is submitted.
+
+    sbatch would read some as options; bash would complain of others on the task's stderr, where the job's
+    own interpreter may not, before the dispatcher's first line.
+    """
     if name in SUBMIT_VARIABLES or name[:12] == SPANK_PREFIX:
         return False
-    return name[:7] == b"SBATCH_" or name[:6] == b"SLURM_"
+    return name[:7] == b"SBATCH_" or name[:6] == b"SLURM_" or name[:3] == b"LC_" or name in UNSETTLING
 
 
 def submit_key(call: Call) -> tuple[tuple[bytes, bytes], ...]:
@@ -179,7 +187,7 @@ def share(environments: list[Environment], login: bool) -> Shared:
     common: dict[bytes, bytes] = {}
     for name, value in alike.items():
         kept_away = login and name not in SUBMIT_VARIABLES and name[:12] != SPANK_PREFIX
-        (common if kept_away or read_by_sbatch(name) else submit)[name] = value
+        (common if kept_away or kept_from_sbatch(name) else submit)[name] = value
     return Shared(submit, common, own)
 
 

@@ -22,9 +22,9 @@ FIELDS = (
 HASH_BYTES = 20
 # One line before the payload and one after it, of fixed widths: the last ticket can be read from the end.
 HEAD = b"call %010d %010d\n"
-TAIL = b"\nend %010d %010d %s\n"
+TAIL = b"\nend %010d %010d %012d %s\n"
 HEAD_BYTES = 27
-TAIL_BYTES = 28 + 2 * HASH_BYTES
+TAIL_BYTES = 41 + 2 * HASH_BYTES
 
 
 def digest(data: bytes) -> str:
@@ -43,6 +43,8 @@ def netstrings(payload: bytes) -> "list[bytes]":
     size = len(payload)
     while at < size:
         colon = payload.index(b":", at, at + 12)
+        if not payload[at:colon].isdigit():
+            raise ValueError("not a netstring")
         end = colon + 1 + int(payload[at:colon])
         if payload[end : end + 1] != b",":
             raise ValueError("not a netstring")
@@ -71,11 +73,15 @@ def encode(values: "dict[str, bytes]", words: "list[bytes]", removed: "list[byte
 def decode(payload: bytes) -> "tuple[dict[str, bytes], list[bytes], list[bytes], list[bytes]]":
     """The inverse of encode; ValueError for anything else."""
     fields = netstrings(payload)
+    if len(fields) < len(FIELDS) + 3:
+        raise ValueError("not a call")
     values = dict(zip(FIELDS, fields))
     at = len(FIELDS)
     groups = []
     for _ in range(3):
-        count = int(fields[at])
+        count = int(fields[at]) if at < len(fields) else -1
+        if count < 0:
+            raise ValueError("not a call")
         groups.append(fields[at + 1 : at + 1 + count])
         at += 1 + count
     if at != len(fields):
@@ -83,19 +89,26 @@ def decode(payload: bytes) -> "tuple[dict[str, bytes], list[bytes], list[bytes],
     return values, groups[0], groups[1], groups[2]
 
 
-def frame(ticket: int, payload: bytes) -> bytes:
-    """A record: head, payload, tail. An empty payload only says which ticket was the last."""
-    return HEAD % (ticket, len(payload)) + payload + TAIL % (ticket, len(payload), digest(payload).encode())
+def frame(ticket: int, payload: bytes, start: int) -> bytes:
+    """
+    A record: head, payload, tail. An empty payload only says which ticket was the last.
+
+    Args:
+        start: The record's offset in its file, which tells it from a copy of a record inside a payload.
+    """
+    end = TAIL % (ticket, len(payload), start, digest(payload).encode())
+    return HEAD % (ticket, len(payload)) + payload + end
 
 
-def tail_ticket(tail: bytes) -> "int | None":
-    """The ticket of the record that ends with these TAIL_BYTES bytes, or None if they are not such an end."""
+def tail_ticket(tail: bytes, size: int) -> "int | None":
+    """The ticket of the record that ends a file of `size` bytes with this tail, or None if none ends there."""
     if len(tail) != TAIL_BYTES or tail[:5] != b"\nend " or tail[-1:] != b"\n":
         return None
     try:
-        return int(tail[5:15])
+        ticket, length, start = int(tail[5:15]), int(tail[16:26]), int(tail[27:39])
     except ValueError:
         return None
+    return ticket if start + HEAD_BYTES + length + TAIL_BYTES == size else None
 
 
 def frames(data: bytes, start: int) -> "tuple[list[tuple[int, bytes]], int]":
@@ -113,7 +126,7 @@ def frames(data: bytes, start: int) -> "tuple[list[tuple[int, bytes]], int]":
             break
         payload = data[at + HEAD_BYTES : at + HEAD_BYTES + size]
         end = at + HEAD_BYTES + size + TAIL_BYTES
-        if data[at:end] != frame(ticket, payload):
+        if data[at:end] != frame(ticket, payload, at):
             break
         found.append((ticket, payload))
         at = end

@@ -202,6 +202,11 @@ def snapshot(
     except HandOver as reason:
         reason.script = script
         raise
+    if b"\\" in (understood.options.get("job-name") or path.rpartition(b"/")[2]):
+        # Any backslash switches the expansion of log names off, so one cannot be part of what %x becomes.
+        reason = HandOver("a backslash in the job's name")
+        reason.script = script
+        raise reason
     mask = posix.umask(0)
     posix.umask(mask)
     values = {

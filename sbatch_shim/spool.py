@@ -158,6 +158,7 @@ class Lock:
         self.soft = None
         flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW
         self.descriptor = posix.open(self.path, flags, 0o600)
+        posix.fchmod(self.descriptor, 0o600)
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX)
         except OSError:
@@ -210,6 +211,7 @@ class Session:
         try:
             flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW
             descriptor = posix.open(self.folder + b"/passed", flags, 0o600)
+            posix.fchmod(descriptor, 0o600)
             posix.write(descriptor, reason.encode() + b"\n")
             posix.close(descriptor)
         except OSError:
@@ -230,7 +232,7 @@ class Session:
                     ticket = self.reserve_block()
                 posix.lseek(descriptor, size, 0)
                 try:
-                    write(descriptor, frame(ticket, payload))
+                    write(descriptor, frame(ticket, payload, size))
                     posix.fdatasync(descriptor)
                 except OSError:
                     posix.ftruncate(descriptor, size)
@@ -250,14 +252,14 @@ class Session:
         try:
             posix.rename(self.queue + b".new", self.queue)
         except FileNotFoundError:
-            replace(self.queue, QUEUE_HEAD + frame(0, b""))
+            replace(self.queue, QUEUE_HEAD + frame(0, b"", len(QUEUE_HEAD)))
         return posix.open(self.queue, flags)
 
     def last_ticket(self, descriptor: int) -> "tuple[int, int]":
         """The size of the queue without a torn record at its end, and its last ticket; under the lock."""
         size = posix.lseek(descriptor, 0, 2)
         if size > TAIL_BYTES:
-            ticket = tail_ticket(posix.pread(descriptor, TAIL_BYTES, size - TAIL_BYTES))
+            ticket = tail_ticket(posix.pread(descriptor, TAIL_BYTES, size - TAIL_BYTES), size)
             if ticket is not None:
                 return size, ticket
         found, end = frames(read(self.queue), len(QUEUE_HEAD))
@@ -277,9 +279,10 @@ class Session:
             size, last = self.last_ticket(descriptor)
         finally:
             posix.close(descriptor)
-        if size <= len(QUEUE_HEAD) + len(frame(last, b"")):
+        empty = QUEUE_HEAD + frame(last, b"", len(QUEUE_HEAD))
+        if size <= len(empty):
             return False
-        replace(self.queue + b".new", QUEUE_HEAD + frame(last, b""))
+        replace(self.queue + b".new", empty)
         posix.rename(self.queue, target)
         posix.rename(self.queue + b".new", self.queue)
         return True

@@ -73,5 +73,6 @@ def test_argv_and_environment_arrive_as_they_are(person: Person, spy: Path, name
 def test_the_last_word_of_the_shell_is_the_real_one(person: Person, spy: Path) -> None:
     """bash puts the path of what it runs into `_`: jobs must not see ours there."""
     environment = {"PATH": f"{person.prefix}/shims:{spy}:/usr/bin:/bin"}
-    done = subprocess.run(["bash", "-c", 'sbatch -ISc "$1"; true', "-", TELL], env=environment, capture_output=True, check=False)
+    words = ["bash", "-c", 'sbatch -ISc "$1"; true', "-", TELL]
+    done = subprocess.run(words, env=environment, capture_output=True, check=False)
     assert f"_={spy}/sbatch".encode() in done.stdout.split(b"\0")

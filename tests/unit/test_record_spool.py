@@ -80,14 +80,16 @@ def test_a_record_is_read_back_as_it_was(
 @QUICK
 @given(st.lists(st.tuples(st.integers(0, 2**31), st.binary(max_size=60)), max_size=5), st.binary(max_size=30))
 def test_frames_end_where_whole_records_end(records: list[tuple[int, bytes]], rest: bytes) -> None:
-    whole = b"".join(frame(ticket, payload) for ticket, payload in records)
-    assert frames(b"head" + whole + b"x" + rest, 4) == (records, 4 + len(whole))
+    whole = b"head"
+    for ticket, payload in records:
+        whole += frame(ticket, payload, len(whole))
+    assert frames(whole + b"x" + rest, 4) == (records, len(whole))
 
 
 @QUICK
 @given(st.integers(0, 200), st.integers(1, 255))
 def test_a_changed_byte_is_noticed(at: int, flip: int) -> None:
-    record = bytearray(frame(FIRST_TICKET, b"x" * 40))
+    record = bytearray(frame(FIRST_TICKET, b"x" * 40, 0))
     record[at % len(record)] ^= flip
     assert frames(bytes(record), 0) == ([], 0)
 
@@ -98,7 +100,7 @@ def test_what_is_no_call_is_a_value_error(payload: bytes) -> None:
         decode(payload)
 
 
-PAYLOADS = {"plain": b"a call\n" * 3, "holds-a-record": b"echo " + frame(FIRST_TICKET + 7, b"inner") + b"and more"}
+PAYLOADS = {"plain": b"a call\n" * 3, "holds-a-record": b"echo " + frame(FIRST_TICKET + 7, b"inner", 0) + b"and more"}
 
 
 @pytest.mark.parametrize("kind", sorted(PAYLOADS))
@@ -171,7 +173,7 @@ def test_a_session_takes_a_new_block_after_1000_tickets(state: bytes) -> None:
     other = two.append(b"x")
     assert other // BLOCK != start // BLOCK
     # As after 998 more calls.
-    replace(one.queue, QUEUE_HEAD + frame(start + 998, b"x"))
+    replace(one.queue, QUEUE_HEAD + frame(start + 998, b"x", len(QUEUE_HEAD)))
     told = [one.append(b"x") for _ in range(3)]
     assert told[0] == start + 999
     assert told[1] % BLOCK == 0
