@@ -216,12 +216,14 @@ def nothing_queued(state: bytes, names: list[bytes]) -> int:
     """Say so, and which other sessions hold calls."""
     others = [held for held in waiting_sessions(state) if os.fsencode(held.name) not in names]
     print("sarray-flush: nothing is queued in this session", file=sys.stderr)
-    for held in others:
+    for held in others[:10]:
         print(
             f"sarray-flush: session {held.name} holds {held.count} calls since {describe_time(held.since)}: "
             f"sarray-flush --session {held.name}",
             file=sys.stderr,
         )
+    if len(others) > 10:
+        print(f"sarray-flush: and {len(others) - 10} more; sarray-flush --all flushes all", file=sys.stderr)
     return 1 if others else 0
 
 

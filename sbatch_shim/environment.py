@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sbatch_shim.calls import Call, Environment
 
 # sbatch reads these when it submits the array, so they may differ between arrays but not inside one.
-SUBMIT_VARIABLES = (b"SLURM_CONF", b"SLURM_CPUS_PER_TASK")
+SUBMIT_VARIABLES = (b"SLURM_CONF", b"SLURM_CONF_SERVER", b"SLURM_JWT", b"SLURM_CPUS_PER_TASK")
 SPANK_PREFIX = b"SLURM_SPANK_"
 UNSETTLING = (b"LANG", b"SHLVL", b"BASH_COMPAT")
 # sbatch drops variables with longer names without a word (env_array of 22.05, tried).
@@ -132,15 +132,13 @@ def kept_from_sbatch(name: bytes) -> bool:
     sbatch would read some as options; bash would complain of others on the task's stderr, where the job's
     own interpreter may not, before the dispatcher's first line.
     """
-    if name in SUBMIT_VARIABLES or name[:12] == SPANK_PREFIX:
-        return False
     return name[:7] == b"SBATCH_" or name[:6] == b"SLURM_" or name[:3] == b"LC_" or name in UNSETTLING
 
 
 def submit_key(call: Call) -> tuple[tuple[bytes, bytes], ...]:
     """The part of a call's environment that calls of one array must agree on."""
     found = []
-    for name in SUBMIT_VARIABLES:
+    for name in (*SUBMIT_VARIABLES, *([b"TZ"] if "begin" in call.options else [])):
         value = call.environment.get(name)
         if value is not None:
             found.append((name, value))
@@ -186,8 +184,7 @@ def share(environments: list[Environment], login: bool) -> Shared:
     submit: dict[bytes, bytes] = {}
     common: dict[bytes, bytes] = {}
     for name, value in alike.items():
-        kept_away = login and name not in SUBMIT_VARIABLES and name[:12] != SPANK_PREFIX
-        (common if kept_away or kept_from_sbatch(name) else submit)[name] = value
+        (common if login or kept_from_sbatch(name) else submit)[name] = value
     return Shared(submit, common, own)
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from sbatch_shim import submission
 from sbatch_shim.calls import Call, load, pending
+from sbatch_shim.environment import submit_key
 from sbatch_shim.errors import ShimError
 from sbatch_shim.journal import Journal, TicketMap, flush_folders
 from sbatch_shim.locks import exclusive
@@ -34,6 +35,7 @@ class Wishes:
         overrides: Options that replace the calls' own.
         extra: Options that are passed on as they are.
         keep_names: Calls with different job names do not share an array.
+        keep_arrays: Array calls stay alone; for a flush in the middle of a pipeline.
         scripts: A folder that also gets the scripts, or None.
     """
 
@@ -41,6 +43,7 @@ class Wishes:
     overrides: dict[str, bytes | None] = field(default_factory=dict)
     extra: list[bytes] = field(default_factory=list)
     keep_names: bool = False
+    keep_arrays: bool = False
     scripts: str | None = None
 
 
@@ -84,8 +87,8 @@ class Slurm:
 
     def limits(self, calls: list[Call]) -> Limits:
         found = None
-        for sbatch, conf in {(self.sbatch(call), call.environment.get(b"SLURM_CONF")) for call in calls}:
-            limits = read_limits(sbatch, {} if conf is None else {b"SLURM_CONF": conf})
+        for sbatch, variables in {(self.sbatch(call), submit_key(call)) for call in calls}:
+            limits = read_limits(sbatch, dict(variables))
             if found is not None:
                 # One plan for several controllers: the narrower limits hold for all of them.
                 limits = replace(
@@ -110,7 +113,7 @@ def prepare(calls: list[Call], limits: Limits, wishes: Wishes) -> list[tuple[Arr
     for call in calls:
         apply_overrides(call, wishes.overrides)
     ready = []
-    waiting = list(reversed(plan(calls, limits, wishes.keep_names)))
+    waiting = list(reversed(plan(calls, limits, wishes.keep_names, wishes.keep_arrays)))
     while waiting:
         array = waiting.pop()
         script, environment = render(array, limits)
@@ -252,8 +255,8 @@ class Flush:
                 self.wishes.extra,
                 self.tickets.place,
             )
-        except ShimError as error:
-            return Outcome(array, path, None, str(error))
+        except (ShimError, ValueError) as error:
+            return Outcome(array, path, None, f"not submitted: {error}")
         journal.add("submitting", array=number, script=os.fsdecode(path), tickets=tickets)
         answer = self.backend.submit(array, words, environment)
         if answer.job is not None:
@@ -274,7 +277,8 @@ class Flush:
                 name = self.tickets.session(ticket)
                 if ticket not in own and name is not None and name not in done:
                     done.add(name)
-                    other = Flush(Session(self.session.state, name), self.backend, Wishes(), self.tickets)
+                    session = Session(self.session.state, name)
+                    other = Flush(session, self.backend, Wishes(keep_arrays=True), self.tickets)
                     other.run()
                     self.outcomes += other.outcomes
 

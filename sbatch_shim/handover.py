@@ -9,7 +9,7 @@ from sbatch_shim.errors import HandOver
 from sbatch_shim.flush import Flush, Slurm, Wishes
 from sbatch_shim.grammar import parse
 from sbatch_shim.journal import TicketMap
-from sbatch_shim.shim import ticket_numbers
+from sbatch_shim.shim import script_of, ticket_numbers
 from sbatch_shim.slurm import real_sbatch
 from sbatch_shim.spool import Session
 from sbatch_shim.submission import with_places
@@ -18,18 +18,12 @@ from sbatch_shim.submission import with_places
 def dependency_of(words: list[bytes], script: bytes | None) -> bytes | None:
     """The dependency that sbatch would use, as far as the call can be read."""
     try:
-        options, rest = parse(words)
+        options, source, _ = request.read_words(words, judge=False)
+        found = request.last(options, "dependency")
+        if found is None and source != request.WRAP:
+            found = request.last(request.from_directives(script_of(words, script), True), "dependency")
     except HandOver:
         return None
-    found = request.last(options, "dependency")
-    if found is None and not any(name == "wrap" for name, _ in options):
-        try:
-            if script is None and rest:
-                folder = request.last(options, "chdir") or os.getcwdb()
-                script = request.read_script(request.find_script(rest[0], folder, dict(os.environb)))
-            found = request.last(request.from_directives(script or b"", True), "dependency")
-        except (HandOver, OSError):
-            return None
     return found
 
 
@@ -57,11 +51,11 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None) -> lis
         return words
     slurm = Slurm(lambda: real_sbatch(os.environ.get("PATH", os.defpath)))
     for name in sorted(name for name in sessions if name is not None):
-        flush = Flush(Session(state, name), slurm, Wishes(), tickets)
+        flush = Flush(Session(state, name), slurm, Wishes(keep_arrays=True), tickets)
         flush.run()
         for outcome in flush.outcomes:
             if outcome.text:
-                os.write(2, outcome.text.encode())
+                os.write(2, outcome.text.rstrip("\n").encode() + b"\n")
     real = with_places(dependency, tickets.place, for_array=False)
     # Options end at the script, and the last one wins: in front of it, behind the caller's own.
     rest = parse(words)[1]

@@ -56,11 +56,15 @@ class Place:
         return [f"{self.job}_{self.first + offset}" for offset in range(count)]
 
     def element(self, local_id: int) -> str:
-        """The id of the task that the call knows as `local_id`; ValueError when it asked for no such task."""
-        if self.spec is None:
-            raise ValueError(local_id)
-        position = indices(self.spec.encode())[0].index(local_id)
-        return f"{self.job}_{local_id if self.first is None else self.first + position}"
+        """
+        The id of the task that the call knows as `local_id`.
+
+        For one that it did not ask for, an element that does not exist: Slurm judges that, as it does directly.
+        """
+        if self.first is None:
+            return f"{self.job}_{local_id}"
+        ids = [] if self.spec is None else indices(self.spec.encode())[0]
+        return f"{self.job}_{self.first + ids.index(local_id) if local_id in ids else self.tasks + local_id}"
 
 
 class Journal:

@@ -84,11 +84,12 @@ def task_count(call: Call) -> int:
 
 
 def waited_for_as_arrays(calls: Sequence[Call]) -> set[int]:
-    """The tickets that later calls wait for by types that look at a whole array, or at its indices."""
+    """The tickets that later calls wait for in ways that need a whole array: as one of several, or by its indices."""
     found: set[int] = set()
     for call in calls:
-        for term in (call.options.get("dependency") or b"").replace(b"?", b",").split(b","):
-            if term.startswith((b"afternotok:", b"aftercorr:")):
+        spec = call.options.get("dependency") or b""
+        for term in spec.replace(b"?", b",").split(b","):
+            if b"?" in spec or term.startswith((b"afternotok:", b"aftercorr:")):
                 found.update(ticket_numbers(term))
     return found
 
@@ -97,7 +98,7 @@ def reason_alone(call: Call, body: bytes, as_arrays: set[int]) -> str:
     """Why a call may not join others, or an empty string."""
     options = call.options
     if call.is_array and call.ticket in as_arrays:
-        return "another call waits for it by afternotok or aftercorr"
+        return "another call waits for it by afternotok, aftercorr or with ?"
     if call.throttle:
         return "it limits its own tasks (%)"
     if "singleton" in (options.get("dependency") or b"").decode("latin-1"):
@@ -135,7 +136,9 @@ def merge_key(call: Call, keep_names: bool) -> tuple[object, ...]:
     )
 
 
-def plan(calls: Sequence[Call], limits: Limits, keep_names: bool = False) -> list[Array]:
+def plan(
+    calls: Sequence[Call], limits: Limits, keep_names: bool = False, keep_arrays: bool = False
+) -> list[Array]:
     """
     Group calls into arrays.
 
@@ -143,6 +146,7 @@ def plan(calls: Sequence[Call], limits: Limits, keep_names: bool = False) -> lis
         calls: In the order of their tickets; not modified.
         limits: Of the controller.
         keep_names: Calls with different job names do not share an array.
+        keep_arrays: Array calls stay alone, since it is not known yet how others will wait for them.
 
     Returns:
         Arrays that together hold each call exactly once, an array after all that it waits for; inside an
@@ -152,7 +156,7 @@ def plan(calls: Sequence[Call], limits: Limits, keep_names: bool = False) -> lis
     open_arrays: dict[object, Array] = {}
     filled: dict[int, int] = {}
     bodies: dict[bytes, bytes] = {}
-    as_arrays = waited_for_as_arrays(calls)
+    as_arrays = {call.ticket for call in calls} if keep_arrays else waited_for_as_arrays(calls)
     for call in calls:
         body = bodies.get(call.body_hash)
         if body is None:

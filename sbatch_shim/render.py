@@ -71,6 +71,8 @@ def render(array: Array, limits: Limits) -> tuple[bytes, dict[bytes, bytes]]:
     shared = environment.share(
         [environment.for_job(call, limits.launch_sets_name) for call in array.calls], array.login
     )
+    # Which controller, whose token: from the caller, whatever the job's own environment is to hold.
+    submit = {**shared.submit, **dict(environment.submit_key(array.calls[0]))}
     start = common_folder(array)
     tasks = array.tasks()
     first = tasks[0][0]
@@ -127,7 +129,7 @@ def render(array: Array, limits: Limits) -> tuple[bytes, dict[bytes, bytes]]:
     for index, call, task in tasks:
         local_id = b"-" if task is None else b"%d" % task
         rows[index - first] = ROW % (local_id, *record_places[call.ticket], *body_places[call.body_hash])
-    return b"".join([head, *rows, common, *records, *bodies.values()]), shared.submit
+    return b"".join([head, *rows, common, *records, *bodies.values()]), submit
 
 
 def comment(text: str) -> str:

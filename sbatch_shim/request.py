@@ -9,12 +9,14 @@ import posix
 
 from sbatch_shim.directives import directive_words
 from sbatch_shim.errors import HandOver
-from sbatch_shim.grammar import EARLY, HAND, OPTIONS, REQUIRED, parse
+from sbatch_shim.grammar import EARLY, FLAG, HAND, OPTIONS, REQUIRED, parse
 from sbatch_shim.values import RECOGNISERS
 
 # Other variables that sbatch reads as input (opt.c of 22.05); they act in ways that are not ours to repeat.
 FOREIGN_INPUT = (
     b"SLURM_CLUSTERS",
+    b"SLURM_EXIT_ERROR",
+    b"SLURM_GET_USER_ENV",
     b"SLURM_HINT",
     b"SLURM_HOSTFILE",
     b"SLURM_UMASK",
@@ -75,16 +77,15 @@ def from_environment(environment: "dict[bytes, bytes]") -> "list[tuple[str, byte
     for variable, value in environment.items():
         if variable[:7] == b"SBATCH_" and variable in INPUT_VARIABLES:
             name = INPUT_VARIABLES[variable]
-            if OPTIONS[name][1] != REQUIRED:
-                # Slurm takes an empty value, "yes" and non-zero numbers as on; the rest resets the flag.
-                if value in (b"", b"yes", b"1"):
-                    options.append((name, None))
-                elif name == "exclusive":
-                    options.append((name, value))
-                else:
-                    raise HandOver(variable.decode())
-            else:
+            if OPTIONS[name][1] == REQUIRED:
                 options.append((name, value))
+            elif not value or (value in (b"yes", b"1") and (OPTIONS[name][1] == FLAG or name == "requeue")):
+                # Slurm takes an empty value, "yes" and non-zero numbers as on; the rest resets the flag.
+                options.append((name, None))
+            elif name == "exclusive":
+                options.append((name, value))
+            else:
+                raise HandOver(variable.decode())
         elif variable[:13] == b"SLURM_RLIMIT_":
             raise HandOver(variable.decode())
     return options
@@ -124,16 +125,22 @@ def combine(layers: "list[list[tuple[str, bytes | None]]]") -> "dict[str, bytes 
     return options
 
 
-def read_words(words: "list[bytes]") -> "tuple[list[tuple[str, bytes | None]], bytes, list[bytes]]":
+def read_words(
+    words: "list[bytes]", judge: bool = True
+) -> "tuple[list[tuple[str, bytes | None]], bytes, list[bytes]]":
     """
     The command line: its options, where the script comes from, and the words after the options.
+
+    Args:
+        judge: Whether the options must be ours, and their values valid.
 
     Raises HandOver for whatever the real sbatch must see, before any file or stdin is touched.
     """
     if b":" in words:
         raise HandOver("a heterogeneous job")
     options, rest = parse(words)
-    check(options)
+    if judge:
+        check(options)
     if any(name == "wrap" for name, _ in options):
         if rest:
             raise HandOver("a script with --wrap")

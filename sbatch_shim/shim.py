@@ -8,7 +8,7 @@ The launcher (templates/launcher) starts it as `python -I -S -c CODE STATE REAL 
 import posix
 import resource
 import time
-from _signal import SIG_DFL, SIGINT, SIGPIPE, SIGXFSZ, signal  # type: ignore[import-not-found]
+from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal  # type: ignore[import-not-found]
 
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver, ShimError
@@ -76,7 +76,8 @@ def ticket_numbers(spec: bytes) -> "list[int]":
 
 
 def main() -> int:
-    signal(SIGINT, SIG_DFL)
+    if getsignal(SIGINT) != SIG_IGN:
+        signal(SIGINT, SIG_DFL)
     # argv and environment as bytes from the kernel: sys.argv has been through the locale, and Python adds
     # LC_CTYPE to posix.environ. The first words are python -I -S -c CODE.
     words = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
@@ -105,7 +106,7 @@ def main() -> int:
         if session is not None:
             session.make()
             session.note_passed(str(reason))
-        if any(ticket_numbers(word) for word in words) or ticket_numbers(reason.script or b""):
+        if any(ticket_numbers(word) for word in words) or ticket_numbers(script_of(words, reason.script)):
             return run_behind_tickets(real, words, own, state, reason.script)
         return run_real(real, words, own, reason.script)
     except UnknownTicket:
@@ -134,7 +135,22 @@ def run_behind_tickets(
     except ShimError as error:
         say("not submitted: %s" % error)
         return 1
+    except ValueError:
+        say("Batch job submission failed: Job dependency problem")
+        return 1
     return run_real(real, words, entries, script)
+
+
+def script_of(words: "list[bytes]", script: "bytes | None") -> bytes:
+    """The script of a call that is handed over, as far as it can be read without stdin."""
+    if script is not None:
+        return script
+    try:
+        command_line, _, rest = request.read_words(words, judge=False)
+        folder = request.last(command_line, "chdir") or posix.getcwdb()
+        return request.read_script(request.find_script(rest[0], folder, posix.environ)) if rest else b""
+    except (HandOver, OSError):
+        return b""
 
 
 class UnknownTicket(Exception):
@@ -204,9 +220,13 @@ def snapshot(
         raise
     if b"\\" in (understood.options.get("job-name") or path.rpartition(b"/")[2]):
         # Any backslash switches the expansion of log names off, so one cannot be part of what %x becomes.
-        reason = HandOver("a backslash in the job's name")
-        reason.script = script
-        raise reason
+        odd = HandOver("a backslash in the job's name")
+        odd.script = script
+        raise odd
+    if "array" in understood.options and b"SLURM_" in body and (b"scancel" in body or b"scontrol" in body):
+        odd = HandOver("an array that may manage itself by its ids")
+        odd.script = script
+        raise odd
     mask = posix.umask(0)
     posix.umask(mask)
     values = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 from dataclasses import dataclass
 
@@ -62,6 +63,9 @@ def read_limits(sbatch: str, environment: dict[bytes, bytes]) -> Limits:
         environment: To run it with; SLURM_CONF says which controller.
     """
     scontrol = os.path.join(os.path.dirname(sbatch), "scontrol")
+    if not os.access(scontrol, os.X_OK):
+        # A site's own sbatch may stand in a folder without the other commands.
+        scontrol = shutil.which("scontrol") or scontrol
     try:
         done = subprocess.run([scontrol, "show", "config"], env=environment, capture_output=True, check=False)
     except OSError as error:
@@ -118,15 +122,19 @@ def submit(
         folder: Working directory, which Slurm records as the submit folder.
     """
 
+    soft_and_hard = {}
+    for name, soft in limits.items():
+        which = getattr(resource, "RLIMIT_" + name)
+        hard = resource.getrlimit(which)[1]
+        if hard != resource.RLIM_INFINITY and not 0 <= soft <= hard:
+            text = f"the hard limit of {name} is lower here than the calls' own; run sarray-flush where they were made"
+            return Answer(None, False, 1, text)
+        soft_and_hard[which] = (resource.RLIM_INFINITY if soft < 0 else soft, hard)
+
     def inherit() -> None:
         os.umask(umask)
-        for name, soft in limits.items():
-            which = getattr(resource, "RLIMIT_" + name)
-            hard = resource.getrlimit(which)[1]
-            wanted = resource.RLIM_INFINITY if soft < 0 else soft
-            if hard != resource.RLIM_INFINITY and (wanted == resource.RLIM_INFINITY or wanted > hard):
-                wanted = hard
-            resource.setrlimit(which, (wanted, hard))
+        for which, both in soft_and_hard.items():
+            resource.setrlimit(which, both)
 
     done = subprocess.run(
         words,

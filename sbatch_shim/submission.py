@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 
 from sbatch_shim import logs
@@ -13,6 +14,7 @@ from sbatch_shim.plan import Array, Limits, task_count
 from sbatch_shim.render import common_folder
 from sbatch_shim.shim import ticket_numbers
 from sbatch_shim.spool import make_folder
+from sbatch_shim.values import indices
 
 
 def option(name: str, value: bytes | None) -> bytes:
@@ -126,16 +128,20 @@ def with_places(spec: bytes, place_of: Callable[[int], Place], for_array: bool) 
 
     Raises:
         ShimError: a ticket whose tasks share an array with others, in a way that Slurm cannot express.
+        ValueError: this is no dependency.
     """
     if not ticket_numbers(spec):
         return spec
+    spec = BRACKETS.sub(elements_of_brackets, spec)
     separator = b"?" if b"?" in spec else b","
     terms = []
     for term in spec.split(separator):
         kind, colon, ids = term.partition(b":")
-        if not colon:
+        if not ticket_numbers(term):
             terms.append(term)
             continue
+        if not colon:
+            kind, ids = b"afterany", term  # what Slurm takes an id without a type for
         kept: list[tuple[bytes, Place | None]] = []
         moved: list[tuple[bytes, Place | None]] = []
         for one in ids.split(b":"):
@@ -152,7 +158,7 @@ def with_places(spec: bytes, place_of: Callable[[int], Place], for_array: bool) 
             elif place.spec is None:
                 target = moved if kind == b"aftercorr" else kept
                 target.append((place.elements()[0].encode() + plus + delay, place))
-            elif kind in (b"afternotok", b"aftercorr"):
+            elif kind in (b"afternotok", b"aftercorr") or separator == b"?":
                 raise ShimError(
                     f"{spec.decode()}: ticket {int(job)} was merged with others, so Slurm cannot be told to "
                     "wait for it in this way; submit this call with SARRAY_MODE=pass"
@@ -160,12 +166,27 @@ def with_places(spec: bytes, place_of: Callable[[int], Place], for_array: bool) 
             else:
                 kept += [(element.encode() + plus + delay, place) for element in place.elements()]
         if moved and kind == b"aftercorr" and for_array:
-            terms.append(b"afterok:" + b":".join(fold(b"afterok", moved)))
+            terms.append(b"afterok:" + b":".join(text for text, _ in moved))
         else:
             kept += moved
         if kept:
-            terms.append(kind + b":" + b":".join(fold(kind, kept)))
+            # With ? each id is an alternative of its own.
+            listed = [text for text, _ in kept] if separator == b"?" else fold(kind, kept)
+            terms.append(kind + b":" + b":".join(listed))
     return separator.join(terms)
+
+
+# A ticket with several of its elements; Slurm reads no more than the first number where there is a step.
+BRACKETS = re.compile(rb"([12][0-9]{9})_\[([0-9,-]+)(?::[0-9]+)?\]")
+
+
+def elements_of_brackets(found: re.Match[bytes]) -> bytes:
+    """`T_[1-3]` as `T_1:T_2:T_3`."""
+    ticket, spec = found.group(1), found.group(2)
+    ids = indices(spec)[0]
+    if b":" in found.group():
+        ids = ids[:1]
+    return b":".join(b"%s_%d" % (ticket, one) for one in ids)
 
 
 def fold(kind: bytes, found: list[tuple[bytes, Place | None]]) -> list[bytes]:

@@ -19,7 +19,7 @@ MAIL_TYPES = (
     b"BEGIN END FAIL REQUEUE INVALID_DEPEND STAGE_OUT TIME_LIMIT TIME_LIMIT_50 TIME_LIMIT_80 TIME_LIMIT_90 "
     b"ALL ARRAY_TASKS"
 ).split()
-LIMITS = b"ALL NONE AS CORE CPU DATA FSIZE MEMLOCK NOFILE NPROC RSS STACK".split()
+LIMITS = b"AS CORE CPU DATA FSIZE MEMLOCK NOFILE NPROC RSS STACK".split()
 SIGNALS = b"HUP INT QUIT ABRT KILL ALRM TERM USR1 USR2 URG CONT STOP TSTP TTIN TTOU".split()
 TIME_UNITS = (b"", b"second", b"seconds", b"minute", b"minutes", b"hour", b"hours", b"day", b"days", b"week", b"weeks")
 DEPENDENCY_TYPES = (b"after", b"afterany", b"afterok", b"afternotok", b"aftercorr", b"afterburstbuffer")
@@ -49,13 +49,22 @@ def word(value: bytes) -> bool:
     return text(value) and not value.translate(None, LETTERS + b"_.:,=-@/")
 
 
+def gres(value: bytes) -> bool:
+    return word(value) and value not in (b"help", b"list")
+
+
+def host(value: bytes) -> bool:
+    """One node: sbatch counts the nodes of a list, and reads a file where there is a slash."""
+    return word(value) and not any(byte in b",/:@=" for byte in value)
+
+
 def path(value: bytes) -> bool:
     return 0 < len(value) <= MAX_PATH
 
 
 def export(value: bytes) -> bool:
-    """NIL means a list of one unknown name before 23.11, and something of its own after."""
-    return value.upper() != b"NIL"
+    """NIL means a list of one unknown name before 23.11, and something of its own after; an open quote is an error."""
+    return value.upper() != b"NIL" and value.count(b"'") % 2 == value.count(b'"') % 2 == 0
 
 
 def anything(value: bytes) -> bool:
@@ -100,7 +109,7 @@ def mail_type(value: bytes) -> bool:
 
 
 def propagate(value: "bytes | None") -> bool:
-    return value is None or (bool(value) and all(part in LIMITS for part in value.split(b",")))
+    return value in (None, b"ALL", b"NONE") or all(part in LIMITS for part in value.split(b","))
 
 
 def gpus(value: bytes) -> bool:
@@ -281,8 +290,10 @@ RECOGNISERS: "dict[str, Any]" = {
     "export": export,
     "flag": flag,
     "gpus": gpus,
+    "gres": gres,
     "gres-flags": gres_flags,
     "hint": hint,
+    "host": host,
     "mail-type": mail_type,
     "mem": mem,
     "nice": nice,

@@ -22,6 +22,7 @@ ENVIRONMENTS = {
     "no _": {"_": None},
     "nothing usual": {"PWD": None, "SHLVL": None, "_": None, "HOME": None, "LANG": None},
     "odd SHLVL": {"SHLVL": "07"},
+    "prompts and an empty OLDPWD": {"PS1": "$ ", "PS2": "> ", "OLDPWD": ""},
     "history": {"HISTSIZE": "10", "HISTCONTROL": "x", "HISTFILE": "/x"},
     "BASH_ENV": {"BASH_ENV": "/no/such"},
     "names of bash": {"IFS": "x", "OPTIND": "7", "PPID": "3", "LINENO": "4", "BASHOPTS": "x", "SHELLOPTS": "errexit"},

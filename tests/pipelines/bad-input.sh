@@ -28,3 +28,11 @@ SBATCH_ARRAY_INX=x try job.sh
 try < /dev/null
 try <&-
 (mkdir gone; cd gone; rmdir ../gone; try ../job.sh 2>&1 | grep -v shell-init)
+for v in NONE,CORE ALL,CORE CORE,NONE; do try --propagate=$v job.sh; done
+SBATCH_EXCLUSIVE=yes try job.sh
+SBATCH_NO_KILL=1 try job.sh
+SLURM_EXIT_ERROR= try -o /dev/null --nosuch job.sh
+try -w a,b -N1 job.sh
+try -t 3 --time-min=5 job.sh
+try --gres=help job.sh
+try --export='A="x' -o /dev/null --nosuch job.sh

@@ -14,3 +14,13 @@ sbatch -o either.log -d "afterok:${arr}_1?afterok:${arr}_2" --wrap='echo either'
 sbatch -o seen.log -d afterany:$arr --wrap='echo $SLURM_JOB_DEPENDENCY'
 sbatch -o single1.log -J one -d singleton --wrap='echo 1 >> single'
 sbatch -o single2.log -J one -d singleton --wrap='echo 2 >> single'
+slow=$(step -o slow.log --wrap='sleep 2; touch slow.done')
+sbatch -o bare.log -d $slow --wrap='ls slow.done'
+many=$(step -o many%a.log -a 1-3 --wrap='[ $SLURM_ARRAY_TASK_ID = 1 ] || sleep 2; touch many.$SLURM_ARRAY_TASK_ID')
+fail=$(step -o fail.log --wrap='sleep 6; exit 1')
+sbatch -o or.log -d "afterok:$many?afterok:$fail" --wrap='ls many.*'
+sbatch -o brackets.log -d "afterok:${many}_[1-2]" --wrap='ls many.1 many.2'
+sbatch -o nosuch.log -d "afterany:${many}_9" --wrap='echo none'
+printf '#!/bin/sh\n#SBATCH -d afterok:%s\n#SBATCH --switches=1\nls slow.done' $slow > dep.sh
+sbatch -o handed.log dep.sh
+sbatch -o after.log -d after:$slow --wrap='echo started'

@@ -39,3 +39,6 @@ call --kill-on-invalid-dep=yes
 call --spread-job
 call --use-min-nodes
 SBATCH_TIMELIMIT=5 SBATCH_PARTITION=other SBATCH_NO_REQUEUE= call
+TZ=UTC call --begin=2021-01-01T10:00:00
+TZ=Asia/Tokyo call --begin=2021-01-01T10:00:00
+SBATCH_REQUEUE=yes call

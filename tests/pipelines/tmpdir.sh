@@ -6,3 +6,4 @@ TMPDIR=$PWD/there sbatch -o there.log job.py
 TMPDIR=$PWD/made sbatch -o made.log job.py
 TMPDIR=$PWD/no/such sbatch -o nosuch.log job.py
 TMPDIR=$PWD/no/such sbatch -o nosuch2.log -e nosuch2.err job.py
+TMPDIR=/etc/passwd sbatch -o file.log job.py
