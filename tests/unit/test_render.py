@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from strategies import NAMES, PROCESSES, call, no_nul
 
 from sbatch_shim.calls import Call, Environment
-from sbatch_shim.environment import for_job
+from sbatch_shim.environment import SUBMIT_VARIABLES, for_job
 from sbatch_shim.plan import Array, Limits
 from sbatch_shim.render import common_folder, escape, render
 
@@ -120,8 +120,9 @@ VALUES = st.dictionaries(
 
 @st.composite
 def arrays(draw: st.DrawFn) -> Array:
-    """A few calls, plain and arrays, in one or in several folders."""
-    base = draw(VALUES)
+    """A few calls, plain and arrays, in one or in several folders; none of an array differ in what sbatch needs."""
+    own = VALUES.map(lambda values: {k: v for k, v in values.items() if k not in SUBMIT_VARIABLES})
+    base = draw(own)
     folders = draw(st.lists(no_nul(6), min_size=1, max_size=2))
     calls = []
     for number in range(draw(st.integers(1, 3))):
@@ -135,7 +136,7 @@ def arrays(draw: st.DrawFn) -> Array:
                 number,
                 options,
                 body=probe_body(rest),
-                env=Environment(base, frozenset(removed), {k: v for k, v in draw(VALUES).items() if k not in removed}),
+                env=Environment(base, frozenset(removed), {k: v for k, v in draw(own).items() if k not in removed}),
                 cwd=folder(draw(st.sampled_from(folders))),
                 arguments=draw(st.lists(no_nul(), max_size=4)),
             )

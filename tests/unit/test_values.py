@@ -107,6 +107,8 @@ EXAMPLES: dict[str, tuple[list[bytes | None], list[bytes | None]]] = {
     "export": ([b"", b"ALL", b"none", b"A,B=c", b"NILS"], [b"NIL", b"nil"]),
     "flag": ([None], [b"", b"yes"]),
     "gpus": ([b"1", b"a100:2", b"tesla_v100:1"], [b"", b"0", b"a100", b":2", b"a:b:2", b"a:1,b:2", b"a b:1"]),
+    "gres": ([b"gpu:1", b"gpu:a100:2,scratch:5"], [b"", b"help", b"list", b"gpu 1"]),
+    "host": ([b"n1", b"node-01.site"], [b"", b"a,b", b"n[1-2]", b"./nodes", b"a b"]),
     "gres-flags": ([b"disable-binding", b"enforce-binding"], [b"", b"one-task-per-sharing"]),
     "hint": ([b"nomultithread", b"compute_bound"], [b"", b"help", b"NOMULTITHREAD"]),
     "mail-type": ([b"END", b"end,FAIL", b"ALL", b"TIME_LIMIT_80"], [b"", b"NONE", b"END,", b"END FAIL", b"SOON"]),
