@@ -20,9 +20,8 @@ from sbatch_shim.journal import Journal, TicketMap, flush_folders
 from sbatch_shim.locks import exclusive
 from sbatch_shim.plan import Array, Limits, plan, split
 from sbatch_shim.render import render
-from sbatch_shim.shim import ticket_numbers
 from sbatch_shim.slurm import Answer, read_limits, submit
-from sbatch_shim.spool import Session, create, make_folder
+from sbatch_shim.spool import Session, create, make_folder, ticket_numbers
 
 
 @dataclass

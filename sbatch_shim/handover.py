@@ -9,9 +9,8 @@ from sbatch_shim.errors import HandOver
 from sbatch_shim.flush import Flush, Slurm, Wishes
 from sbatch_shim.grammar import parse
 from sbatch_shim.journal import TicketMap
-from sbatch_shim.shim import script_of, ticket_numbers
 from sbatch_shim.slurm import real_sbatch
-from sbatch_shim.spool import Session
+from sbatch_shim.spool import Session, ticket_numbers
 from sbatch_shim.submission import with_places
 
 
@@ -21,7 +20,7 @@ def dependency_of(words: list[bytes], script: bytes | None) -> bytes | None:
         options, source, _ = request.read_words(words, judge=False)
         found = request.last(options, "dependency")
         if found is None and source != request.WRAP:
-            found = request.last(request.from_directives(script_of(words, script), True), "dependency")
+            found = request.last(request.from_directives(request.script_of(words, script), True), "dependency")
     except HandOver:
         return None
     return found

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from sbatch_shim import environment, logs
 from sbatch_shim.calls import Call
 from sbatch_shim.meaning import array_options, canonical
-from sbatch_shim.shim import ticket_numbers
+from sbatch_shim.spool import ticket_numbers
 
 
 @dataclass(frozen=True)

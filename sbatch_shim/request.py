@@ -247,3 +247,14 @@ def read_all(descriptor: int) -> bytes:
             return b"".join(parts)
         parts.append(part)
 
+
+def script_of(words: "list[bytes]", script: "bytes | None") -> bytes:
+    """The script of a call that is handed over, as far as it can be read without stdin."""
+    if script is not None:
+        return script
+    try:
+        command_line, _, rest = read_words(words, judge=False)
+        folder = last(command_line, "chdir") or posix.getcwdb()
+        return read_script(find_script(rest[0], folder, posix.environ)) if rest else b""
+    except (HandOver, OSError):
+        return b""

@@ -13,7 +13,7 @@ from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signa
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.record import encode
-from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, Session, open_state, read, replace, session_name, session_of
+from sbatch_shim.spool import Session, open_state, read, replace, session_name, session_of, ticket_numbers
 
 # What sbatch propagates, in the order of slurmd's table (src/common/slurm_rlimits_info.c).
 LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS")
@@ -60,21 +60,6 @@ def run_real(real: bytes, words: "list[bytes]", entries: "list[bytes]", script: 
     return 127
 
 
-def ticket_numbers(spec: bytes) -> "list[int]":
-    """The numbers in a dependency that can only be tickets."""
-    numbers = []
-    digits = b""
-    for at in range(len(spec) + 1):
-        letter = spec[at : at + 1]
-        if letter and letter in b"0123456789":
-            digits += letter
-            continue
-        if len(digits) == 10 and FIRST_TICKET <= int(digits) <= LAST_TICKET:
-            numbers.append(int(digits))
-        digits = b""
-    return numbers
-
-
 def main() -> int:
     if getsignal(SIGINT) != SIG_IGN:
         signal(SIGINT, SIG_DFL)
@@ -106,7 +91,7 @@ def main() -> int:
         if session is not None:
             session.make()
             session.note_passed(str(reason))
-        if any(ticket_numbers(word) for word in words) or ticket_numbers(script_of(words, reason.script)):
+        if any(ticket_numbers(word) for word in words) or ticket_numbers(request.script_of(words, reason.script)):
             return run_behind_tickets(real, words, own, state, reason.script)
         return run_real(real, words, own, reason.script)
     except UnknownTicket:
@@ -139,18 +124,6 @@ def run_behind_tickets(
         say("Batch job submission failed: Job dependency problem")
         return 1
     return run_real(real, words, entries, script)
-
-
-def script_of(words: "list[bytes]", script: "bytes | None") -> bytes:
-    """The script of a call that is handed over, as far as it can be read without stdin."""
-    if script is not None:
-        return script
-    try:
-        command_line, _, rest = request.read_words(words, judge=False)
-        folder = request.last(command_line, "chdir") or posix.getcwdb()
-        return request.read_script(request.find_script(rest[0], folder, posix.environ)) if rest else b""
-    except (HandOver, OSError):
-        return b""
 
 
 class UnknownTicket(Exception):

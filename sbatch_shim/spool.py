@@ -317,3 +317,18 @@ def session_of(state: bytes, ticket: int) -> "bytes | None":
         return read(state + b"/blocks/%d" % ((ticket - FIRST_TICKET) // BLOCK)) or None
     except OSError:
         return None
+
+
+def ticket_numbers(spec: bytes) -> "list[int]":
+    """The numbers in a dependency that can only be tickets."""
+    numbers = []
+    digits = b""
+    for at in range(len(spec) + 1):
+        letter = spec[at : at + 1]
+        if letter and letter in b"0123456789":
+            digits += letter
+            continue
+        if len(digits) == 10 and FIRST_TICKET <= int(digits) <= LAST_TICKET:
+            numbers.append(int(digits))
+        digits = b""
+    return numbers

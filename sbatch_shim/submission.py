@@ -12,8 +12,7 @@ from sbatch_shim.grammar import OPTIONS
 from sbatch_shim.journal import Place
 from sbatch_shim.plan import Array, Limits, task_count
 from sbatch_shim.render import common_folder
-from sbatch_shim.shim import ticket_numbers
-from sbatch_shim.spool import make_folder
+from sbatch_shim.spool import make_folder, ticket_numbers
 from sbatch_shim.values import indices
 
 

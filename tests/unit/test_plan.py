@@ -11,7 +11,7 @@ from strategies import QUICK, call, call_lists, environment
 
 from sbatch_shim.calls import Call
 from sbatch_shim.plan import Array, Limits, merge_key, plan, reason_alone, split, task_count, waited_for_as_arrays
-from sbatch_shim.shim import ticket_numbers
+from sbatch_shim.spool import ticket_numbers
 
 LIMITS = st.integers(1, 12).map(lambda size: Limits(array_size=size))
 
