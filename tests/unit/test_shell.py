@@ -1,0 +1,31 @@
+"""shellcheck on the shell that only exists once it is rendered: the launcher and the dispatcher."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+from strategies import call
+
+from sbatch_shim.install import render as render_template
+from sbatch_shim.plan import Array, Limits
+from sbatch_shim.render import render
+
+
+def check(text: bytes) -> None:
+    done = subprocess.run(["shellcheck", "-s", "bash", "-"], input=text, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout.decode()
+
+
+def test_the_launcher() -> None:
+    values = {"command": "sbatch", "bash": "/bin/bash", "env": "/usr/bin/env", "python": "/x/python", "code": "'pass'"}
+    check(render_template("launcher", **values).encode())
+
+
+@pytest.mark.parametrize("login", [False, True])
+def test_the_dispatcher(login: bool) -> None:
+    script, _ = render(Array([call(0, {}), call(1, {})], {}, login=login), Limits())
+    offset = re.search(rb"tail -c \+(\d+) THIS_FILE", script)
+    assert offset
+    check(script[: int(offset.group(1)) - 1])
