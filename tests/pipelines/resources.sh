@@ -1,4 +1,5 @@
-printf '#!/bin/sh\nscontrol show job $SLURM_JOB_ID | grep -oE "(TimeLimit|NumCPUs|NumTasks|MinMemory[A-Za-z]*|Partition|Comment|Requeue|Nice|OverSubscribe)=[^ ]*" | sort -u' > job.sh
+# A job without a limit shows as a year where the backfill scheduler started it.
+printf '#!/bin/sh\nscontrol show job $SLURM_JOB_ID | grep -oE "(TimeLimit|NumCPUs|NumTasks|MinMemory[A-Za-z]*|Partition|Comment|Requeue|Nice|OverSubscribe)=[^ ]*" | sed "s/365-00:00:00/UNLIMITED/" | sort -u' > job.sh
 sbatch -o 1.log -n 2 --mem=100 job.sh
 sbatch -o 2.log -n 2 --mem=100M job.sh
 sbatch -o 3.log -n 3 job.sh
