@@ -151,6 +151,17 @@ def submit_key(call: Call) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(sorted(set(found)))
 
 
+def for_sbatch(call: Call, shared: Shared, login: bool) -> dict[bytes, bytes]:
+    """
+    The environment to start sbatch with for an array that holds `call`.
+
+    Which controller and whose token come from the caller, whatever the job's own environment is to hold. In login
+    mode sbatch passes nothing else on, but a site's wrapper around it needs a PATH all the same.
+    """
+    around = {name: value for name, value in call.environment.whole().items() if not kept_from_sbatch(name)}
+    return {**(around if login else shared.submit), **dict(submit_key(call))}
+
+
 def share(environments: list[Environment], login: bool) -> Shared:
     """
     Take the environments of one array's calls apart.

@@ -71,8 +71,7 @@ def render(array: Array, limits: Limits) -> tuple[bytes, dict[bytes, bytes]]:
     shared = environment.share(
         [environment.for_job(call, limits.launch_sets_name) for call in array.calls], array.login
     )
-    # Which controller, whose token: from the caller, whatever the job's own environment is to hold.
-    submit = {**shared.submit, **dict(environment.submit_key(array.calls[0]))}
+    submit = environment.for_sbatch(array.calls[0], shared, array.login)
     start = common_folder(array)
     tasks = array.tasks()
     first = tasks[0][0]
