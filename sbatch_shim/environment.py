@@ -158,8 +158,11 @@ def for_sbatch(call: Call, shared: Shared, login: bool) -> dict[bytes, bytes]:
     Which controller and whose token come from the caller, whatever the job's own environment is to hold. In login
     mode sbatch passes nothing else on, but a site's wrapper around it needs a PATH all the same.
     """
-    around = {name: value for name, value in call.environment.whole().items() if not kept_from_sbatch(name)}
-    return {**(around if login else shared.submit), **dict(submit_key(call))}
+    around = shared.submit
+    if login:
+        whole = call.environment.whole()
+        around = {name: whole[name] for name in whole if name[:5] != b"SLURM" and not kept_from_sbatch(name)}
+    return {**around, **dict(submit_key(call))}
 
 
 def share(environments: list[Environment], login: bool) -> Shared:

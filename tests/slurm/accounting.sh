@@ -27,5 +27,6 @@ CONF
     chmod 600 "$dir/slurmdbd.conf"
     # The client library finds the server's socket through this variable.
     MYSQL_UNIX_PORT=$dir/mariadb/socket SLURM_CONF=$dir/slurmdbd.conf slurmdbd </dev/null >/dev/null 2>&1
-    wait_until test -s "$dir/slurmdbd.pid"
+    # The pid file is there before it listens, and slurmctld gives up at once.
+    wait_until bash -c ": >/dev/tcp/127.0.0.1/$((port + 2))"
 }
