@@ -216,6 +216,15 @@ def pending(session: Session) -> tuple[list[Call], list[str]]:
     return sorted((call for call in calls if call.ticket not in settled), key=lambda call: call.ticket), problems
 
 
+def look(session: Session) -> tuple[list[Call], list[str]]:
+    """All calls of a session that are not submitted, without claiming any."""
+    calls, problems = pending(session)
+    if os.path.exists(session.queue):
+        queued, said = load(session, session.queue)
+        calls, problems = calls + queued, problems + said
+    return calls, problems
+
+
 @dataclass
 class Waiting:
     """A session that holds calls: its name, how many, the age of the oldest in seconds since the epoch."""
@@ -233,10 +242,7 @@ def waiting_sessions(state: bytes) -> list[Waiting]:
         return []
     held = []
     for name in names:
-        session = Session(state, name)
-        calls = pending(session)[0]
-        if os.path.exists(session.queue):
-            calls += load(session, session.queue)[0]
+        calls = look(Session(state, name))[0]
         if calls:
             held.append(Waiting(os.fsdecode(name), len(calls), min(call.time for call in calls)))
     return held

@@ -8,9 +8,9 @@ import sys
 import time
 
 from sbatch_shim import __version__
-from sbatch_shim.calls import waiting_sessions
+from sbatch_shim.calls import look, waiting_sessions
 from sbatch_shim.errors import HandOver, ShimError
-from sbatch_shim.flush import Backend, Flush, Outcome, Slurm, Wishes, look, prepare
+from sbatch_shim.flush import Backend, Flush, Outcome, Slurm, Wishes, prepare
 from sbatch_shim.grammar import ARRAY, OPTIONS, REQUIRED, long_name, parse
 from sbatch_shim.local import Local
 from sbatch_shim.meaning import describe_time
@@ -262,6 +262,9 @@ def main() -> None:
     except ShimError as error:
         print(f"sarray-flush: {error}", file=sys.stderr)
         status = error.status
+    except OSError as error:
+        print(f"sarray-flush: {error}; what is not submitted stays queued", file=sys.stderr)
+        status = 1
     except KeyboardInterrupt:
         print("sarray-flush: interrupted; what is not submitted stays queued", file=sys.stderr)
         status = 130

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from sbatch_shim import submission
-from sbatch_shim.calls import Call, load, pending
+from sbatch_shim.calls import Call, pending
 from sbatch_shim.environment import submit_key
 from sbatch_shim.errors import ShimError
 from sbatch_shim.journal import Journal, TicketMap, flush_folders
@@ -132,15 +132,6 @@ def apply_overrides(call: Call, overrides: dict[str, bytes | None]) -> None:
                 raise ShimError("--dependency with ? cannot be added to calls that have a dependency of their own")
             value = own + b"," + value
         call.options[name] = value
-
-
-def look(session: Session) -> tuple[list[Call], list[str]]:
-    """All calls of a session that are not submitted, without claiming any."""
-    calls, problems = pending(session)
-    if os.path.exists(session.queue):
-        queued, said = load(session, session.queue)
-        calls, problems = calls + queued, problems + said
-    return calls, problems
 
 
 class Flush:

@@ -7,11 +7,11 @@ What a flush did, line by line, on disk before the next step; and the map from t
       claimed              the records that this flush took from the queue (may be missing: it took none)
       journal              one JSON document per line, in the order of events
       arrays/<n>/script    what was given to the real sbatch
-      arrays/<n>/out/<i>   links to the log files of its tasks (err/, in/ alike)
+      arrays/<n>/output/<i>  links to the log files of its tasks (error/, input/ alike)
       done                 exists when nothing of `claimed` is left to submit
 
 Events: `submitting` {array, script, tickets}, `submitted` {array, job, tickets: {ticket: place}},
-`refused` {array, tickets, status, text}, `uncertain` {array, tickets, text}, `dropped` {tickets}.
+`refused` {array, tickets, status, text}, `uncertain` {array, tickets, text}.
 A place is [index of the first task or null, the call's --array or null]; see Place.
 A `submitting` that nothing follows is a submission whose outcome is not known.
 """
@@ -95,7 +95,7 @@ class Journal:
         return [json.loads(line) for line in lines[:-1]]
 
     def settled(self) -> set[int]:
-        """The tickets that must not be submitted again: submitted, dropped, or of unknown outcome."""
+        """The tickets that must not be submitted again: submitted, or of unknown outcome."""
         found: set[int] = set()
         for event in self.events():
             tickets = {int(ticket) for ticket in event["tickets"]}
@@ -170,7 +170,3 @@ class TicketMap:
             name = self.session(ticket)
             if name in self.known:
                 self.known[name][ticket] = place
-
-    def forget(self, name: bytes) -> None:
-        """Read the journals of a session again when it is next asked for."""
-        self.known.pop(name, None)

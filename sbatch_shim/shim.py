@@ -164,7 +164,6 @@ def snapshot(
     Returns:
         The record's values, the body, the request, and what was read from stdin (None: nothing).
 
-
     Raises:
         HandOver: with what was read from stdin on it.
     """
@@ -188,18 +187,14 @@ def snapshot(
         body = b""
     try:
         understood, body = request.understand(words, environment, None if source == request.WRAP else body)
+        if b"\\" in (understood.options.get("job-name") or path.rpartition(b"/")[2]):
+            # Any backslash switches the expansion of log names off, so one cannot be part of what %x becomes.
+            raise HandOver("a backslash in the job's name")
+        if "array" in understood.options and b"SLURM_" in body and (b"scancel" in body or b"scontrol" in body):
+            raise HandOver("an array that may manage itself by its ids")
     except HandOver as reason:
         reason.script = script
         raise
-    if b"\\" in (understood.options.get("job-name") or path.rpartition(b"/")[2]):
-        # Any backslash switches the expansion of log names off, so one cannot be part of what %x becomes.
-        odd = HandOver("a backslash in the job's name")
-        odd.script = script
-        raise odd
-    if "array" in understood.options and b"SLURM_" in body and (b"scancel" in body or b"scontrol" in body):
-        odd = HandOver("an array that may manage itself by its ids")
-        odd.script = script
-        raise odd
     mask = posix.umask(0)
     posix.umask(mask)
     values = {

@@ -68,13 +68,27 @@ def log_options(array: Array, folder: bytes, limits: Limits) -> list[bytes]:
         make_folder(links)
         for index, name in enumerate(names):
             if limits.makes_log_folders and kind != "input":
-                # Slurm makes the missing folders of the name that it is given, which is the link's.
-                os.makedirs(os.path.dirname(name.path), exist_ok=True)
+                make_log_folder(os.path.dirname(name.path))
             os.symlink(name.path, b"%s/%d" % (links, index))
         if b"\\" in links:
             raise ShimError("the path of the state folder holds a backslash, which switches Slurm's log patterns off")
         words.append(option(kind, links.replace(b"%", b"%%") + b"/%a"))
     return words
+
+
+def make_log_folder(path: bytes) -> None:
+    """
+    Make a log's missing folders, 0755, as Slurm does from 23.02 on: it would make those of the link only.
+
+    Where that fails, Slurm cannot open the log either, and fails the job as it does directly.
+    """
+    before = os.umask(0o022)
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError:
+        pass
+    finally:
+        os.umask(before)
 
 
 def command_line(
