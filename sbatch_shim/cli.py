@@ -32,6 +32,8 @@ Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
   --session NAME      the session to flush (default: $SARRAY_SESSION, else this login)
   --all               flush every session that holds calls
   --keep-names        do not merge calls with different job names
+  --wide-lanes        do not split arrays of chained jobs up (saves one request each); then slurmctld
+                      looks at ten of them at a time, and slow or failed ones hold up the others
   --local             run the arrays as processes on this machine, without Slurm
   --json              print a document instead of lines
   --parsable          print job ids only
@@ -41,7 +43,7 @@ Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
 Exit status: 0 all submitted (or nothing to do); 1 something stays queued, or only other sessions hold calls;
 2 wrong usage; 127 no sbatch found.
 """
-OWN_FLAGS = ("dry-run", "all", "keep-names", "local", "json", "parsable", "help", "version")
+OWN_FLAGS = ("dry-run", "all", "keep-names", "wide-lanes", "local", "json", "parsable", "help", "version")
 OWN_VALUES = ("throttle", "session", "output")
 SHORT = {"-n": "dry-run", "-t": "throttle", "-o": "output", "-h": "help"}
 # Options of sbatch that make no sense for a whole flush.
@@ -81,6 +83,7 @@ def read_arguments(words: list[str]) -> tuple[dict[str, str], Wishes]:
             raise Usage(f"--throttle={own['throttle']} is not a number of tasks")
         wishes.throttle = int(own["throttle"])
     wishes.keep_names = "keep-names" in own
+    wishes.wide_lanes = "wide-lanes" in own
     wishes.scripts = own.get("output")
     return own, wishes
 

@@ -10,18 +10,22 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from sbatch_shim import submission
 from sbatch_shim.calls import Call, pending
 from sbatch_shim.environment import submit_key
 from sbatch_shim.errors import ShimError
 from sbatch_shim.journal import Journal, TicketMap, flush_folders
+from sbatch_shim.limits import Limits
 from sbatch_shim.locks import exclusive
-from sbatch_shim.plan import Array, Limits, plan, split
+from sbatch_shim.plan import Array, halve, plan
 from sbatch_shim.render import render
-from sbatch_shim.slurm import Answer, read_limits, submit
+from sbatch_shim.slurm import Answer, read_limits, split_off, submit
 from sbatch_shim.spool import Session, create, make_folder, ticket_numbers
+
+# Bytes of an --array value that slurmctld takes (tried).
+MAX_SPEC = 4096
 
 
 @dataclass
@@ -35,6 +39,7 @@ class Wishes:
         extra: Options that are passed on as they are.
         keep_names: Calls with different job names do not share an array.
         keep_arrays: Array calls stay alone; for a flush in the middle of a pipeline.
+        wide_lanes: Leave it to slurmctld how many lanes of an array it looks at together.
         scripts: A folder that also gets the scripts, or None.
     """
 
@@ -43,6 +48,7 @@ class Wishes:
     extra: list[bytes] = field(default_factory=list)
     keep_names: bool = False
     keep_arrays: bool = False
+    wide_lanes: bool = False
     scripts: str | None = None
 
 
@@ -72,6 +78,12 @@ class Backend(Protocol):
 
     def submit(self, array: Array, words: list[bytes], environment: dict[bytes, bytes]) -> Answer:
         """Submit one array; `words` are those after `sbatch`."""
+
+    def lanes(self, array: Array, elements: bytes) -> dict[str, Any]:
+        """What `split_off` will need, as JSON."""
+
+    def split_off(self, job: int, lanes: dict[str, Any]) -> str:
+        """Make the scheduler see each of an array's lanes; what went wrong, or an empty string."""
 
 
 class Slurm:
@@ -106,18 +118,33 @@ class Slurm:
             limits[name] = int(value)
         return submit([os.fsencode(self.sbatch(call)), *words], environment, int(call.umask, 8), limits, b"/")
 
+    def lanes(self, array: Array, elements: bytes) -> dict[str, Any]:
+        call = array.calls[0]
+        return {
+            "elements": elements.decode(),
+            "name": os.fsdecode(submission.job_name(array)),
+            "sbatch": self.sbatch(call),
+            "variables": {os.fsdecode(name): os.fsdecode(value) for name, value in submit_key(call)},
+        }
+
+    def split_off(self, job: int, lanes: dict[str, Any]) -> str:
+        environment = {os.fsencode(name): os.fsencode(value) for name, value in lanes["variables"].items()}
+        return split_off(lanes["sbatch"], environment, job, lanes["elements"], os.fsencode(lanes["name"]))
+
 
 def prepare(calls: list[Call], limits: Limits, wishes: Wishes) -> list[tuple[Array, bytes, dict[bytes, bytes]]]:
     """Plan and render: each array with its script and sbatch's environment, producers first."""
     for call in calls:
         apply_overrides(call, wishes.overrides)
-    ready = []
-    waiting = list(reversed(plan(calls, limits, wishes.keep_names, wishes.keep_arrays)))
-    while waiting:
-        array = waiting.pop()
+    ready: list[tuple[Array, bytes, dict[bytes, bytes]]] = []
+    arrays = plan(calls, limits, wishes.keep_names, wishes.keep_arrays)
+    while len(ready) < len(arrays):
+        at = len(ready)
+        array = arrays[at]
         script, environment = render(array, limits)
-        if len(script) > limits.script_bytes and len(array.calls) > 1:
-            waiting += reversed(split(array))
+        spec = submission.array_spec(array, wishes.throttle) or b""
+        if len(array.calls) > 1 and (len(script) > limits.script_bytes or len(spec) > MAX_SPEC):
+            arrays[at:] = halve(array, arrays[at + 1 :])
         else:
             ready.append((array, script, environment))
     return ready
@@ -165,6 +192,7 @@ class Flush:
             calls, self.problems = pending(self.session)
             for one in flush_folders(self.session):
                 if not os.path.exists(one + b"/done"):
+                    self.split_off(Journal(one), Journal(one).unseen())
                     for event in Journal(one).uncertain():
                         self.uncertain += [int(ticket) for ticket in event["tickets"]]
             if calls:
@@ -250,13 +278,29 @@ class Flush:
         journal.add("submitting", array=number, script=os.fsdecode(path), tickets=tickets)
         answer = self.backend.submit(array, words, environment)
         if answer.job is not None:
-            event = journal.add("submitted", array=number, job=answer.job, tickets=submission.places(array))
+            elements = b"" if self.wishes.wide_lanes else submission.unseen_elements(array, limits)
+            more = {"lanes": self.backend.lanes(array, elements)} if elements else {}
+            event = journal.add("submitted", array=number, job=answer.job, tickets=submission.places(array), **more)
             self.tickets.learn(event)
+            if elements:
+                self.split_off(journal, [event])
         elif answer.uncertain:
             journal.add("uncertain", array=number, tickets=tickets, text=answer.text)
         else:
             journal.add("refused", array=number, tickets=tickets, status=answer.status, text=answer.text)
         return Outcome(array, path, answer.job, answer.text, answer.uncertain)
+
+    def split_off(self, journal: Journal, events: list[dict[str, Any]]) -> None:
+        """Split off the elements that slurmctld would not see, of arrays that were submitted."""
+        for event in events:
+            trouble = self.backend.split_off(event["job"], event["lanes"])
+            if trouble:
+                self.problems.append(
+                    f"job {event['job']}: Slurm could not be told to look at all of its lanes ({trouble}), so that "
+                    "slow or failed ones may hold up others; the next sarray-flush tries again"
+                )
+            else:
+                journal.add("seen", array=event["array"])
 
     def flush_producers(self, calls: list[Call]) -> None:
         """Flush the other sessions that hold calls which these wait for."""

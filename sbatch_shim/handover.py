@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 
-from sbatch_shim import request
+from sbatch_shim import grammar, request
+from sbatch_shim.dependency import parse, with_places
 from sbatch_shim.errors import HandOver
 from sbatch_shim.flush import Flush, Slurm, Wishes
-from sbatch_shim.grammar import parse
 from sbatch_shim.journal import TicketMap
 from sbatch_shim.slurm import real_sbatch
 from sbatch_shim.spool import Session, ticket_numbers
-from sbatch_shim.submission import with_places
 
 
 def dependency_of(words: list[bytes], script: bytes | None) -> bytes | None:
@@ -55,9 +54,9 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None) -> lis
         for outcome in flush.outcomes:
             if outcome.text:
                 os.write(2, outcome.text.rstrip("\n").encode() + b"\n")
-    real = with_places(dependency, tickets.place, for_array=False)
+    real = with_places(parse(dependency), tickets.place, for_array=True)
     # Options end at the script, and the last one wins: in front of it, behind the caller's own.
-    rest = parse(words)[1]
+    rest = grammar.parse(words)[1]
     at = len(words) - len(rest)
     if at and words[at - 1] == b"--":
         at -= 1

@@ -13,7 +13,9 @@ What a flush did, line by line, on disk before the next step; and the map from t
 Events: `submitting` {array, script, tickets}, `submitted` {array, job, tickets: {ticket: place}},
 `refused` {array, tickets, status, text}, `uncertain` {array, tickets, text}.
 A place is [index of the first task or null, the call's --array or null]; see Place.
-A `submitting` that nothing follows is a submission whose outcome is not known.
+A `submitting` that nothing follows is a submission whose outcome is not known. A `submitted` with `lanes` {elements,
+name, sbatch, variables} is an array whose elements must be split off (submission.unseen_elements); `seen` {array}
+says that they are.
 """
 
 from __future__ import annotations
@@ -55,16 +57,12 @@ class Place:
         count = 1 if self.spec is None else len(indices(self.spec.encode())[0])
         return [f"{self.job}_{self.first + offset}" for offset in range(count)]
 
-    def element(self, local_id: int) -> str:
-        """
-        The id of the task that the call knows as `local_id`.
-
-        For one that it did not ask for, an element that does not exist: Slurm judges that, as it does directly.
-        """
-        if self.first is None:
-            return f"{self.job}_{local_id}"
+    def element(self, local_id: int) -> str | None:
+        """The id of the task that the call knows as `local_id`; None for one that it did not ask for."""
         ids = [] if self.spec is None else indices(self.spec.encode())[0]
-        return f"{self.job}_{self.first + ids.index(local_id) if local_id in ids else self.tasks + local_id}"
+        if local_id not in ids:
+            return None
+        return f"{self.job}_{local_id if self.first is None else self.first + ids.index(local_id)}"
 
 
 class Journal:
@@ -98,12 +96,22 @@ class Journal:
         """The tickets that must not be submitted again: submitted, or of unknown outcome."""
         found: set[int] = set()
         for event in self.events():
-            tickets = {int(ticket) for ticket in event["tickets"]}
+            tickets = {int(ticket) for ticket in event.get("tickets", ())}
             if event["event"] == "refused":
                 found -= tickets
             else:
                 found |= tickets
         return found
+
+    def unseen(self) -> list[dict[str, Any]]:
+        """The submitted arrays whose elements are still to be split off."""
+        waiting: dict[int, dict[str, Any]] = {}
+        for event in self.events():
+            if "lanes" in event:
+                waiting[event["array"]] = event
+            elif event["event"] == "seen":
+                waiting.pop(event["array"], None)
+        return list(waiting.values())
 
     def uncertain(self) -> list[dict[str, Any]]:
         """The submissions whose outcome is not known."""

@@ -14,10 +14,11 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Any
 
 from sbatch_shim.calls import Call
-from sbatch_shim.plan import Array, Limits
+from sbatch_shim.limits import Limits
+from sbatch_shim.plan import Array
 from sbatch_shim.slurm import Answer
 from sbatch_shim.spool import Lock, read, replace
 from sbatch_shim.values import indices
@@ -68,6 +69,14 @@ class Local:
         job.tasks = [Task(job, index) for index in (indices(spec)[0] if spec is not None else [None])]
         self.jobs[job.number] = job
         return Answer(job.number, False, 0, "")
+
+    def lanes(self, array: Array, elements: bytes) -> dict[str, Any]:
+        """Nothing: `wait` looks at every task."""
+        return {}
+
+    def split_off(self, job: int, lanes: dict[str, Any]) -> str:
+        """Nothing to do."""
+        return ""
 
     def next_number(self) -> int:
         """Job ids of this machine, small like those of a new cluster."""

@@ -2,61 +2,56 @@
 The merge: calls in, arrays out. Pure: no clock, no environment, no files but the bodies that the calls name.
 
 Two calls share an array only where that cannot change what either does. What Slurm applies to a whole array
-is the merge key; what the dispatcher restores for each task is not.
+is the merge key; what the dispatcher restores for each task is not. All tasks of an array share one dependency,
+so calls with the same one share an array, and chains that exist many times run side by side in lanes (lanes.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
 
-from sbatch_shim import environment, logs
+from sbatch_shim import environment, lanes, logs
 from sbatch_shim.calls import Call
+from sbatch_shim.dependency import BY_ELEMENT, Dependency, parse
+from sbatch_shim.lanes import WAITED, Group, Member
+from sbatch_shim.limits import Limits
 from sbatch_shim.meaning import array_options, canonical
-from sbatch_shim.spool import ticket_numbers
+
+# A summary that waits for this many tasks names their arrays, not each of them, if these hold nothing else.
+FAN_IN = 500
+# The most elements that one dependency can name: 131,071 bytes, 12 for each.
+MOST_ELEMENTS = 10000
 
 
-@dataclass(frozen=True)
-class Limits:
-    """
-    What the controller allows.
-
-    Attributes:
-        array_size: Largest index + 1 (MaxArraySize - 1 is the largest index).
-        script_bytes: Largest batch script (max_script_size).
-        launch_sets_name: Slurm 24.11 or newer: SLURM_JOB_NAME is written at launch.
-        makes_log_folders: Slurm 23.02 or newer: missing folders of a log are created.
-    """
-
-    array_size: int = 1001
-    script_bytes: int = 4194304
-    launch_sets_name: bool = False
-    makes_log_folders: bool = False
-
-
-@dataclass
+@dataclass(eq=False)
 class Array:
     """
     One submission.
 
     Attributes:
-        calls: In the order of their tickets.
-        options: What Slurm applies to all of it, from the first call (the others mean the same).
+        calls: By index.
+        firsts: For each call the index of its first task; None where its local ids are the indices.
+        options: What Slurm applies to all of it but the dependency, from the first call (the others mean the same).
+        waits: What all of it waits for.
+        upstream: The arrays whose element of the same index each task waits for (aftercorr).
         alone: Why nothing may join it, in words; empty when others may.
-        own_indices: Its indices are the local ids of its one call.
         login: The node adds the user's login environment.
-        producers: Tickets that it waits for.
     """
 
     calls: list[Call]
+    firsts: list[int | None]
     options: dict[str, bytes | None]
+    waits: Dependency
+    upstream: list[Array] = field(default_factory=list)
     alone: str = ""
     login: bool = False
-    producers: list[int] = field(default_factory=list)
 
     @property
     def own_indices(self) -> bool:
-        return len(self.calls) == 1 and self.calls[0].is_array
+        """Its indices are the local ids of its one call."""
+        return self.firsts == [None]
 
     @property
     def is_plain(self) -> bool:
@@ -68,14 +63,20 @@ class Array:
         """The number of tasks."""
         return sum(task_count(call) for call in self.calls)
 
+    @property
+    def producers(self) -> list[int]:
+        """The tickets that it waits for."""
+        lanes_of = (call.ticket for array in self.upstream for call in array.calls)
+        return list(dict.fromkeys([*self.waits.tickets, *lanes_of]))
+
     def tasks(self) -> list[tuple[int, Call, int | None]]:
         """(index, call, local id or None) for each task, by index; a plain job's index is 0."""
-        if self.own_indices:
-            return [(task, self.calls[0], task) for task in self.calls[0].tasks]
         found: list[tuple[int, Call, int | None]] = []
-        for call in self.calls:
-            for task in call.tasks if call.is_array else [None]:
-                found.append((len(found), call, task))
+        for call, first in zip(self.calls, self.firsts):
+            if not call.is_array:
+                found.append((first or 0, call, None))
+                continue
+            found += [(task if first is None else first + at, call, task) for at, task in enumerate(call.tasks)]
         return found
 
 
@@ -83,25 +84,22 @@ def task_count(call: Call) -> int:
     return len(call.tasks) if call.is_array else 1
 
 
-def waited_for_as_arrays(calls: Sequence[Call]) -> set[int]:
-    """The tickets that later calls wait for in ways that need a whole array: as one of several, or by its indices."""
-    found: set[int] = set()
-    for call in calls:
-        spec = call.options.get("dependency") or b""
-        for term in spec.replace(b"?", b",").split(b","):
-            if b"?" in spec or term.startswith((b"afternotok:", b"aftercorr:")):
-                found.update(ticket_numbers(term))
-    return found
+def waited_for_as_arrays(waits: Sequence[Dependency]) -> set[int]:
+    """The tickets that calls wait for in ways that need a whole array: as one of several, or with afternotok."""
+    return {
+        condition.job
+        for dependency in waits
+        for condition in dependency.conditions
+        if condition.element is None and (dependency.any_of or condition.kind not in (*BY_ELEMENT, "aftercorr"))
+    }
 
 
-def reason_alone(call: Call, body: bytes, as_arrays: set[int]) -> str:
+def reason_alone(call: Call, body: bytes, waits: Dependency) -> str:
     """Why a call may not join others, or an empty string."""
     options = call.options
-    if call.is_array and call.ticket in as_arrays:
-        return "another call waits for it by afternotok, aftercorr or with ?"
     if call.throttle:
         return "it limits its own tasks (%)"
-    if "singleton" in (options.get("dependency") or b"").decode("latin-1"):
+    if any(condition.kind == "singleton" for condition in waits.conditions):
         return "--dependency=singleton counts jobs, not tasks"
     if call.is_array and "mail-type" in options:
         return "one mail is sent for a whole array"
@@ -115,16 +113,20 @@ def reason_alone(call: Call, body: bytes, as_arrays: set[int]) -> str:
     return ""
 
 
+def own_options(call: Call) -> dict[str, bytes | None]:
+    """The options that Slurm applies to a whole array, but for the dependency, which arrays have by lanes too."""
+    return {name: value for name, value in array_options(call.options, call.time).items() if name != "dependency"}
+
+
 def merge_key(call: Call, keep_names: bool) -> tuple[object, ...]:
-    """What calls of one array have in common."""
-    options = array_options(call.options, call.time)
+    """What calls of one array have in common, dependencies aside."""
     node_names = []
     for kind in logs.KINDS:
         name = logs.expand(call, kind, call.tasks[0] if call.is_array else None)
         if name is not None:
             node_names.append(name.path if name.on_node else b"")
     return (
-        tuple((name, canonical(name, value)) for name, value in options.items()),
+        tuple((name, canonical(name, value)) for name, value in own_options(call).items()),
         call.umask,
         call.limits,
         call.sbatch,
@@ -134,6 +136,30 @@ def merge_key(call: Call, keep_names: bool) -> tuple[object, ...]:
         tuple(node_names) if any(node_names) else (),
         call.name if keep_names else None,
     )
+
+
+def fan_ins(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[int, list[int]]:
+    """
+    For each ticket, the large sets of producers that it belongs to, by the ticket of who waits for them.
+
+    Calls of one such set share no array with others, so that the set can be named by whole arrays: unless the
+    sets overlap in so many ways that this would tear the arrays to pieces.
+    """
+    sizes = {call.ticket: task_count(call) for call in calls}
+    sets: dict[int, list[int]] = {}
+    for call, dependency in zip(calls, waits):
+        named = [one.job for one in dependency.conditions if one.job in sizes and one.element is None]
+        if len(named) > 1 and sum(sizes[ticket] for ticket in named) >= FAN_IN:
+            sets[call.ticket] = named
+    for smallest in (FAN_IN, MOST_ELEMENTS):
+        found: dict[int, list[int]] = defaultdict(list)
+        for waiter, named in sets.items():
+            if sum(sizes[ticket] for ticket in named) >= smallest:
+                for ticket in named:
+                    found[ticket].append(waiter)
+        if len({tuple(waiters) for waiters in found.values()}) <= 2 * len(sets):
+            break
+    return found
 
 
 def plan(
@@ -149,70 +175,152 @@ def plan(
         keep_arrays: Array calls stay alone, since it is not known yet how others will wait for them.
 
     Returns:
-        Arrays that together hold each call exactly once, an array after all that it waits for; inside an
-        array, the order of the calls is kept. The script's size is the renderer's matter (see split).
+        Arrays that together hold each call exactly once, by their oldest ticket. So an array comes after all that
+        it waits for: a ticket is older than whoever names it, and what the calls of an array wait for is either
+        common to all of them, or has its oldest ticket in the array that they follow lane by lane.
+        The script's size is the renderer's matter (see halve).
     """
-    arrays: list[Array] = []
-    open_arrays: dict[object, Array] = {}
-    filled: dict[int, int] = {}
     bodies: dict[bytes, bytes] = {}
-    as_arrays = {call.ticket for call in calls} if keep_arrays else waited_for_as_arrays(calls)
-    for call in calls:
+    waits = [parse(call.options.get("dependency")) for call in calls]
+    as_arrays = waited_for_as_arrays(waits)
+    sets = fan_ins(calls, waits)
+    members = []
+    for call, dependency in zip(calls, waits):
         body = bodies.get(call.body_hash)
         if body is None:
             body = bodies[call.body_hash] = call.body()
-        alone = reason_alone(call, body, as_arrays)
-        key = merge_key(call, keep_names)
-        array = None if alone else open_arrays.get(key)
-        if array is not None and filled[id(array)] + task_count(call) > limits.array_size:
-            array = None
-        if array is None:
+        alone = reason_alone(call, body, dependency)
+        if call.is_array and not alone and (keep_arrays or call.ticket in as_arrays):
+            alone = WAITED if call.ticket in as_arrays else "nobody knows yet how others will wait for it"
+        key = (merge_key(call, keep_names), tuple(sets.get(call.ticket, ())))
+        members.append(Member(call, key, dependency, alone))
+    arrays = [array for block in fill(lanes.find(members, limits), limits.array_size) for array in block.arrays()]
+    return sorted(arrays, key=lambda array: min(call.ticket for call in array.calls))
+
+
+@dataclass(eq=False)
+class Slot:
+    """An array in the making: its calls with the indices of their first tasks."""
+
+    upstream: list[Slot]
+    members: list[tuple[int, Member]] = field(default_factory=list)
+    taken: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Block:
+    """Arrays whose indices are given out together, since lanes run through them."""
+
+    groups: list[Group] = field(default_factory=list)
+    size: int = 0
+    slots: dict[Hashable, list[Slot]] = field(default_factory=lambda: defaultdict(list))
+    slot_of: dict[int, Slot] = field(default_factory=dict)
+
+    def add(self, group: Group) -> None:
+        """Give a group the next free indices."""
+        members = sorted(group.members, key=lambda member: member.call.ticket)
+        for member in members:
+            upstream = list(dict.fromkeys(self.slot_of[condition.job] for condition in member.lanes))
+            first = self.size + member.offset - group.low
+            span = range(first, first + len(member.tasks))
+            alike = self.slots[member.key, member.common, frozenset(map(id, upstream))]
+            slot = next((one for one in alike if one.taken.isdisjoint(span)), None)
+            if slot is None:
+                slot = Slot(upstream)
+                alike.append(slot)
+            slot.members.append((first, member))
+            slot.taken.update(span)
+            self.slot_of[member.call.ticket] = slot
+        self.size += group.high - group.low
+        self.groups.append(group)
+
+    def arrays(self) -> list[Array]:
+        """The slots as arrays."""
+        ids = self.lone_ids()
+        made: dict[Slot, Array] = {}
+        for slot in dict.fromkeys(self.slot_of.values()):
+            members = sorted(slot.members, key=lambda pair: pair[0])
+            first = members[0][1]
             array = Array(
-                [],
-                array_options(call.options, call.time),
-                alone,
-                environment.needs_login(call),
-                ticket_numbers(call.options.get("dependency") or b""),
+                [member.call for _, member in members],
+                [None if ids and member.call.is_array else ids[at] if ids else at for at, member in members],
+                own_options(first.call),
+                Dependency(tuple(one for one in first.waits.conditions if one not in first.lanes), first.waits.any_of),
+                [made[one] for one in slot.upstream],
+                first.alone,
+                environment.needs_login(first.call),
             )
-            arrays.append(array)
-            filled[id(array)] = 0
-            if not alone:
-                open_arrays[key] = array
-        array.calls.append(call)
-        filled[id(array)] += task_count(call)
-    return in_order(arrays)
+            made[slot] = settled(array)
+        return list(made.values())
+
+    def lone_ids(self) -> list[int]:
+        """The local ids of an array call that shares indices with nobody but those that wait for its tasks."""
+        if len(self.groups) > 1:
+            return []
+        spans = {(member.offset, tuple(member.tasks)) for member in self.groups[0].members if member.call.is_array}
+        ids = spans.pop()[1] if len(spans) == 1 else ()
+        return list(ids) if len(ids) == self.size else []
 
 
-def in_order(arrays: Iterable[Array]) -> list[Array]:
+def settled(array: Array) -> Array:
+    """A plain call by itself is no array, so it has no index to meet anything by."""
+    if array.is_plain:
+        array.firsts, array.upstream = [None], []
+        array.waits = parse(array.calls[0].options.get("dependency"))
+    return array
+
+
+def fill(groups: Sequence[Group], array_size: int) -> list[Block]:
+    """Groups side by side as long as indices last, those with the same kind of first call in one block."""
+    blocks: list[Block] = []
+    open_blocks: dict[Hashable, Block] = {}
+    for group in groups:
+        first = min(group.members, key=lambda member: member.call.ticket)
+        key = (first.key, first.common)
+        block = None if first.alone else open_blocks.get(key)
+        if block is None or block.size + group.high - group.low > array_size:
+            block = Block()
+            blocks.append(block)
+            if not first.alone:
+                open_blocks[key] = block
+        block.add(group)
+    return blocks
+
+
+def halve(array: Array, later: list[Array]) -> list[Array]:
     """
-    Producers before what waits for them, else as they came.
+    Two arrays of half the calls each, for a script that is too large; a single call cannot be split.
 
-    All calls of an array wait for the same tickets, and a ticket is older than whoever names it, so arrays
-    cannot wait for each other in a circle.
+    Args:
+        later: The arrays to be submitted after it.
+
+    Returns:
+        All of them: those that follow it lane by lane are cut at the same index, so that each piece has one array
+        to follow.
     """
-    home = {call.ticket: array for array in arrays for call in array.calls}
-    ordered: list[Array] = []
-    seen: set[int] = set()
-    stack = [(array, False) for array in reversed(list(arrays))]
-    while stack:
-        array, ready = stack.pop()
-        if ready:
-            ordered.append(array)
-            continue
-        if id(array) in seen:
-            continue
-        seen.add(id(array))
-        stack.append((array, True))
-        for ticket in reversed(array.producers):
-            if ticket in home and id(home[ticket]) not in seen:
-                stack.append((home[ticket], False))
-    return ordered
+    index = array.firsts[len(array.calls) // 2]
+    assert index is not None
+    pieces = {array: cut(array, index, {})}
+    rest = []
+    for other in later:
+        if pieces.keys().isdisjoint(other.upstream):
+            rest.append(other)
+        else:
+            pieces[other] = cut(other, index, pieces)
+            rest += [piece for piece in pieces[other] if piece.calls]
+    return [*pieces[array], *rest]
 
 
-def split(array: Array) -> list[Array]:
-    """Two arrays of half the calls each, for a script that is too large; a single call cannot be split."""
-    half = len(array.calls) // 2
-    return [
-        Array(part, array.options, array.alone, array.login, array.producers)
-        for part in (array.calls[:half], array.calls[half:])
-    ]
+def cut(array: Array, index: int, pieces: dict[Array, list[Array]]) -> list[Array]:
+    """The calls below an index and the others, each following the right piece of what was cut before."""
+    made = []
+    for side in (0, 1):
+        chosen = [pair for pair in zip(array.calls, array.firsts) if ((pair[1] or 0) >= index) == bool(side)]
+        part = replace(
+            array,
+            calls=[call for call, _ in chosen],
+            firsts=[first for _, first in chosen],
+            upstream=[pieces[one][side] if one in pieces else one for one in array.upstream],
+        )
+        made.append(settled(part))
+    return made

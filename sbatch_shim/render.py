@@ -19,7 +19,8 @@ import jinja2
 
 from sbatch_shim import __version__, environment
 from sbatch_shim.calls import Call
-from sbatch_shim.plan import Array, Limits
+from sbatch_shim.limits import Limits
+from sbatch_shim.plan import Array
 from sbatch_shim.values import indices
 
 ROW = b"%-10s %-11d %-8d %-11d %-10d\n"

@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 
 from sbatch_shim.errors import NoRealSbatch, ShimError
-from sbatch_shim.plan import Limits
+from sbatch_shim.limits import Limits
 
 MARK = b"sbatch-shim launcher"
 MARK_WITHIN = 128
@@ -54,6 +54,12 @@ def real_sbatch(path: str) -> str:
     )
 
 
+def scontrol_of(sbatch: str) -> str:
+    """The scontrol beside an sbatch, else the one on PATH: a site's own sbatch may stand in a folder by itself."""
+    beside = os.path.join(os.path.dirname(sbatch), "scontrol")
+    return beside if os.access(beside, os.X_OK) else shutil.which("scontrol") or beside
+
+
 def read_limits(sbatch: str, environment: dict[bytes, bytes]) -> Limits:
     """
     What the controller allows, from `scontrol show config`.
@@ -62,10 +68,7 @@ def read_limits(sbatch: str, environment: dict[bytes, bytes]) -> Limits:
         sbatch: The scontrol beside it is asked.
         environment: To run it with; SLURM_CONF says which controller.
     """
-    scontrol = os.path.join(os.path.dirname(sbatch), "scontrol")
-    if not os.access(scontrol, os.X_OK):
-        # A site's own sbatch may stand in a folder without the other commands.
-        scontrol = shutil.which("scontrol") or scontrol
+    scontrol = scontrol_of(sbatch)
     try:
         done = subprocess.run([scontrol, "show", "config"], env=environment, capture_output=True, check=False)
     except OSError as error:
@@ -88,6 +91,7 @@ def read_limits(sbatch: str, environment: dict[bytes, bytes]) -> Limits:
         script_bytes=int(parameters.get("max_script_size", "4194304")),
         launch_sets_name=version >= (24, 11),
         makes_log_folders=version >= (23, 2),
+        lookahead=max(10, int(parameters.get("correspond_after_task_cnt", "10"))),
     )
 
 
@@ -151,3 +155,32 @@ def submit(
         return Answer(int(first), False, 0, text)
     uncertain = done.returncode == 0 or done.returncode < 0 or any(sign in text for sign in AMBIGUOUS)
     return Answer(None, uncertain, done.returncode, text)
+
+
+# What scontrol says of elements that need no splitting off any more: they run, they have ended, they are forgotten.
+SETTLED = ("No error", "Job has already finished", "Invalid job id specified")
+
+
+def split_off(sbatch: str, environment: dict[bytes, bytes], job: int, elements: str, name: bytes) -> str:
+    """
+    Split elements off their array, by an update that gives them the name they have.
+
+    Args:
+        sbatch, environment: As for read_limits.
+        elements: Ranges of indices.
+        name: The array's job name.
+
+    Returns:
+        What went wrong, an empty string for nothing.
+    """
+    target = b"JobId=%d_[%s]" % (job, elements.encode())
+    words = [os.fsencode(scontrol_of(sbatch)), b"update", target, b"JobName=" + name]
+    try:
+        done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except OSError as error:
+        return str(error)
+    said = (done.stdout + done.stderr).decode(errors="replace").strip()
+    # One line for each range of elements with one fate (tried on 22.05).
+    if done.returncode == 0 or (said and all(line.endswith(SETTLED) for line in said.splitlines())):
+        return ""
+    return said or f"scontrol ended with {done.returncode}"

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 
 from sbatch_shim import logs
+from sbatch_shim.dependency import with_places
 from sbatch_shim.errors import ShimError
 from sbatch_shim.grammar import OPTIONS
 from sbatch_shim.journal import Place
-from sbatch_shim.plan import Array, Limits, task_count
+from sbatch_shim.limits import Limits
+from sbatch_shim.plan import Array
 from sbatch_shim.render import common_folder
-from sbatch_shim.spool import make_folder, ticket_numbers
-from sbatch_shim.values import indices
+from sbatch_shim.spool import make_folder
 
 
 def option(name: str, value: bytes | None) -> bytes:
@@ -21,7 +21,7 @@ def option(name: str, value: bytes | None) -> bytes:
     return b"--" + name.encode() + (b"" if value is None else b"=" + value)
 
 
-def job_name(array: Array) -> bytes | None:
+def job_name(array: Array) -> bytes:
     """What squeue shows: the calls' name, or the first one's and how many more there are."""
     names = list(dict.fromkeys(call.name or b"sbatch" for call in array.calls))
     return names[0] if len(names) == 1 else b"%s+%d" % (names[0], len(names) - 1)
@@ -35,9 +35,45 @@ def array_spec(array: Array, throttle: int | None) -> bytes | None:
         spec = (array.calls[0].options["array"] or b"").partition(b"%")[0]
         limit = array.calls[0].throttle if throttle is None else throttle
     else:
-        spec = b"0-%d" % (array.size - 1)
+        spec = ranges([index for index, _, _ in array.tasks()])
         limit = throttle or 0
     return spec + (b"%%%d" % limit if limit else b"")
+
+
+def ranges(numbers: list[int]) -> bytes:
+    """Ascending numbers as `0-4,7,9-12`; without steps, which scontrol does not take (tried on 22.05)."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return b",".join(b"%d-%d" % (low, high) if high > low else b"%d" % low for low, high in parts)
+
+
+def dependency(array: Array, place_of: Callable[[int], Place]) -> bytes:
+    """The value of --dependency by real ids; empty where there is none."""
+    terms = []
+    if array.upstream:
+        jobs = [place_of(one.calls[0].ticket).job for one in array.upstream]
+        terms.append(b"aftercorr:" + b":".join(b"%d" % job for job in jobs))
+    if array.waits.conditions:
+        terms.append(with_places(array.waits, place_of, any(call.is_array for call in array.calls)))
+    return b",".join(terms)
+
+
+def unseen_elements(array: Array, limits: Limits) -> bytes:
+    """
+    The elements to split off at once, so that slurmctld sees every lane; empty where it does.
+
+    Of an array that waits with aftercorr, slurmctld splits off and looks at `correspond_after_task_cnt` elements
+    at a time: slow lanes would hold up fast ones, and as many failed ones stop the others for ever. An update of
+    elements splits each of them off, all in one request, and then each waits by itself (tried on 22.05 with slow
+    and failing lanes). All but the last one: an update of the whole array splits nothing.
+    """
+    if not array.upstream or array.size <= limits.lookahead:
+        return b""
+    return ranges([index for index, _, _ in array.tasks()][:-1])
 
 
 def log_options(array: Array, folder: bytes, limits: Limits) -> list[bytes]:
@@ -52,7 +88,7 @@ def log_options(array: Array, folder: bytes, limits: Limits) -> list[bytes]:
         call = array.calls[0]
         # A backslash in the folder of a default name would switch the pattern off: links, then.
         by_pattern = not call.is_array or kind in call.options or b"\\" not in call.folder
-        if len(array.calls) == 1 and by_pattern:
+        if (array.own_indices or array.is_plain) and by_pattern:
             name = logs.expand(call, kind, call.tasks[0] if call.is_array else None, keep_index=call.is_array)
             if name is not None:
                 words.append(option(kind, name.path if call.is_array or name.on_node else logs.literal(name.path)))
@@ -66,7 +102,7 @@ def log_options(array: Array, folder: bytes, limits: Limits) -> list[bytes]:
             continue
         links = folder + b"/" + kind.encode()
         make_folder(links)
-        for index, name in enumerate(names):
+        for (index, _, _), name in zip(array.tasks(), names):
             if limits.makes_log_folders and kind != "input":
                 make_log_folder(os.path.dirname(name.path))
             os.symlink(name.path, b"%s/%d" % (links, index))
@@ -112,14 +148,15 @@ def command_line(
     """
     words = [b"--parsable", b"--ignore-pbs"]
     for name, value in array.options.items():
-        if name == "dependency" and value is not None:
-            value = with_places(value, place_of, any(call.is_array for call in array.calls))
-        elif name == "mail-type" and value is not None and not array.own_indices and not array.is_plain:
+        if name == "mail-type" and value is not None and not array.own_indices and not array.is_plain:
             value += b",ARRAY_TASKS"
         if OPTIONS[name][1] and value is not None:
             words.append(option(name, value))
         else:
             words.append(option(name, None))
+    waits = dependency(array, place_of)
+    if waits:
+        words.append(option("dependency", waits))
     spec = array_spec(array, throttle)
     if spec is not None:
         words.append(option("array", spec))
@@ -132,103 +169,10 @@ def command_line(
     return [*words, *extra, script]
 
 
-def with_places(spec: bytes, place_of: Callable[[int], Place], for_array: bool) -> bytes:
-    """
-    A dependency with every ticket replaced by the real ids of its tasks.
-
-    Args:
-        for_array: What waits is an array, whose aftercorr looks at indices.
-
-    Raises:
-        ShimError: a ticket whose tasks share an array with others, in a way that Slurm cannot express.
-        ValueError: this is no dependency.
-    """
-    if not ticket_numbers(spec):
-        return spec
-    spec = BRACKETS.sub(elements_of_brackets, spec)
-    separator = b"?" if b"?" in spec else b","
-    terms = []
-    for term in spec.split(separator):
-        kind, colon, ids = term.partition(b":")
-        if not ticket_numbers(term):
-            terms.append(term)
-            continue
-        if not colon:
-            kind, ids = b"afterany", term  # what Slurm takes an id without a type for
-        kept: list[tuple[bytes, Place | None]] = []
-        moved: list[tuple[bytes, Place | None]] = []
-        for one in ids.split(b":"):
-            number, plus, delay = one.partition(b"+")
-            job, underscore, task = number.partition(b"_")
-            if not ticket_numbers(job):
-                kept.append((one, None))
-                continue
-            place = place_of(int(job))
-            if underscore and task != b"*":
-                moved.append((place.element(int(task)).encode() + plus + delay, place))
-            elif place.whole:
-                kept.append((b"%d" % place.job + plus + delay, None))
-            elif place.spec is None:
-                target = moved if kind == b"aftercorr" else kept
-                target.append((place.elements()[0].encode() + plus + delay, place))
-            elif kind in (b"afternotok", b"aftercorr") or separator == b"?":
-                raise ShimError(
-                    f"{spec.decode()}: ticket {int(job)} was merged with others, so Slurm cannot be told to "
-                    "wait for it in this way; submit this call with SARRAY_MODE=pass"
-                )
-            else:
-                kept += [(element.encode() + plus + delay, place) for element in place.elements()]
-        if moved and kind == b"aftercorr" and for_array:
-            terms.append(b"afterok:" + b":".join(text for text, _ in moved))
-        else:
-            kept += moved
-        if kept:
-            # With ? each id is an alternative of its own.
-            listed = [text for text, _ in kept] if separator == b"?" else fold(kind, kept)
-            terms.append(kind + b":" + b":".join(listed))
-    return separator.join(terms)
-
-
-# A ticket with several of its elements; Slurm reads no more than the first number where there is a step.
-BRACKETS = re.compile(rb"([12][0-9]{9})_\[([0-9,-]+)(?::[0-9]+)?\]")
-
-
-def elements_of_brackets(found: re.Match[bytes]) -> bytes:
-    """`T_[1-3]` as `T_1:T_2:T_3`."""
-    ticket, spec = found.group(1), found.group(2)
-    ids = indices(spec)[0]
-    if b":" in found.group():
-        ids = ids[:1]
-    return b":".join(b"%s_%d" % (ticket, one) for one in ids)
-
-
-def fold(kind: bytes, found: list[tuple[bytes, Place | None]]) -> list[bytes]:
-    """
-    Ids of one term, an array's id in place of all its elements where that means the same.
-
-    Args:
-        found: Each id as Slurm writes it, and the place it came from where it is one of an array's elements.
-    """
-    elements: dict[int, set[bytes]] = {}
-    totals: dict[int, int] = {}
-    for text, place in found:
-        if place is not None and b"+" not in text:
-            elements.setdefault(place.job, set()).add(text)
-            totals[place.job] = place.tasks
-    whole = {job for job, texts in elements.items() if len(texts) == totals[job]}
-    if kind not in (b"after", b"afterok", b"afterany"):
-        whole = set()
-    folded = [b"%d" % place.job if place is not None and place.job in whole else text for text, place in found]
-    return list(dict.fromkeys(folded))
-
-
 def places(array: Array) -> dict[str, tuple[int | None, str | None]]:
     """For the journal: for each ticket of the array, the index of its first task, and its --array."""
     found: dict[str, tuple[int | None, str | None]] = {}
-    index = 0
-    for call in array.calls:
+    for call, first in zip(array.calls, array.firsts):
         spec = call.options.get("array")
-        text = None if spec is None else spec.decode()
-        found[str(call.ticket)] = (None if array.own_indices or array.is_plain else index, text)
-        index += task_count(call)
+        found[str(call.ticket)] = (first, None if spec is None else spec.decode())
     return found

@@ -257,15 +257,22 @@ def array(value: bytes) -> bool:
 
 
 def dependency(value: bytes) -> bool:
-    """Terms `type:id[:id...]` or singleton, joined by all commas or all question marks; ids N, N_i, N_*, N+minutes."""
+    """
+    Terms `type:id[:id...]`, `id` or singleton, joined by all commas or all question marks.
+
+    Ids are N, N_i, N_*, N+minutes; `N_[...]` is left to the real sbatch.
+    """
     separator = b"?" if b"?" in value else b","
     if len(value) > 131071:
         return False
     for term in value.split(separator):
-        if term == b"singleton":
-            continue
         kind, colon, ids = term.partition(b":")
-        if kind not in DEPENDENCY_TYPES or not colon:
+        kind = kind.lower()
+        if kind == b"singleton" and not colon:
+            continue
+        if not colon:
+            ids = term
+        elif kind not in DEPENDENCY_TYPES:
             return False
         for one in ids.split(b":"):
             number, plus, delay = one.partition(b"+")

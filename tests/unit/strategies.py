@@ -7,11 +7,14 @@ import os
 import shutil
 import tempfile
 from functools import cache
+from itertools import accumulate
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from sbatch_shim.calls import Call, Environment
+from sbatch_shim.dependency import Dependency
+from sbatch_shim.plan import Array
 from sbatch_shim.spool import FIRST_TICKET, Session, open_state
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
@@ -71,6 +74,14 @@ def call(
         options={} if options is None else options,
         **values,  # type: ignore[arg-type]
     )
+
+
+def array_of(calls: list[Call], **fields: object) -> Array:
+    """An array of calls that has no options, indices from 0; a lone call keeps its own ids."""
+    firsts: list[int | None] = [None]
+    if len(calls) > 1:
+        firsts = list(accumulate([0] + [len(one.tasks) if one.is_array else 1 for one in calls[:-1]]))
+    return Array(calls, firsts, {}, Dependency(), **fields)  # type: ignore[arg-type]
 
 
 # Bytes that shells, line formats and locales stumble over, among all others but NUL.

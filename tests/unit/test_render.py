@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import NAMES, PROCESSES, call, no_nul
+from strategies import NAMES, PROCESSES, array_of, call, no_nul
 
 from sbatch_shim.calls import Call, Environment
 from sbatch_shim.environment import SUBMIT_VARIABLES, for_job
-from sbatch_shim.plan import Array, Limits
+from sbatch_shim.limits import Limits
+from sbatch_shim.plan import Array
 from sbatch_shim.render import common_folder, escape, render
 
 PROBE = """#!%s -IS
@@ -141,7 +142,7 @@ def arrays(draw: st.DrawFn) -> Array:
                 arguments=draw(st.lists(no_nul(), max_size=4)),
             )
         )
-    return Array(calls, {})
+    return array_of(calls)
 
 
 @PROCESSES
@@ -162,7 +163,7 @@ def test_all_tasks_of_an_array(as_slurm: bool) -> None:
         call(1, {"array": b"1-7:3"}, body=probe_body(b"\xfe no line end"), cwd=folder(b" b\n")),
         call(2, body=probe_body(b"one\\n\n\n"), cwd=folder(b"a"), env=Environment({}, frozenset(), {b"X": b"\\c\n\r"})),
     ]
-    array = Array(calls, {})
+    array = array_of(calls)
     assert len(array.tasks()) == 5
     for index, made, task in array.tasks():
         check(run(array, index, as_slurm=as_slurm), made, task)
@@ -170,7 +171,7 @@ def test_all_tasks_of_an_array(as_slurm: bool) -> None:
 
 def test_an_array_call_of_its_own_keeps_its_ids() -> None:
     made = call(0, {"array": b"1-7:3"}, body=probe_body(), cwd=folder(b"a"))
-    array = Array([made], {})
+    array = array_of([made])
     for task in (1, 4, 7):
         check(run(array, task, as_slurm=True), made, task)
 
@@ -180,20 +181,20 @@ def test_large_arguments_bodies_and_environments_pass() -> None:
         {}, frozenset(), {b"V%d" % number: b"\\" * 100 for number in range(1000)} | {b"BIG": b"x" * 100000}
     )
     made = call(0, body=probe_body(b"\xc3\n" * 300000), cwd=folder(b"a"), env=env, arguments=[b"y" * 100000] * 3)
-    check(run(Array([made, call(1, body=probe_body())], {}), 0, as_slurm=True), made, None)
+    check(run(array_of([made, call(1, body=probe_body())]), 0, as_slurm=True), made, None)
 
 
 def test_a_temporary_folder_with_an_equals_sign() -> None:
     """By hand the script runs from a copy under TMPDIR, whose path env(1) must not take for a variable."""
     environment = Environment({}, frozenset(), {b"TMPDIR": folder(b"a=b")})
     made = call(0, body=probe_body(), cwd=folder(b"a"), env=environment)
-    check(run(Array([made], {}), 0), made, None)
+    check(run(array_of([made]), 0), made, None)
 
 
 def test_a_large_body_passes_beside_a_variable_called_body() -> None:
     """bash exports its own variable of an inherited name, which then must fit in the environment of mktemp."""
     made = call(0, body=probe_body(b"x" * 200000), cwd=folder(b"a"), env=Environment({}, frozenset(), {b"body": b"1"}))
-    check(run(Array([made], {}), 0), made, None)
+    check(run(array_of([made]), 0), made, None)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +204,7 @@ def test_a_large_body_passes_beside_a_variable_called_body() -> None:
 def test_bash_says_nothing_about_the_calls_environment(name: bytes, value: bytes) -> None:
     """A locale that the node lacks is common; a job that is no bash script would not hear of it."""
     made = call(0, body=probe_body(), cwd=folder(b"a"), env=Environment({}, frozenset(), {name: value}))
-    check(run(Array([made], {}), 0, as_slurm=True), made, None)
+    check(run(array_of([made]), 0, as_slurm=True), made, None)
 
 
 def test_what_the_node_sets_stays_and_what_is_ours_goes() -> None:
@@ -212,7 +213,7 @@ def test_what_the_node_sets_stays_and_what_is_ours_goes() -> None:
     made = call(0, body=probe_body(), cwd=folder(b"a"), env=Environment({}, frozenset(), mine))
     told = {b"SLURM_JOB_ID": b"9", b"HOSTNAME": b"node1", b"SLURM_JOB_NAME": b"array+1", b"SLURM_ARRAY_JOB_ID": b"9"}
     seen = run(
-        Array([made, call(1, body=probe_body(), cwd=folder(b"a"))], {}),
+        array_of([made, call(1, body=probe_body(), cwd=folder(b"a"))]),
         0,
         as_slurm=True,
         node={**told, b"SARRAY_X": b"1"},
@@ -227,7 +228,7 @@ def test_what_the_node_sets_stays_and_what_is_ours_goes() -> None:
 
 def test_the_program_does_not_grow_with_the_number_of_calls() -> None:
     def program(count: int) -> bytes:
-        script, _ = render(Array([call(number, body=probe_body()) for number in range(count)], {}), Limits())
+        script, _ = render(array_of([call(number, body=probe_body()) for number in range(count)]), Limits())
         return script[: int(re.search(rb"tail -c \+(\d+)", script)[1]) - 1]  # type: ignore[index]
 
     small, large = program(2), program(1000)
@@ -238,12 +239,12 @@ def test_the_program_does_not_grow_with_the_number_of_calls() -> None:
 
 def test_a_body_stands_once_however_many_calls_run_it() -> None:
     calls = [call(number, body=probe_body(b"once")) for number in range(50)]
-    assert render(Array(calls, {}), Limits())[0].count(probe_body(b"once")) == 1
+    assert render(array_of(calls), Limits())[0].count(probe_body(b"once")) == 1
 
 
 def test_names_cannot_leave_their_comment() -> None:
     made = call(0, {"job-name": b"x\n#SBATCH --hold\n\xff"}, body=b"#!/bin/sh\n")
-    assert not [line for line in render(Array([made], {}), Limits())[0].split(b"\n") if line.startswith(b"#SBATCH")]
+    assert not [line for line in render(array_of([made]), Limits())[0].split(b"\n") if line.startswith(b"#SBATCH")]
 
 
 @PROCESSES

@@ -6,10 +6,10 @@ import re
 import subprocess
 
 import pytest
-from strategies import call
+from strategies import array_of, call
 
 from sbatch_shim.install import render as render_template
-from sbatch_shim.plan import Array, Limits
+from sbatch_shim.limits import Limits
 from sbatch_shim.render import render
 
 
@@ -25,7 +25,7 @@ def test_the_launcher() -> None:
 
 @pytest.mark.parametrize("login", [False, True])
 def test_the_dispatcher(login: bool) -> None:
-    script, _ = render(Array([call(0, {}), call(1, {})], {}, login=login), Limits())
+    script, _ = render(array_of([call(0, {}), call(1, {})], login=login), Limits())
     offset = re.search(rb"tail -c \+(\d+) THIS_FILE", script)
     assert offset
     check(script[: int(offset.group(1)) - 1])

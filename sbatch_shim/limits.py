@@ -1,0 +1,26 @@
+"""What the controller allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """
+    What the controller allows.
+
+    Attributes:
+        array_size: Largest index + 1 (MaxArraySize - 1 is the largest index).
+        script_bytes: Largest batch script (max_script_size).
+        launch_sets_name: Slurm 24.11 or newer: SLURM_JOB_NAME is written at launch.
+        makes_log_folders: Slurm 23.02 or newer: missing folders of a log are created.
+        lookahead: How many elements of an array that waits with aftercorr slurmctld looks at together
+            (correspond_after_task_cnt).
+    """
+
+    array_size: int = 1001
+    script_bytes: int = 4194304
+    launch_sets_name: bool = False
+    makes_log_folders: bool = False
+    lookahead: int = 10

@@ -1,0 +1,285 @@
+"""Dependencies: whatever the plan, each task waits for exactly the tasks that it would wait for directly."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from simulator import Job, Task, outcomes, waits
+from strategies import QUICK, call
+
+from sbatch_shim import submission
+from sbatch_shim.calls import Call
+from sbatch_shim.dependency import parse, with_places
+from sbatch_shim.errors import ShimError
+from sbatch_shim.journal import Place, places_in
+from sbatch_shim.limits import Limits
+from sbatch_shim.plan import Array, halve, plan
+from sbatch_shim.values import dependency, indices
+
+KINDS = ["afterok"] * 6 + ["afterany", "after", "afternotok", "aftercorr"]
+HOW = ["same"] * 6 + ["all", "first", "next", "element", "two"]
+
+
+@st.composite
+def pipelines(draw: st.DrawFn) -> list[Call]:
+    """
+    Stages over samples, as scripts submit them: in either order, with samples that lack a stage, some stages as
+    arrays, waiting for the sample's own jobs, for all, for a set-up job, for a neighbour, for elements.
+    """
+    samples = draw(st.integers(1, 7))
+    stages = []
+    for number in range(draw(st.integers(1, 5))):
+        edges = (
+            draw(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, number - 1), st.sampled_from(HOW)), max_size=3))
+            if number
+            else []
+        )
+        spec = draw(st.sampled_from([None] * 5 + [b"1-3", b"2,4", b"7"]))
+        stages.append((draw(st.sampled_from([b"1G", b"2G"])), edges, spec, draw(st.sampled_from(",,,?"))))
+    order = [(sample, stage) for sample in range(samples) for stage in range(len(stages))]
+    if draw(st.booleans()):
+        order.sort(key=lambda pair: pair[1])
+    skipped = draw(st.sets(st.sampled_from(order), max_size=3))
+    calls: list[Call] = []
+    made: dict[tuple[int, int], Call] = {}
+    for sample, stage in order:
+        if (sample, stage) in skipped:
+            continue
+        memory, edges, spec, separator = stages[stage]
+        terms = []
+        for kind, other, how in edges:
+            wanted = {
+                "all": range(samples),
+                "first": [0],
+                "next": [sample, sample + 1],
+                "two": [sample - sample % 2, sample - sample % 2 + 1],
+            }.get(how, [sample])
+            ids = []
+            for one in wanted:
+                producer = made.get((one, other))
+                if producer is not None:
+                    local = draw(st.sampled_from([1, 2, 3, 7])) if how == "element" and producer.is_array else None
+                    ids.append(f"{producer.ticket}" + ("" if local is None else f"_{local}"))
+            if ids:
+                terms.append(":".join([kind, *ids]))
+        options: dict[str, bytes | None] = {"mem": memory}
+        if spec:
+            options["array"] = spec
+        if terms:
+            options["dependency"] = separator.join(terms).encode()
+        made[sample, stage] = call(len(calls), options)
+        calls.append(made[sample, stage])
+    return calls
+
+
+LIMITS = st.builds(Limits, array_size=st.integers(3, 9) | st.just(1001), lookahead=st.sampled_from([2, 10]))
+
+
+def direct(calls: list[Call]) -> list[Job]:
+    """The calls as they would have been submitted."""
+    return [
+        Job(made.ticket, made.tasks if made.is_array else None, (made.options.get("dependency") or b"").decode())
+        for made in calls
+    ]
+
+
+def merged(arrays: list[Array]) -> tuple[list[Job], dict[Task, Task]]:
+    """The arrays as the flush submits them, and for each of their tasks the one that it stands for."""
+    known: dict[int, Place] = {}
+
+    def place_of(ticket: int) -> Place:
+        if ticket not in known:
+            raise ShimError(f"{ticket} is not submitted yet")
+        return known[ticket]
+
+    jobs = []
+    names: dict[Task, Task] = {}
+    for number, array in enumerate(arrays, 500001):
+        spec = submission.array_spec(array, None)
+        found = None if spec is None else indices(spec)[0]
+        jobs.append(Job(number, found, submission.dependency(array, place_of).decode()))
+        event = json.loads(json.dumps({"event": "submitted", "job": number, "tickets": submission.places(array)}))
+        known.update(places_in(event))
+        for index, made, local in array.tasks():
+            task = (number, None if spec is None else index)
+            assert task in jobs[-1].tasks() and task not in names
+            names[task] = (made.ticket, local)
+    return jobs, names
+
+
+def check(calls: list[Call], arrays: list[Array], limits: Limits) -> None:
+    before = {job.number: job for job in direct(calls)}
+    jobs, names = merged(arrays)
+    after = {job.number: job for job in jobs}
+    assert sorted(names.values(), key=str) == sorted((task for job in before.values() for task in job.tasks()), key=str)
+    for task, name in names.items():
+        any_of, atoms = waits(after, task)
+        translated = frozenset((what, frozenset(names[one] for one in tasks)) for what, tasks in atoms)
+        assert (any_of, translated) == waits(before, name), (
+            f"task {name} waits for other tasks in {after[task[0]]}"
+        )
+    for array in arrays:
+        numbers = [index for index, _, _ in array.tasks()]
+        if array.upstream and len(numbers) > limits.lookahead:
+            assert indices(submission.unseen_elements(array, limits))[0] == numbers[:-1]
+        assert array.size <= limits.array_size or len(array.calls) == 1
+
+
+@QUICK
+@given(pipelines(), LIMITS)
+def test_every_task_waits_for_what_it_named(calls: list[Call], limits: Limits) -> None:
+    check(calls, plan(calls, limits), limits)
+
+
+@QUICK
+@given(pipelines(), LIMITS, st.data())
+def test_halves_still_wait_for_what_was_named(calls: list[Call], limits: Limits, data: st.DataObject) -> None:
+    arrays = plan(calls, limits)
+    for _ in range(3):
+        large = [at for at, array in enumerate(arrays) if len(array.calls) > 1]
+        if large:
+            at = data.draw(st.sampled_from(large))
+            arrays[at:] = halve(arrays[at], arrays[at + 1 :])
+    check(calls, arrays, limits)
+
+
+@QUICK
+@given(pipelines(), st.data())
+def test_every_task_ends_as_it_would_directly(calls: list[Call], data: st.DataObject) -> None:
+    jobs, names = merged(plan(calls, Limits()))
+    tasks = [task for job in direct(calls) for task in job.tasks()]
+    failing = data.draw(st.sets(st.sampled_from(tasks))) if tasks else set()
+    ended = outcomes(jobs, {task for task, name in names.items() if name in failing})
+    assert {names[task]: state for task, state in ended.items()} == outcomes(direct(calls), failing)
+
+
+def sizes(calls: list[Call], **limits: int) -> list[int]:
+    arrays = plan(calls, Limits(**limits))
+    check(calls, arrays, Limits(**limits))
+    return [array.size for array in arrays]
+
+
+def build(*stages: tuple[int, str]) -> list[Call]:
+    """Calls from (how many, dependency with {0}, {1}.. for earlier tickets and {i} for the call's number)."""
+    calls: list[Call] = []
+    first: list[int] = []
+    for count, spec in stages:
+        first.append(len(calls))
+        for i in range(count):
+            options: dict[str, bytes | None] = {}
+            if spec:
+                options["dependency"] = fill(spec, i, first).encode()
+            calls.append(call(len(calls), options))
+    return calls
+
+
+def fill(text: str, i: int, first: list[int]) -> str:
+    """`s0` in braces is stage 0's call of the same number; `s0+3`, `s0*2` shift or scale it; `s0=4` is call 4."""
+    out = []
+    for piece in text.split("{"):
+        name, brace, rest = piece.partition("}")
+        if not brace:
+            out.append(piece)
+            continue
+        stage, at = int(name[1]), i
+        if name[2:3] == "+":
+            at = i + int(name[3:])
+        elif name[2:3] == "*":
+            factor, _, more = name[3:].partition("+")
+            at = i * int(factor) + int(more or 0)
+        elif name[2:3] == "=":
+            at = int(name[3:])
+        out.append(str(1000000000 + first[stage] + at) + rest)
+    return "".join(out)
+
+
+@pytest.mark.parametrize(
+    ("calls", "wanted"),
+    [
+        (build((100, ""), (100, "afterok:{s0}"), (100, "afterok:{s1}")), [100, 100, 100]),
+        (build((100, ""), (100, "afterok:{s0}"), (100, "afterok:{s0}"), (100, "afterok:{s1}:{s2}")), [100] * 4),
+        (build((1, ""), (100, "afterok:{s0=0}")), [1, 100]),
+        (build((1, ""), (50, "afterok:{s0=0}"), (50, "afterok:{s0=0}:{s1}")), [1, 50, 50]),
+        (build((50, ""), (50, "afterok:{s0},afterany:77"), (50, "aftercorr:{s1}")), [50, 50, 50]),
+        # Tumour and normal are alike, but must not share an array if their calls are to join.
+        (build((100, ""), (50, "afterok:{s0*2}:{s0*2+1}")), [50, 50, 50]),
+        # What Slurm cannot say task by task stays apart.
+        (build((20, ""), (20, "afterany:{s0}")), [20] + [1] * 20),
+        # A window that slides over all samples has no lanes that would help.
+        (build((4, ""), (1, "afterok:{s0}:{s0+1}:{s0+2}:{s0+3}")), [4, 1]),
+    ],
+)
+def test_chains_become_arrays(calls: list[Call], wanted: list[int]) -> None:
+    assert sizes(calls) == wanted
+
+
+def test_a_summary_names_whole_arrays() -> None:
+    calls = build((1000, ""), (1, "afterok:" + ":".join("{s0=%d}" % i for i in range(1000))), (30, ""))
+    arrays = plan(calls, Limits())
+    jobs, _ = merged(arrays)
+    assert [len(array.calls) for array in arrays] == [1000, 1, 30]
+    assert jobs[1].dependency == "afterok:500001"
+
+
+def test_two_summaries_each_have_their_own_arrays() -> None:
+    halves = [":".join("{s0=%d}" % i for i in part) for part in (range(600), range(600, 1200))]
+    calls = build((1200, ""), (1, "afterok:" + halves[0]), (1, "afterany:" + halves[1]))
+    arrays = plan(calls, Limits())
+    assert [job.dependency for job in merged(arrays)[0]] == ["", "", "afterok:500001", "afterany:500002"]
+
+
+def test_map_and_reduce_per_sample() -> None:
+    maps = ":".join("{s0*10+%d}" % i for i in range(10))
+    assert sizes(build((1000, ""), (100, "afterok:" + maps))) == [100] * 11
+
+
+def test_lanes_across_the_largest_index() -> None:
+    assert sizes(build((25, ""), (25, "afterok:{s0}")), array_size=10) == [10, 10, 5, 10, 10, 5]
+
+
+def test_arrays_that_wait_for_arrays_share_lanes_up_to_what_slurmctld_looks_at() -> None:
+    def chained(spec: bytes) -> list[Call]:
+        calls = [call(number, {"array": spec}) for number in range(5)]
+        return calls + [call(5 + i, {"array": spec, "dependency": b"aftercorr:%d" % calls[i].ticket}) for i in range(5)]
+
+    assert sizes(chained(b"1-4")) == [20, 20]
+    assert sizes(chained(b"1-11")) == [11] * 10
+
+
+def test_elements_of_an_array_are_lanes_too() -> None:
+    calls = [call(0, {"array": b"3,5,8"})]
+    calls += [call(1 + at, {"dependency": b"afterok:%d_%d" % (calls[0].ticket, i)}) for at, i in enumerate((3, 5, 8))]
+    arrays = plan(calls, Limits())
+    check(calls, arrays, Limits())
+    assert [submission.array_spec(array, None) for array in arrays] == [b"3,5,8", b"3,5,8"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "written"),
+    [
+        ("afterok:5,6", "afterok:5,afterany:6"),
+        ("5,6_2", "afterany:5:6_2"),
+        ("AfterOK:5:5:6", "afterok:5:6"),
+        ("after:5+10:6", "after:5+10:6+10"),
+        ("afterok:5_[1-3,7]", "afterok:5_1:5_2:5_3:5_7"),
+        ("afterok:5_[1-9:2]", "afterok:5_1"),
+        ("afterok:5_*", "afterok:5"),
+        ("afterok:5:6?afternotok:7", "afterok:5?afterok:6?afternotok:7"),
+        ("singleton,afterok:5", "singleton,afterok:5"),
+    ],
+)
+def test_forms_of_a_dependency(spec: str, written: str) -> None:
+    assert with_places(parse(spec.encode()), lambda ticket: pytest.fail("no ticket"), True).decode() == written
+
+
+@pytest.mark.parametrize("spec", ["5", "5,6", "AFTEROK:5", "after:5+10:6", "afterok:5_1,singleton", "5?6"])
+def test_forms_that_are_queued(spec: str) -> None:
+    assert dependency(spec.encode())
+
+
+@pytest.mark.parametrize("spec", ["afterok:", "5,", " 5", "5-6", "5.0", "5+1", "afterok:5+1", "foo:5", "5:6", "afterok"])
+def test_forms_that_are_left_to_sbatch(spec: str) -> None:
+    assert not dependency(spec.encode())
