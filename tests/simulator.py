@@ -2,7 +2,7 @@
 Slurm's dependency rules, as far as they decide which task waits for what (slurmctld 22.05).
 
 Written from what was tried on a real Slurm, and on the text that slurmctld gets, so that it shares nothing with
-the planner. test_flush.py holds it against the real one.
+the planner. test_dependencies.py holds it against the real one.
 """
 
 from __future__ import annotations

@@ -1,0 +1,153 @@
+"""Dependencies on the real Slurm: lanes that neither wait for nor stop each other, and the simulator's rules."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+
+import pytest
+from conftest import SYSTEM_PATH, Person
+from simulator import Job, outcomes
+
+pytestmark = pytest.mark.slurm
+
+
+def until(person: Person, pattern: str, wanted: set[str], timeout: float = 90) -> None:
+    """Wait for exactly these files."""
+    deadline = time.monotonic() + timeout
+    while (found := {path.name for path in person.home.glob(pattern)}) != wanted:
+        assert found <= wanted, f"never to be seen: {sorted(found - wanted)}"
+        if time.monotonic() > deadline:
+            queue = person.run("squeue", "-r", "-o", "%i %T %r %E", env=person.environment(PATH=SYSTEM_PATH))
+            raise AssertionError(f"missing: {sorted(wanted - found)}\n{queue.out.decode()}")
+        time.sleep(0.05)  # between two looks; the condition above decides
+
+
+def one_more_cycle(person: Person) -> None:
+    """Wait until Slurm has looked at the whole queue: two jobs, one after the other, have been started."""
+    for _ in range(2):
+        env = person.environment(PATH=SYSTEM_PATH)
+        job = person.run("sbatch", "--parsable", "-o", "/dev/null", "--wrap=touch cycle", env=env).out.decode().strip()
+        until(person, "cycle", {"cycle"})
+        person.run("scancel", job, env=env)
+        (person.home / "cycle").unlink()
+
+
+CHAINS = """
+for i in $(seq 0 39); do
+    case $i in
+    [0-9] | 1[01]) a='until [ -e gate ]; do sleep 0.2; done' ;;
+    1[2-9] | 2[0-3]) a='exit 3' ;;
+    *) a=true ;;
+    esac
+    j=$(sbatch --parsable -J align -o /dev/null --wrap "$a")
+    k=$(sbatch --parsable -J call -o /dev/null -d afterok:$j --wrap "touch b.$i")
+    sbatch -J report -o /dev/null -d afterok:$k --wrap "touch c.$i"
+done
+"""
+
+
+def test_slow_and_failed_lanes_stop_nobody_else(person: Person) -> None:
+    """40 chains, 12 of them slow and 12 failed: more than slurmctld looks at; the other 16 end first."""
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    assert person.run("bash", "-c", CHAINS, env=env).status == 0
+    done = person.flush()
+    assert (done.status, len(done.out.splitlines())) == (0, 3), done.err
+    until(person, "c.*", {f"c.{i}" for i in range(24, 40)})
+    person.run("touch", "gate")
+    good = [*range(12), *range(24, 40)]
+    until(person, "c.*", {f"c.{i}" for i in good})
+    one_more_cycle(person)
+    until(person, "[bc].*", {f"{name}.{i}" for name in "bc" for i in good})
+
+
+def test_without_the_update_lanes_are_held_up(person: Person) -> None:
+    """What --wide-lanes gives up, and why the update is there: if this passes no longer, Slurm has become better."""
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    assert person.run("bash", "-c", CHAINS, env=env).status == 0
+    assert person.flush("--wide-lanes").status == 0
+    one_more_cycle(person)
+    until(person, "[bc].*", set())
+
+
+def test_an_update_that_failed_is_made_by_the_next_flush(person: Person) -> None:
+    """scontrol cannot reach the controller; the arrays are submitted, and the flush says what is missing."""
+    tools = person.home / "bin"
+    tools.mkdir()
+    for name in ("sbatch", "scontrol"):
+        broken = '[ "$1" = update ] && [ -e broken ] && exit 1'
+        (tools / name).write_text(f'#!/bin/sh\n{broken}\nexec /usr/bin/{name} "$@"\n')
+        (tools / name).chmod(0o755)
+    (person.home / "broken").touch()
+    path = f"{person.prefix}/shims:{tools}:{SYSTEM_PATH}"
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=path)
+    assert person.run("bash", "-c", CHAINS, env=env).status == 0
+    done = person.flush(PATH=path)
+    assert done.status == 1
+    assert done.err.count(b"could not be told to look at all of its lanes") == 2
+    assert len(done.out.splitlines()) == 3
+    (person.home / "broken").unlink()
+    done = person.flush(PATH=path)
+    assert (done.status, done.out) == (0, b""), done.err
+    until(person, "c.*", {f"c.{i}" for i in range(24, 40)})
+
+
+def random_pipeline(seed: int) -> tuple[list[tuple[str | None, str, bool]], str]:
+    """
+    Calls that wait for earlier ones in all ways.
+
+    Returns:
+        For each call its --array, its dependency with `{n}` for the id of call n, and whether it fails; and the
+        pipeline as a shell script, in which each task that runs leaves a file.
+    """
+    chosen = random.Random(seed)
+    calls: list[tuple[str | None, str, bool]] = []
+    for number in range(16):
+        spec = chosen.choice([None, None, None, "1-3"])
+        terms = []
+        for _ in range(chosen.choice([0, 1, 1, 2]) if number else 0):
+            kind = chosen.choice(["afterok", "afterok", "afterok", "afterany", "afternotok", "after", "aftercorr"])
+            ids = []
+            for _ in range(chosen.choice([1, 1, 2])):
+                other = chosen.randrange(number)
+                element = chosen.choice(["", "", "_2"]) if calls[other][0] else ""
+                ids.append("{%d}%s" % (other, element))
+            terms.append(":".join([kind, *ids]))
+        calls.append((spec, chosen.choice(",,?").join(terms), chosen.random() < 0.3))
+    lines = []
+    for number, (spec, dependency, fails) in enumerate(calls):
+        words = ["sbatch", "--parsable", "-o", "/dev/null"]
+        words += [f"--array={spec}"] if spec else []
+        words += ['-d "%s"' % dependency.replace("{", "${j")] if dependency else []
+        body = f"touch ran.{number}.$SLURM_ARRAY_TASK_ID; exit {int(fails)}"
+        lines.append(f"j{number}=$({' '.join(words)} --wrap '{body}')")
+    return calls, "\n".join(lines)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_simulator_foretells_what_runs_directly_and_merged(person: Person, seed: int) -> None:
+    calls, script = random_pipeline(seed)
+    jobs = [
+        Job(100 + number, [1, 2, 3] if spec else None, re.sub(r"\{(\d+)\}", lambda m: str(100 + int(m[1])), dependency))
+        for number, (spec, dependency, _) in enumerate(calls)
+    ]
+    failing = {task for job, (_, _, fails) in zip(jobs, calls) if fails for task in job.tasks()}
+    ended = outcomes(jobs, failing)
+    ran = {
+        f"ran.{job - 100}.{'' if index is None else index}"
+        for (job, index), state in ended.items()
+        if state in ("COMPLETED", "FAILED")
+    }
+    for mode in ("", "queue"):
+        env = person.environment(SARRAY_MODE=mode, SARRAY_SESSION="test")
+        assert person.run("bash", "-ec", script, env=env).status == 0
+        if mode:
+            done = person.flush()
+            assert done.status == 0, done.err
+        until(person, "ran.*", ran)
+        one_more_cycle(person)
+        until(person, "ran.*", ran)
+        person.cancel_all()
+        for left in person.home.glob("ran.*"):
+            left.unlink()
