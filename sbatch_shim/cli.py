@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
 import time
+from signal import SIG_DFL, SIGPIPE, signal
 
 from sbatch_shim import __version__
 from sbatch_shim.calls import look, waiting_sessions
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush import Backend, Flush, Outcome, Slurm, Wishes, prepare
 from sbatch_shim.grammar import ARRAY, OPTIONS, REQUIRED, long_name, parse
+from sbatch_shim.graph import counted, describe, graph, reason
 from sbatch_shim.local import Local
 from sbatch_shim.meaning import describe_time
 from sbatch_shim.paths import state_folder
-from sbatch_shim.plan import Array
 from sbatch_shim.slurm import real_sbatch
 from sbatch_shim.spool import Session, open_state, session_name
 from sbatch_shim.submission import option
@@ -132,12 +134,15 @@ class Progress:
 
 def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
     """The dry run: each array as it would be submitted, and its script."""
+    signal(SIGPIPE, SIG_DFL)  # for `sarray-flush -n | head`
     calls, problems = look(session)
     for problem in problems:
         print(f"sarray-flush: {problem}", file=sys.stderr)
     out = sys.stdout.buffer
     ready = prepare(calls, backend.limits(calls), wishes)
-    out.write(f"{len(calls)} calls become {len(ready)} arrays\n".encode())
+    verb = "becomes" if len(calls) == 1 else "become"
+    out.write(f"{counted(len(calls), 'call')} {verb} {counted(len(ready), 'submission')}\n\n".encode())
+    out.write(graph([array for array, _, _ in ready]).encode("utf-8", "backslashreplace") + b"\n")
     for number, (array, script, _) in enumerate(ready, 1):
         out.write(f"\n== {number}: {describe(array)}\n".encode())
         for name, value in array.options.items():
@@ -146,16 +151,9 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
     out.flush()
 
 
-def describe(array: Array) -> str:
-    """One array in words."""
-    first, last = array.calls[0].ticket, array.calls[-1].ticket
-    tickets = str(first) if first == last else f"{first}..{last}"
-    text = f"{len(array.calls)} calls, {array.size} tasks, tickets {tickets}"
-    return text + (f"; alone: {array.alone}" if array.alone else "")
-
-
 def report(outcomes: list[Outcome], own: dict[str, str], kept: list[int], uncertain: list[int]) -> None:
     """Ids to stdout; the table of what became what, and what Slurm said, to stderr."""
+    signal(SIGPIPE, SIG_DFL)  # all is submitted and on disk
     if "json" in own:
         document = {
             "arrays": [
@@ -164,7 +162,7 @@ def report(outcomes: list[Outcome], own: dict[str, str], kept: list[int], uncert
                     "script": os.fsdecode(outcome.script),
                     "tasks": outcome.array.size,
                     "tickets": [call.ticket for call in outcome.array.calls],
-                    "alone": outcome.array.alone or None,
+                    "alone": reason(outcome.array) or None,
                     "message": outcome.text or None,
                     "uncertain": outcome.uncertain,
                 }
@@ -260,6 +258,8 @@ def run(words: list[str]) -> int:
 def main() -> None:
     # Folders and files of ours are private whatever the caller's umask; sbatch gets each call's own.
     os.umask(0o077)
+    # All calls stay alive until the end; looking through them for garbage again and again costs more than planning.
+    gc.disable()
     try:
         status = run(sys.argv[1:])
     except ShimError as error:

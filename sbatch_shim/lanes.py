@@ -165,14 +165,18 @@ def classes(members: list[Member], known: dict[int, Member]) -> Iterable[Class]:
     """
     Calls that could share an array by lanes, at most one of them for a task that they wait for.
 
-    Conditions that many of them share (a set-up job) are left to the array as a whole.
+    Conditions that many of them share (a set-up job) are left to the array as a whole. The calls of a class are
+    equally far down their chains, so that none waits for another one.
     """
     alike: dict[Hashable, Class] = defaultdict(list)
+    depth: dict[int, int] = {}
     for member in members:
-        found = [condition for condition, _, _ in producers(member, known)]
+        wanted = producers(member, known)
+        found = [condition for condition, _, _ in wanted]
         if 0 < len(found) <= MOST_PRODUCERS:
+            depth[member.call.ticket] = below = 1 + max(depth.get(one.call.ticket, 0) for _, one, _ in wanted)
             rest = member.waits.conditions if len(found) < len(member.waits.conditions) else ()
-            alike[member.key, len(found), frozenset(rest).difference(found)].append((member, found))
+            alike[member.key, len(found), below, frozenset(rest).difference(found)].append((member, found))
     rounds: dict[Hashable, Class] = defaultdict(list)
     for key, class_ in alike.items():
         heavy = shared_conditions(class_)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import dataclass
+from functools import cache
 
 from sbatch_shim.calls import Call
 
@@ -29,6 +30,11 @@ class Name:
 
     path: bytes
     on_node: bool
+
+
+@cache
+def user() -> bytes:
+    return getpass.getuser().encode()
 
 
 def pattern_of(call: Call, kind: str) -> bytes | None:
@@ -88,7 +94,7 @@ def expand(call: Call, kind: str, task: int | None, keep_index: bool = False) ->
         b"n": b"0",
         b"t": b"0",
         b"s": b"batch",
-        b"u": getpass.getuser().encode(),
+        b"u": user(),
         b"x": call.name if call.name is not None else call.environment.get(b"SLURM_JOB_NAME") or b"(null)",
     }
     on_node = b"N" + (b"jJ" if call.is_array else b"")

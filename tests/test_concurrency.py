@@ -22,7 +22,7 @@ def test_64_callers_share_no_ticket(person: Person) -> None:
     env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
     assert person.run("bash", "-c", CALLERS, env=env).status == 0
     assert len(tickets(person)) == len(set(tickets(person))) == 192
-    assert person.flush("--local", "--dry-run").out.startswith(b"192 calls become 1 arrays")
+    assert person.flush("--local", "--dry-run").out.startswith(b"192 calls become 1 submission")
 
 
 @pytest.mark.slurm

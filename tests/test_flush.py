@@ -51,7 +51,7 @@ def test_a_dry_run_submits_and_claims_nothing(person: Person) -> None:
     for _ in range(2):
         done = person.flush("-n")
         assert done.status == 0
-        assert b"1 calls become 1 arrays" in done.out
+        assert b"1 call becomes 1 submission" in done.out
         assert b"echo {{ jinja }}" in done.out
     assert shown(person, "%i") == []
     assert person.flush("--parsable").out.strip().isdigit()

@@ -231,6 +231,9 @@ def test_two_summaries_each_have_their_own_arrays() -> None:
 def test_map_and_reduce_per_sample() -> None:
     maps = ":".join("{s0*10+%d}" % i for i in range(10))
     assert sizes(build((1000, ""), (100, "afterok:" + maps))) == [100] * 11
+    # Where lanes would not pay, and with a summary that waits for as many as a reduce does.
+    summary = "afterok:" + ":".join("{s1=%d}" % i for i in range(10))
+    assert sizes(build((100, ""), (10, "afterok:" + maps), (1, summary))) == [100] + [1] * 11
 
 
 def test_lanes_across_the_largest_index() -> None:
