@@ -13,7 +13,7 @@ from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signa
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.record import encode
-from sbatch_shim.spool import Session, open_state, read, replace, session_name, session_of, ticket_numbers
+from sbatch_shim.spool import Session, open_state, read, replace, session_name, ticket_numbers, told
 
 # What sbatch propagates, in the order of slurmd's table (src/common/slurm_rlimits_info.c).
 LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS")
@@ -140,7 +140,7 @@ def queue(session: Session, words: "list[bytes]", entries: "list[bytes]", real: 
         environment[name] = value
     values, body, understood, script = snapshot(words, environment, real)
     for ticket in ticket_numbers(understood.options.get("dependency") or b""):
-        if session_of(session.state, ticket) is None:
+        if not told(session.state, ticket):
             raise UnknownTicket
     try:
         try:

@@ -319,6 +319,22 @@ def session_of(state: bytes, ticket: int) -> "bytes | None":
         return None
 
 
+def told(state: bytes, ticket: int) -> bool:
+    """Whether a caller of ours was told this number: in a block of ours, and not beyond its session's last one."""
+    name = session_of(state, ticket)
+    if name is None:
+        return False
+    try:
+        descriptor = posix.open(Session(state, name).queue, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW)
+    except OSError:
+        return True  # a claim is between its two renames
+    size = posix.lseek(descriptor, 0, 2)
+    tail = posix.pread(descriptor, TAIL_BYTES, max(0, size - TAIL_BYTES))
+    posix.close(descriptor)
+    last = tail_ticket(tail, size)
+    return last is None or ticket // BLOCK != last // BLOCK or ticket <= last
+
+
 def ticket_numbers(spec: bytes) -> "list[int]":
     """The numbers in a dependency that can only be tickets."""
     numbers = []

@@ -208,9 +208,13 @@ def test_a_ticket_never_reaches_slurm(person: Person) -> None:
 
 
 def test_an_unknown_ticket_is_an_impossible_dependency(person: Person) -> None:
-    done = person.queue("-d", "afterok:2147483000", "--wrap=true")
-    assert (done.status, done.out) == (1, b"")
-    assert done.err == b"sbatch: error: Batch job submission failed: Job dependency problem\n"
+    """A number that nobody was told: in no block, or reserved for later calls."""
+    told = int(person.queue("--parsable", "-o", "/dev/null", "--wrap=true").out)
+    for number in (2147483000, told + 1):
+        done = person.queue("-d", f"afterok:{number}", "--wrap=true")
+        assert (done.status, done.out) == (1, b"")
+        assert done.err == b"sbatch: error: Batch job submission failed: Job dependency problem\n"
+    assert person.queue("-d", f"afterok:{told}", "-o", "/dev/null", "--wrap=true").status == 0
 
 
 def test_signals_reach_the_job_itself(person: Person) -> None:
