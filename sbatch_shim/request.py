@@ -191,7 +191,24 @@ def understand(
         raise HandOver("a script above 3 MiB")
     options = combine([directives, environment_options, command_line])
     options.pop("wrap", None)
+    check_export(options.get("export"), environment)
     return Request(options, rest[1:], quiet), body
+
+
+def check_export(value: "bytes | None", environment: "dict[bytes, bytes]") -> None:
+    """
+    Hand over an `--export` beside variables of which versions pass on different ones.
+
+    All pass SLURM_*; only some pass the rest of SLURM*, and what plugins left for the job. The node sets
+    SLURMD_NODENAME itself.
+    """
+    if value is None or value.upper() == b"ALL":
+        return
+    for name in environment:
+        if name[:20] == b"_SLURM_SPANK_OPTION_" or (
+            name[:5] == b"SLURM" and name[5:6] != b"_" and name != b"SLURMD_NODENAME" and value.upper() != b"NONE"
+        ):
+            raise HandOver("--export beside %s" % name.decode("latin-1"))
 
 
 def check_script(body: bytes) -> None:
@@ -209,9 +226,13 @@ def find_script(name: bytes, folder: bytes, environment: "dict[bytes, bytes]") -
 
     Returns:
         `name` itself where it begins with a dot or a slash, or is found nowhere.
+
+    Raises HandOver where there is no PATH at all.
     """
     if name[:1] in (b".", b"/"):
         return name
+    if b"PATH" not in environment:
+        raise HandOver("no PATH, of which sbatch complains")
     for entry in [folder, *environment.get(b"PATH", b"").split(b":")]:
         if entry:
             candidate = entry + b"/" + name
