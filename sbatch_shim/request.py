@@ -69,7 +69,7 @@ def check(options: "list[tuple[str, bytes | None]]") -> None:
 
 
 def from_environment(environment: "dict[bytes, bytes]") -> "list[tuple[str, bytes | None]]":
-    """The options that SBATCH_* variables set."""
+    """The options that SBATCH_* variables set; HandOver for others that mean something to Slurm or its plugins."""
     options = []  # type: list[tuple[str, bytes | None]]
     for variable in FOREIGN_INPUT:
         if variable in environment:
@@ -86,7 +86,7 @@ def from_environment(environment: "dict[bytes, bytes]") -> "list[tuple[str, byte
                 options.append((name, value))
             else:
                 raise HandOver(variable.decode())
-        elif variable[:13] == b"SLURM_RLIMIT_":
+        elif variable[:13] == b"SLURM_RLIMIT_" or variable[:20] == b"_SLURM_SPANK_OPTION_":
             raise HandOver(variable.decode())
     return options
 
@@ -197,17 +197,14 @@ def understand(
 
 def check_export(value: "bytes | None", environment: "dict[bytes, bytes]") -> None:
     """
-    Hand over an `--export` beside variables of which versions pass on different ones.
+    Hand over an `--export` list beside variables that only some versions pass on with it.
 
-    All pass SLURM_*; only some pass the rest of SLURM*, and what plugins left for the job. The node sets
-    SLURMD_NODENAME itself.
+    All pass SLURM_*, newer ones whatever begins with SLURM. The node sets SLURMD_NODENAME itself.
     """
-    if value is None or value.upper() == b"ALL":
+    if value is None or value.upper() in (b"ALL", b"NONE"):
         return
     for name in environment:
-        if name[:20] == b"_SLURM_SPANK_OPTION_" or (
-            name[:5] == b"SLURM" and name[5:6] != b"_" and name != b"SLURMD_NODENAME" and value.upper() != b"NONE"
-        ):
+        if name[:5] == b"SLURM" and name[5:6] != b"_" and name != b"SLURMD_NODENAME":
             raise HandOver("--export beside %s" % name.decode("latin-1"))
 
 
