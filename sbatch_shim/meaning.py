@@ -54,6 +54,8 @@ def fixed_begin(value: bytes, called: int) -> bytes:
 def array_options(options: dict[str, bytes | None], called: int) -> dict[str, bytes | None]:
     """The options that Slurm applies to a whole array, with relative times fixed; in the table's order."""
     chosen = {name: options[name] for name in OPTIONS if name in options and OPTIONS[name][3] == ARRAY}
+    if chosen.get("dependency") == b"":
+        del chosen["dependency"]  # it waits for nothing; the job sees it all the same (environment.for_job)
     begin = chosen.get("begin")
     if begin is not None:
         chosen["begin"] = fixed_begin(begin, called)

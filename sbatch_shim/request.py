@@ -103,16 +103,15 @@ def from_directives(script: bytes, ignore_pbs: bool) -> "list[tuple[str, bytes |
 
 
 def combine(layers: "list[list[tuple[str, bytes | None]]]") -> "dict[str, bytes | None]":
-    """Later layers over earlier ones, `--mail-type` added up, an empty array or dependency taken back."""
+    """Later layers over earlier ones, `--mail-type` added up, an empty array taken back."""
     options = {}  # type: dict[str, bytes | None]
     for layer in layers:
         for name, value in layer:
             if name == "mail-type" and name in options:
                 value = b"%s,%s" % (options[name], value)
             options[name] = value
-    for name in ("array", "dependency"):
-        if options.get(name) == b"":
-            del options[name]
+    if options.get("array") == b"":
+        del options["array"]
     for group in EXCLUSIVE_GROUPS:
         if sum(name in options for name in group) > 1:
             raise HandOver("--%s together" % " and --".join(name for name in group if name in options))
