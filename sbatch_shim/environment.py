@@ -49,8 +49,8 @@ def for_job(call: Call, launch_sets_name: bool) -> Environment:
         launch_sets_name: Slurm 24.11 and newer set SLURM_JOB_NAME at launch, also where sbatch does not.
     """
     environment = exported(call)
-    changed = {name: value for name, value in environment.changed.items() if len(name) <= MAX_NAME}
-    removed = environment.removed | {name for name in environment.base if len(name) > MAX_NAME}
+    changed = {name: value for name, value in environment.changed.items() if not lost(name)}
+    removed = environment.removed | {name for name in environment.base if lost(name)}
     changed[b"SLURM_SUBMIT_DIR"] = call.cwd
     changed[b"SLURM_SUBMIT_HOST"] = call.host
     changed[b"SLURM_PRIO_PROCESS"] = b"%d" % call.nice
@@ -66,6 +66,11 @@ def for_job(call: Call, launch_sets_name: bool) -> Environment:
     if value is not None and value.upper() != b"ALL" and environment.get(b"SLURM_EXPORT_ENV") is None:
         changed[b"SLURM_EXPORT_ENV"] = value
     return Environment(environment.base, removed, changed)
+
+
+def lost(name: bytes) -> bool:
+    """Variables that no job gets: sbatch takes one from its own environment, and drops long names."""
+    return len(name) > MAX_NAME or name == b"SLURM_CONF_SERVER"
 
 
 def exported(call: Call) -> Environment:

@@ -67,7 +67,9 @@ def literal(path: bytes) -> bytes:
     return path.replace(b"%", b"%%")
 
 
-def expand(call: Call, kind: str, task: int | None, keep_index: bool = False) -> Name | None:
+def expand(
+    call: Call, kind: str, task: int | None, keep_index: bool = False, launch_sets_name: bool = False
+) -> Name | None:
     """
     What a log pattern of a call means for one of its tasks.
 
@@ -75,6 +77,7 @@ def expand(call: Call, kind: str, task: int | None, keep_index: bool = False) ->
         kind: One of KINDS.
         task: The local id; None for a plain call.
         keep_index: Leave %a to Slurm (the array's indices are the call's own ids); the result is a pattern.
+        launch_sets_name: Slurm 24.11 and newer: a script from stdin has a name at launch.
 
     Returns:
         The name, a pattern when it says on_node or keep_index is given; None where there is no such file.
@@ -86,6 +89,9 @@ def expand(call: Call, kind: str, task: int | None, keep_index: bool = False) ->
     if b"\\" in path:
         plain = unescape(path)
         return Name(literal(plain) if keep_index else plain, False)
+    name = call.name
+    if name is None:
+        name = b"sbatch" if launch_sets_name else call.environment.get(b"SLURM_JOB_NAME") or b"(null)"
     values = {
         b"A": b"%d" % call.ticket,
         b"a": b"%d" % (NO_TASK if task is None else task),
@@ -95,7 +101,7 @@ def expand(call: Call, kind: str, task: int | None, keep_index: bool = False) ->
         b"t": b"0",
         b"s": b"batch",
         b"u": user(),
-        b"x": call.name if call.name is not None else call.environment.get(b"SLURM_JOB_NAME") or b"(null)",
+        b"x": name,
     }
     on_node = b"N" + (b"jJ" if call.is_array else b"")
     parts: list[tuple[bytes, bool]] = [(before, False)]  # text, and whether it is a pattern still
@@ -122,8 +128,8 @@ def expand(call: Call, kind: str, task: int | None, keep_index: bool = False) ->
                 value = value.rjust(min(int(width), 10), b"0")
             parts.append((value, False))
         else:
-            # 22.05 swallows the percent sign of an unknown letter with a width; alone it stays.
-            parts.append((width + letter if width else token, False))
+            # Calls with other letters are not queued (values.path).
+            parts.append((token, False))
     remains = any(is_pattern for _, is_pattern in parts)
     if remains or keep_index:
         return Name(b"".join(text if is_pattern else text.replace(b"%", b"%%") for text, is_pattern in parts), remains)

@@ -52,8 +52,16 @@ def fixed_begin(value: bytes, called: int) -> bytes:
 
 
 def array_options(options: dict[str, bytes | None], called: int) -> dict[str, bytes | None]:
-    """The options that Slurm applies to a whole array, with relative times fixed; in the table's order."""
-    chosen = {name: options[name] for name in OPTIONS if name in options and OPTIONS[name][3] == ARRAY}
+    """
+    The options that Slurm applies to a whole array, with relative times fixed; in the table's order.
+
+    All but the dependency, which an array has by its lanes too (plan.py).
+    """
+    chosen = {
+        name: options[name]
+        for name in OPTIONS
+        if name in options and OPTIONS[name][3] == ARRAY and name != "dependency"
+    }
     begin = chosen.get("begin")
     if begin is not None:
         chosen["begin"] = fixed_begin(begin, called)

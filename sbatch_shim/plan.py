@@ -113,11 +113,6 @@ def reason_alone(call: Call, body: bytes, waits: Dependency) -> str:
     return ""
 
 
-def own_options(call: Call) -> dict[str, bytes | None]:
-    """The options that Slurm applies to a whole array, but for the dependency, which arrays have by lanes too."""
-    return {name: value for name, value in array_options(call.options, call.time).items() if name != "dependency"}
-
-
 def merge_key(call: Call, keep_names: bool) -> tuple[object, ...]:
     """What calls of one array have in common, dependencies aside."""
     node_names = []
@@ -126,7 +121,7 @@ def merge_key(call: Call, keep_names: bool) -> tuple[object, ...]:
         if name is not None:
             node_names.append(name.path if name.on_node else b"")
     return (
-        tuple((name, canonical(name, value)) for name, value in own_options(call).items()),
+        tuple((name, canonical(name, value)) for name, value in array_options(call.options, call.time).items()),
         call.umask,
         call.limits,
         call.sbatch,
@@ -244,7 +239,7 @@ class Block:
             array = Array(
                 [member.call for _, member in members],
                 [None if ids and member.call.is_array else ids[at] if ids else at for at, member in members],
-                own_options(first.call),
+                array_options(first.call.options, first.call.time),
                 Dependency(tuple(one for one in first.waits.conditions if one not in first.lanes), first.waits.any_of),
                 [made[one] for one in slot.upstream],
                 first.alone,

@@ -69,7 +69,7 @@ def check(options: "list[tuple[str, bytes | None]]") -> None:
 
 
 def from_environment(environment: "dict[bytes, bytes]") -> "list[tuple[str, bytes | None]]":
-    """The options that SBATCH_* variables set."""
+    """The options that SBATCH_* variables set; HandOver for others that mean something to Slurm or its plugins."""
     options = []  # type: list[tuple[str, bytes | None]]
     for variable in FOREIGN_INPUT:
         if variable in environment:
@@ -86,7 +86,7 @@ def from_environment(environment: "dict[bytes, bytes]") -> "list[tuple[str, byte
                 options.append((name, value))
             else:
                 raise HandOver(variable.decode())
-        elif variable[:13] == b"SLURM_RLIMIT_":
+        elif variable[:13] == b"SLURM_RLIMIT_" or variable[:20] == b"_SLURM_SPANK_OPTION_":
             raise HandOver(variable.decode())
     return options
 
@@ -103,16 +103,15 @@ def from_directives(script: bytes, ignore_pbs: bool) -> "list[tuple[str, bytes |
 
 
 def combine(layers: "list[list[tuple[str, bytes | None]]]") -> "dict[str, bytes | None]":
-    """Later layers over earlier ones, `--mail-type` added up, an empty array or dependency taken back."""
+    """Later layers over earlier ones, `--mail-type` added up, an empty array taken back."""
     options = {}  # type: dict[str, bytes | None]
     for layer in layers:
         for name, value in layer:
             if name == "mail-type" and name in options:
                 value = b"%s,%s" % (options[name], value)
             options[name] = value
-    for name in ("array", "dependency"):
-        if options.get(name) == b"":
-            del options[name]
+    if options.get("array") == b"":
+        del options["array"]
     for group in EXCLUSIVE_GROUPS:
         if sum(name in options for name in group) > 1:
             raise HandOver("--%s together" % " and --".join(name for name in group if name in options))
@@ -191,7 +190,21 @@ def understand(
         raise HandOver("a script above 3 MiB")
     options = combine([directives, environment_options, command_line])
     options.pop("wrap", None)
+    check_export(options.get("export"), environment)
     return Request(options, rest[1:], quiet), body
+
+
+def check_export(value: "bytes | None", environment: "dict[bytes, bytes]") -> None:
+    """
+    Hand over an `--export` list beside variables that only some versions pass on with it.
+
+    All pass SLURM_*, newer ones whatever begins with SLURM. The node sets SLURMD_NODENAME itself.
+    """
+    if value is None or value.upper() in (b"ALL", b"NONE"):
+        return
+    for name in environment:
+        if name[:5] == b"SLURM" and name[5:6] != b"_" and name != b"SLURMD_NODENAME":
+            raise HandOver("--export beside %s" % name.decode("latin-1"))
 
 
 def check_script(body: bytes) -> None:
@@ -209,9 +222,13 @@ def find_script(name: bytes, folder: bytes, environment: "dict[bytes, bytes]") -
 
     Returns:
         `name` itself where it begins with a dot or a slash, or is found nowhere.
+
+    Raises HandOver where there is no PATH at all.
     """
     if name[:1] in (b".", b"/"):
         return name
+    if b"PATH" not in environment:
+        raise HandOver("no PATH, of which sbatch complains")
     for entry in [folder, *environment.get(b"PATH", b"").split(b":")]:
         if entry:
             candidate = entry + b"/" + name

@@ -14,6 +14,7 @@ from sbatch_shim import request
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.record import encode
 from sbatch_shim.spool import Session, open_state, read, replace, session_name, ticket_numbers, told
+from sbatch_shim.values import path as log_folder
 
 # What sbatch propagates, in the order of slurmd's table (src/common/slurm_rlimits_info.c).
 LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS")
@@ -172,6 +173,8 @@ def snapshot(
         folder = posix.getcwdb()
     except OSError:
         raise HandOver("a deleted working directory") from None
+    if not log_folder(folder):
+        raise HandOver("a working directory that looks like an unknown log pattern")
     path = b""
     script = None
     if source == request.FILE:

@@ -67,6 +67,9 @@ def create(path: bytes, data: bytes) -> None:
         posix.fchmod(descriptor, 0o600)
         write(descriptor, data)
         posix.fdatasync(descriptor)
+    except OSError:  # a full disk, a limit on file sizes
+        posix.unlink(path)
+        raise
     finally:
         posix.close(descriptor)
 

@@ -89,11 +89,14 @@ def log_options(array: Array, folder: bytes, limits: Limits) -> list[bytes]:
         # A backslash in the folder of a default name would switch the pattern off: links, then.
         by_pattern = not call.is_array or kind in call.options or b"\\" not in call.folder
         if (array.own_indices or array.is_plain) and by_pattern:
-            name = logs.expand(call, kind, call.tasks[0] if call.is_array else None, keep_index=call.is_array)
+            task = call.tasks[0] if call.is_array else None
+            name = logs.expand(call, kind, task, call.is_array, limits.launch_sets_name)
             if name is not None:
                 words.append(option(kind, name.path if call.is_array or name.on_node else logs.literal(name.path)))
             continue
-        found = [logs.expand(call, kind, task) for _, call, task in array.tasks()]
+        found = [
+            logs.expand(call, kind, task, launch_sets_name=limits.launch_sets_name) for _, call, task in array.tasks()
+        ]
         if not any(found):
             continue
         names = [logs.Name(b"/dev/null", False) if name is None else name for name in found]

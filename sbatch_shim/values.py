@@ -24,6 +24,9 @@ SIGNALS = b"HUP INT QUIT ABRT KILL ALRM TERM USR1 USR2 URG CONT STOP TSTP TTIN T
 TIME_UNITS = (b"", b"second", b"seconds", b"minute", b"minutes", b"hour", b"hours", b"day", b"days", b"week", b"weeks")
 DEPENDENCY_TYPES = (b"after", b"afterany", b"afterok", b"afternotok", b"aftercorr", b"afterburstbuffer")
 
+# What a % in a log name may be followed by (after digits) from 22.05 on; see logs.py.
+LOG_LETTERS = b"AaJjNnstux"
+
 # Text that reaches a single field of the job: printable, and within Slurm's 1,024 bytes.
 MAX_TEXT = 1024
 MAX_PATH = 4095
@@ -59,7 +62,18 @@ def host(value: bytes) -> bool:
 
 
 def path(value: bytes) -> bool:
-    return 0 < len(value) <= MAX_PATH
+    """
+    A folder or a log name, which may be a pattern: also the folder is part of it where the name is relative.
+
+    Which letters mean something, and what becomes of the others, differs between versions.
+    """
+    if not 0 < len(value) <= MAX_PATH:
+        return False
+    for piece in value.replace(b"%%", b"\0").split(b"%")[1:]:
+        letter = piece.lstrip(DIGITS)[:1]
+        if not letter or letter not in LOG_LETTERS:
+            return False
+    return True
 
 
 def export(value: bytes) -> bool:

@@ -22,7 +22,9 @@ ENVIRONMENTS = {
     "no _": {"_": None},
     "nothing usual": {"PWD": None, "SHLVL": None, "_": None, "HOME": None, "LANG": None},
     "odd SHLVL": {"SHLVL": "07"},
-    "prompts and an empty OLDPWD": {"PS1": "$ ", "PS2": "> ", "OLDPWD": ""},
+    "negative SHLVL": {"SHLVL": "-1"},
+    "empty SHLVL": {"SHLVL": ""},
+    "prompts and an empty OLDPWD": {"PS1": "$ ", "PS2": "> ", "PS4": "% ", "OLDPWD": ""},
     "history": {"HISTSIZE": "10", "HISTCONTROL": "x", "HISTFILE": "/x"},
     "BASH_ENV": {"BASH_ENV": "/no/such"},
     "names of bash": {"IFS": "x", "OPTIND": "7", "PPID": "3", "LINENO": "4", "BASHOPTS": "x", "SHELLOPTS": "errexit"},
@@ -71,9 +73,21 @@ def test_argv_and_environment_arrive_as_they_are(person: Person, spy: Path, name
     assert found[1] == found[0]
 
 
-def test_the_last_word_of_the_shell_is_the_real_one(person: Person, spy: Path) -> None:
+@pytest.mark.parametrize("more", [{}, {"BASH_COMPAT": "4.2"}])
+def test_the_last_word_of_the_shell_is_the_real_one(person: Person, spy: Path, more: dict[str, str]) -> None:
     """bash puts the path of what it runs into `_`: jobs must not see ours there."""
-    environment = {"PATH": f"{person.prefix}/shims:{spy}:/usr/bin:/bin"}
+    environment = {"PATH": f"{person.prefix}/shims:{spy}:/usr/bin:/bin", **more}
     words = ["bash", "-c", 'sbatch -ISc "$1"; true', "-", TELL]
     done = subprocess.run(words, env=environment, capture_output=True, check=False)
     assert f"_={spy}/sbatch".encode() in done.stdout.split(b"\0")
+
+
+@pytest.mark.parametrize("files", [5, 6])
+@pytest.mark.parametrize("mode", ["pass", "queue"])
+def test_the_launcher_does_not_take_itself_for_the_real_one(person: Person, spy: Path, mode: str, files: int) -> None:
+    """With so few open files it cannot look into what it finds on PATH, and would execute itself for ever."""
+    environment = {"PATH": f"{person.prefix}/shims:{spy}:/usr/bin:/bin", "SARRAY_MODE": mode}
+    words = ["bash", "-c", f"ulimit -n {files}; sbatch"]
+    done = subprocess.run(words, env=environment, capture_output=True, check=False, timeout=30)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.splitlines()[-1].endswith(b"; nothing was submitted")

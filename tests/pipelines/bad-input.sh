@@ -36,3 +36,5 @@ try -w a,b -N1 job.sh
 try -t 3 --time-min=5 job.sh
 try --gres=help job.sh
 try --export='A="x' -o /dev/null --nosuch job.sh
+sbatch=$(command -v sbatch)
+(unset PATH; "$sbatch" -o nopath.log job.sh; echo "rc $?"; "$sbatch" -o nopath2.log ./job.sh; echo "rc $?")

@@ -24,3 +24,7 @@ sbatch -o nosuch.log -d "afterany:${many}_9" --wrap='echo none'
 printf '#!/bin/sh\n#SBATCH -d afterok:%s\n#SBATCH --switches=1\nls slow.done' $slow > dep.sh
 sbatch -o handed.log dep.sh
 sbatch -o after.log -d after:$slow --wrap='echo started'
+printf '#!/bin/sh\n#SBATCH -d afterok:%s\necho "${SLURM_JOB_DEPENDENCY-none}"\n' $fail > cancelled.sh
+sbatch -o first.log -d '' --wrap='echo "${SLURM_JOB_DEPENDENCY-none}"'
+sbatch -o cancelled.log -d '' cancelled.sh
+sbatch -o nodep.log --wrap='echo "${SLURM_JOB_DEPENDENCY-none}"'

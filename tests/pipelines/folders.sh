@@ -9,4 +9,4 @@ mkdir real; ln -s real link
 sbatch -D a -o ../chdir.log ../job.py
 sbatch -D "$PWD/a" -o abs.log "$PWD/job.py"
 sbatch -D no/such -o "$PWD/nosuch.log" job.py
-mkdir gone; (cd gone; sbatch -o ../gone.log ../job.py); 
+mkdir gone; (cd gone; sbatch -o ../gone.log ../job.py)

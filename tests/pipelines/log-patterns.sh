@@ -18,3 +18,7 @@ cd ..
 mkdir 'q%j'; cd 'q%j'; sbatch -o rel.out ../job.sh; sbatch ../job.sh; cd ..
 mkdir 'b\s'; cd 'b\s'; sbatch -o rel%j.out ../job.sh; sbatch ../job.sh; cd ..
 mkdir sp\ ace; cd sp\ ace; sbatch -o 're l%j.out' ../job.sh
+mkdir 'b%b'; cd 'b%b'; sbatch -o given.out ../job.sh; sbatch ../job.sh; cd ..
+sbatch -o 'index%b.out' --array=13 ../job.sh
+sbatch -o 'r%r-%S.out' ../job.sh
+sbatch -o '5%5%%j.out' ../job.sh

@@ -11,6 +11,7 @@ from strategies import QUICK
 
 from sbatch_shim.directives import directive_words, words_of
 from sbatch_shim.errors import HandOver
+from sbatch_shim.meaning import array_options
 from sbatch_shim.request import combine, from_directives, understand
 
 
@@ -119,4 +120,7 @@ def test_the_command_line_beats_variables_which_beat_directives() -> None:
 
 
 def test_an_empty_array_or_dependency_takes_back_an_earlier_one() -> None:
-    assert combine([[("array", b"1-3"), ("dependency", b"singleton")], [("array", b""), ("dependency", b"")]]) == {}
+    taken_back = combine([[("array", b"1-3"), ("dependency", b"singleton")], [("array", b""), ("dependency", b"")]])
+    # The job sees the empty dependency.
+    assert taken_back == {"dependency": b""}
+    assert array_options(taken_back, 0) == {}

@@ -133,10 +133,13 @@ def test_a_full_disk_queues_nothing(session: Session) -> None:
     try:
         with pytest.raises(OSError):
             session.append(b"second" * 100)
+        with pytest.raises(OSError):
+            session.keep_blob(b"blob" * 1000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
     assert read(session.queue) == whole
+    assert os.listdir(session.folder + b"/blobs") == []
     assert session.append(b"third") == first + 1
 
 

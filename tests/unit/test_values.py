@@ -116,7 +116,10 @@ EXAMPLES: dict[str, tuple[list[bytes | None], list[bytes | None]]] = {
     "nice": ([None, b"0", b"100"], [b"", b"-5", b"+5", b"x", b"2147483646"]),
     "nodes": ([b"1", b"2-4", b"3-3"], [b"", b"0", b"2-1", b"abc", b"1-", b"-2", b"1k", b"1-2-3", b"1,3"]),
     "open-mode": ([b"append", b"truncate", b"a", b"t"], [b"", b"A", b"trunc"]),
-    "path": ([b"x", b"/a b\n", b"\xff", b"x" * 4095], [b"", b"x" * 4096]),
+    "path": (
+        [b"x", b"/a b\n", b"\xff", b"x" * 4095, b"%j", b"%04a_%A.%x", b"%%", b"%%%j", b"%%b", b"\\%j"],
+        [b"", b"x" * 4096, b"%b", b"%%%b", b"%r", b"%S", b"%z", b"%5z", b"%5%%j", b"x%", b"x%5", b"%-4j"],
+    ),
     "propagate": ([None, b"ALL", b"NONE", b"CORE,NOFILE"], [b"", b"core", b"FOO", b"ALL,"]),
     "signal": (
         [b"USR1", b"SIGUSR1", b"B:USR1@30", b"10", b"B:15@1", b"TERM@65535"],
