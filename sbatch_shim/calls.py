@@ -9,7 +9,7 @@ from functools import cached_property
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver
 from sbatch_shim.journal import Journal, flush_folders
-from sbatch_shim.record import decode, frames
+from sbatch_shim.record import decode, digest, frames
 from sbatch_shim.spool import QUEUE_HEAD, Session, read
 from sbatch_shim.values import indices
 
@@ -130,11 +130,12 @@ def load(session: Session, path: bytes) -> tuple[list[Call], list[str]]:
     calls = []
     bases: dict[bytes, dict[bytes, bytes]] = {}
     parsed: dict[bytes, list[tuple[str, bytes | None]]] = {}
+    intact: set[bytes] = set()
     for ticket, payload in found:
         if not payload:
             continue
         try:
-            calls.append(build(session, ticket, payload, bases, parsed))
+            calls.append(build(session, ticket, payload, bases, parsed, intact))
         except (ValueError, KeyError, OSError, HandOver) as error:
             problems.append(f"the record of {ticket} cannot be read ({error}); it stays in {os.fsdecode(path)}")
     return calls, problems
@@ -146,9 +147,15 @@ def build(
     payload: bytes,
     bases: dict[bytes, dict[bytes, bytes]],
     parsed: dict[bytes, list[tuple[str, bytes | None]]],
+    intact: set[bytes],
 ) -> Call:
-    """A call from its record; `bases` and `parsed` keep what many records share."""
+    """A call from its record; `bases`, `parsed` and `intact` (blobs) keep what many records share."""
     values, words, removed, changed = decode(payload)
+    for blob in (values["body"], values["environment"]):
+        if blob not in intact:
+            if digest(session.blob(blob)).encode() != blob:
+                raise ValueError(f"blob {blob.decode()} is damaged")
+            intact.add(blob)
     base_hash = values["environment"]
     if base_hash not in bases:
         bases[base_hash] = dict(split_entry(entry) for entry in session.blob(base_hash).split(b"\0") if entry)

@@ -14,10 +14,12 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Any
 
 from sbatch_shim.calls import Call
+from sbatch_shim.patience import Patience
 from sbatch_shim.plan import Array, Limits
+from sbatch_shim.recovery import NEVER_LEFT, Fate
 from sbatch_shim.slurm import Answer
 from sbatch_shim.spool import Lock, read, replace
 from sbatch_shim.values import indices
@@ -56,6 +58,15 @@ class Local:
     def limits(self, calls: list[Call]) -> Limits:
         """No controller to ask: Slurm's defaults."""
         return Limits()
+
+    def origin(self, array: Array) -> dict[str, Any]:
+        return {}
+
+    def settle(self, submitting: dict[str, Any], patience: Patience) -> Fate:
+        """Slurm is not asked here: a later flush does that."""
+        if "sbatch" not in submitting:
+            return NEVER_LEFT
+        return Fate(known=False, why="it may have gone to Slurm, which `sarray-flush` without --local asks")
 
     def submit(self, array: Array, words: list[bytes], environment: dict[bytes, bytes]) -> Answer:
         """Keep an array for `wait`."""

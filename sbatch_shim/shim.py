@@ -89,7 +89,6 @@ def main() -> int:
         ticket, understood = queue(session, words, own, real)
     except HandOver as reason:
         if session is not None:
-            session.make()
             session.note_passed(str(reason))
         if any(ticket_numbers(word) for word in words) or ticket_numbers(request.script_of(words, reason.script)):
             return run_behind_tickets(real, words, own, state, reason.script)

@@ -209,6 +209,7 @@ class Session:
     def note_passed(self, reason: str) -> None:
         """Count a call that went to the real sbatch; a failure to do so is nobody's concern."""
         try:
+            self.make()
             flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW
             descriptor = posix.open(self.folder + b"/passed", flags, 0o600)
             posix.fchmod(descriptor, 0o600)
