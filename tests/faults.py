@@ -60,9 +60,8 @@ class Cluster:
         wait_for(lambda: self.answers("scontrol", "ping"))
 
     def answers(self, *words: str) -> bool:
-        done = subprocess.run(
-            words, env={**os.environ, "SLURM_CONF": self.conf}, stdin=subprocess.DEVNULL, capture_output=True, check=False
-        )
+        env = {**os.environ, "SLURM_CONF": self.conf}
+        done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         return done.returncode == 0 and b"DOWN" not in done.stdout
 
 

@@ -21,7 +21,8 @@ from sbatch_shim.spool import Session
 pytestmark = pytest.mark.slurm
 
 # What changes something on disk, or starts a process and hears of its end.
-CALLS = ("write", "rename", "mkdir", "rmdir", "symlink", "fdatasync", "ftruncate", "fchmod", "?clone,?clone3,?vfork", "wait4")
+CALLS = ("write", "rename", "mkdir", "rmdir", "symlink", "fdatasync", "ftruncate", "fchmod", "wait4")
+CALLS += ("?clone,?clone3,?vfork",)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,7 @@ def started(person: Person, *words: str, **more: str) -> subprocess.Popen[bytes]
         user=entry.pw_uid,
         group=entry.pw_gid,
         extra_groups=[],
+        start_new_session=True,
     )
 
 
@@ -333,4 +335,115 @@ def test_a_controller_that_is_paused_while_it_has_the_request(user: Person, clus
     done = user.flush("--parsable")
     assert done.status == 0, done.err
     assert jobs(user) == done.out.decode().split()
+    assert len(jobs(user)) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_flush_after_the_running_submission(user: Person, number: signal.Signals) -> None:
+    """As from a terminal, to the whole group: sbatch does not get it. The rest stays queued, and goes with the next."""
+    flag = user.home / "running"
+    path = shim(user, f'touch {flag}; until [[ -e {flag}.go ]]; do sleep 0.05; done; exec "$REAL" "$@"')
+    for partition in ("main", "other"):
+        user.queue("-H", "-p", partition, "-o", "/dev/null", "--wrap=true", PATH=path)
+    with started(user, str(user.prefix / "bin/sarray-flush"), "--parsable") as process:
+        wait_for(flag.exists)
+        os.killpg(process.pid, number)
+        (user.home / "running.go").touch()
+        out, text = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert b"1 calls stay queued" in text
+    assert b"interrupted: the rest was not tried" in text
+    assert out.decode().split() == jobs(user)
+    assert len(jobs(user)) == 1
+    assert user.flush().status == 0
+    assert len(jobs(user)) == 2
+
+
+def test_an_ignored_signal_stays_ignored(user: Person) -> None:
+    """nohup."""
+    flag = user.home / "running"
+    path = shim(user, f'touch {flag}; until [[ -e {flag}.go ]]; do sleep 0.05; done; exec "$REAL" "$@"')
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    command = f"trap '' HUP; exec {user.prefix}/bin/sarray-flush"
+    with started(user, "bash", "-c", command) as process:
+        wait_for(flag.exists)
+        os.killpg(process.pid, signal.SIGHUP)
+        (user.home / "running.go").touch()
+        assert process.wait(60) == 0
+
+
+def test_two_flushes_of_a_session_take_turns(user: Person) -> None:
+    flag = user.home / "running"
+    path = shim(user, f'touch {flag}; until [[ -e {flag}.go ]]; do sleep 0.05; done; exec "$REAL" "$@"')
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    command = str(user.prefix / "bin/sarray-flush")
+    with started(user, command) as first:
+        wait_for(flag.exists)
+        with started(user, command) as second:
+            assert b"another sarray-flush of this session is at work" in second.stderr.readline()
+            (user.home / "running.go").touch()
+            assert first.wait(60) == 0
+            assert second.wait(60) == 0
+            assert b"nothing is queued" in second.stderr.read()
+    assert len(jobs(user)) == 1
+
+
+def test_a_waiting_flush_can_be_interrupted(user: Person) -> None:
+    flag = user.home / "running"
+    path = shim(user, f'touch {flag}; until [[ -e {flag}.go ]]; do sleep 0.05; done; exec "$REAL" "$@"')
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    command = str(user.prefix / "bin/sarray-flush")
+    with started(user, command) as first:
+        wait_for(flag.exists)
+        with started(user, command) as second:
+            assert b"waiting for it" in second.stderr.readline()
+            second.send_signal(signal.SIGINT)
+            assert second.wait(60) == 130
+        (user.home / "running.go").touch()
+        assert first.wait(60) == 0
+
+
+# What sbatch says where it is refused for a time, and where for good.
+@pytest.mark.parametrize(
+    ("text", "tries"),
+    [
+        ("Batch job submission failed: Resource temporarily unavailable", 3),
+        ("Batch job submission failed: Unable to contact slurm controller (connect failure)", 3),
+        ("AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy", 3),
+        ("Batch job submission failed: Invalid account or account/partition combination specified", 1),
+    ],
+)
+def test_what_is_refused_for_a_time_is_tried_again_within_a_bound(user: Person, text: str, tries: int) -> None:
+    path = shim(user, f"echo x >> {user.home}/tries; printf 'sbatch: error: {text}\\n' >&2; exit 1")
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    begun = time.monotonic()
+    done = user.flush("--retry", "4")
+    assert time.monotonic() - begun < 20
+    assert kept(done, 1)
+    assert text.splitlines()[-1].encode() in done.err
+    assert (user.home / "tries").read_text() == "x\n" * tries
+
+
+def test_a_full_slurm_is_not_asked_for_each_array(user: Person) -> None:
+    """After the bound the other arrays are kept untried."""
+    text = "Batch job submission failed: Resource temporarily unavailable"
+    path = shim(user, f"echo x >> {user.home}/tries; echo 'sbatch: error: {text}' >&2; exit 1")
+    for partition in ("main", "other"):
+        user.queue("-H", "-p", partition, "-o", "/dev/null", "--wrap=true", PATH=path)
+    done = user.flush("--retry=0")
+    assert kept(done, 2)
+    assert b"the rest was not tried" in done.err
+    assert (user.home / "tries").read_text() == "x\n"
+
+
+def test_an_sbatch_that_cannot_be_started_is_a_refusal(user: Person) -> None:
+    """Nothing was sent, so nothing is uncertain; it has a bad interpreter here."""
+    path = shim(user, "")
+    (user.home / "site/sbatch").write_text("#!/no/such/interpreter\n")
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    done = user.flush()
+    assert kept(done, 1)
+    assert b"cannot be started" in done.err
+    (user.home / "site/sbatch").write_text('#!/bin/sh\nexec /usr/bin/sbatch "$@"\n')
+    assert user.flush().status == 0
     assert len(jobs(user)) == 1
