@@ -123,10 +123,11 @@ def load(session: Session, path: bytes) -> tuple[list[Call], list[str]]:
     data = read(path)
     if not data.startswith(QUEUE_HEAD):
         return [], [f"{os.fsdecode(path)} is not a queue of this version; it was left alone"]
-    found, end = frames(data, len(QUEUE_HEAD))
-    problems = []
-    if end != len(data):
-        problems.append(f"{os.fsdecode(path)} is damaged from byte {end} on; that part was left out")
+    found, damaged = records(data)
+    problems = [
+        f"{os.fsdecode(path)} is damaged from byte {start} to {end}: the calls there cannot be read; they stay there"
+        for start, end in damaged
+    ]
     calls = []
     bases: dict[bytes, dict[bytes, bytes]] = {}
     parsed: dict[bytes, list[tuple[str, bytes | None]]] = {}
@@ -139,6 +140,27 @@ def load(session: Session, path: bytes) -> tuple[list[Call], list[str]]:
         except (ValueError, KeyError, OSError, HandOver) as error:
             problems.append(f"the record of {ticket} cannot be read ({error}); it stays in {os.fsdecode(path)}")
     return calls, problems
+
+
+def records(data: bytes) -> tuple[list[tuple[int, bytes]], list[tuple[int, int]]]:
+    """
+    The whole records of a queue file, and where what is no record begins and ends.
+
+    A record tells its own offset, so those behind a damaged part are found again.
+    """
+    found, end = frames(data, len(QUEUE_HEAD))
+    damaged = []
+    while end < len(data):
+        start = end
+        more: list[tuple[int, bytes]] = []
+        while not more and end < len(data):
+            at = data.find(b"call ", end + 1)
+            end = at if at >= 0 else len(data)
+            more, after = frames(data, end)
+        damaged.append((start, end))
+        if more:
+            found, end = found + more, after
+    return found, damaged
 
 
 def build(

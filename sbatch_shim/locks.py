@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 from filelock import BaseFileLock, Timeout, UnixFileLock
@@ -20,15 +21,28 @@ def exclusive(path: bytes, patience: Patience | None = None) -> BaseFileLock:
     Args:
         patience: Says that there is something to wait for, and may be stopped by a signal (ShimError).
     """
-    lock = UnixFileLock(os.fsdecode(path), mode=0o600)
-    try:
-        while True:
-            try:
-                lock.acquire(timeout=-1 if patience is None else 1, poll_interval=0.01)
-                return lock
-            except Timeout:
-                if patience is None or patience.stop.signal:
-                    raise ShimError("interrupted while another sarray-flush of this session is at work") from None
-                patience.say("another sarray-flush of this session is at work; waiting for it")
-    except NotImplementedError:
+    if not has_flock(path):
         return acquire(path)
+    lock = UnixFileLock(os.fsdecode(path), mode=0o600)
+    while True:
+        try:
+            lock.acquire(timeout=-1 if patience is None else 1, poll_interval=0.01)
+            return lock
+        except Timeout:
+            if patience is None or patience.stop.signal:
+                raise ShimError("interrupted while another sarray-flush of this session is at work") from None
+            patience.say("another sarray-flush of this session is at work; waiting for it")
+
+
+def has_flock(path: bytes) -> bool:
+    """Whether the file system locks; filelock would take most errors for a lock that somebody holds."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
