@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import signal
 import socket
@@ -11,6 +12,8 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+
+from conftest import Person
 
 HERE = Path(__file__).parent
 SUBMIT = struct.pack(">H", 4003)  # REQUEST_SUBMIT_BATCH_JOB, in the header of a message
@@ -63,6 +66,33 @@ class Cluster:
         env = {**os.environ, "SLURM_CONF": self.conf}
         done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         return done.returncode == 0 and b"DOWN" not in done.stdout
+
+
+def spawn(person: Person, *words: str, **more: str) -> subprocess.Popen[bytes]:
+    """Start a command as the user; its stdout and stderr are pipes."""
+    env = person.environment(SARRAY_SESSION="test", **more)
+    entry = pwd.getpwnam(env["USER"])
+    return subprocess.Popen(
+        words,
+        cwd=person.home,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        user=entry.pw_uid,
+        group=entry.pw_gid,
+        extra_groups=[],
+        start_new_session=True,
+    )
+
+
+def descendants(pid: int) -> list[int]:
+    """The children of a process, theirs, and so on."""
+    try:
+        children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return children + [one for child in children for one in descendants(child)]
 
 
 def wait_for(condition: object, seconds: float = 60) -> None:

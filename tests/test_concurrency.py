@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from conftest import Person
+from conftest import SYSTEM_PATH, Person
+from faults import spawn
 
 CALLERS = """
 for i in $(seq 64); do
@@ -25,6 +28,37 @@ def test_64_callers_share_no_ticket(person: Person) -> None:
     assert person.flush("--local", "--dry-run").out.startswith(b"192 calls become 1 arrays")
 
 
+def one_of_each_while_flushes_run(person: Person, writes: int) -> None:
+    """
+    64 writers make `writes` calls each, while flushes follow one another: each call is submitted once.
+
+    What stands for sbatch only answers: so many jobs are no matter for a controller of the tests.
+    """
+    (person.home / "site").mkdir()
+    (person.home / "site/sbatch").write_text("#!/bin/sh\necho $$\n")
+    (person.home / "site/sbatch").chmod(0o755)
+    script = f"""
+    for i in $(seq 64); do
+        ( for k in $(seq {writes}); do sbatch --parsable -o /dev/null --wrap="echo $i.$k"; done >ids.$i 2>errors.$i ) &
+    done
+    wait
+    touch over
+    """
+    path = f"{person.prefix}/shims:{person.home}/site:{SYSTEM_PATH}"
+    documents = []
+    with spawn(person, "bash", "-c", script, SARRAY_MODE="queue", PATH=path) as process:
+        while process.poll() is None:
+            documents.append(json.loads(person.flush("--json").out))
+        process.communicate()
+    documents.append(json.loads(person.flush("--json").out))
+    told = sorted(int(ticket) for ticket in tickets(person))
+    assert len(told) == len(set(told)) == 64 * writes
+    assert all(path.read_bytes() == b"" for path in person.home.glob("errors.*"))
+    submitted = [ticket for document in documents for array in document["arrays"] for ticket in array["tickets"]]
+    assert sorted(submitted) == told
+    assert sum(1 for document in documents if document["arrays"]) > 1
+
+
 @pytest.mark.slurm
 def test_calls_and_flushes_at_the_same_time(person: Person) -> None:
     """Three flushes run while 64 callers queue: each call runs once."""
@@ -39,6 +73,11 @@ def test_calls_and_flushes_at_the_same_time(person: Person) -> None:
     ran = list(person.home.glob("ran.*"))
     assert len(ran) == 192
     assert all(path.read_text() == "x\n" for path in ran)
+
+
+@pytest.mark.slurm
+def test_many_calls_and_flushes_at_the_same_time(person: Person) -> None:
+    one_of_each_while_flushes_run(person, 20)
 
 
 def test_another_session_has_other_tickets(person: Person) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import CLUSTER, SYSTEM_PATH, Person, Result
-from faults import CUT_ANSWER, LOSE_ANSWER, LOSE_REQUEST, PASS, Cluster, Proxy, free_port, wait_for
+from faults import CUT_ANSWER, LOSE_ANSWER, LOSE_REQUEST, PASS, Cluster, Proxy, free_port, spawn, wait_for
 
 from sbatch_shim.calls import look
 from sbatch_shim.spool import Session
@@ -48,23 +46,6 @@ def proxy(cluster: Cluster, user: Person) -> Iterator[Proxy]:
     yield found
     found.close()
     user.conf = cluster.conf
-
-
-def started(person: Person, *words: str, **more: str) -> subprocess.Popen[bytes]:
-    """Start a command as the user; its stdout and stderr are pipes."""
-    entry = pwd.getpwnam(person.environment()["USER"])
-    return subprocess.Popen(
-        words,
-        cwd=person.home,
-        env=person.environment(SARRAY_SESSION="test", **more),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        user=entry.pw_uid,
-        group=entry.pw_gid,
-        extra_groups=[],
-        start_new_session=True,
-    )
 
 
 class Killer:
@@ -306,7 +287,7 @@ def test_a_controller_that_comes_back_is_waited_for(user: Person, cluster: Clust
     user.queue("-H", "-o", "/dev/null", "--wrap=true")
     cluster.stop_controller()
     command = [str(user.prefix / "bin/sarray-flush"), "--retry", "100"]
-    with started(user, *command) as process:
+    with spawn(user, *command) as process:
         try:
             assert b"trying again for 100 s" in process.stderr.readline()
         finally:
@@ -321,7 +302,7 @@ def test_a_controller_that_is_paused_while_it_has_the_request(user: Person, clus
     path = shim(user, f'touch {flag}; until [[ -e {flag}.yes ]]; do sleep 0.05; done; exec "$REAL" "$@"')
     user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
     command = [str(user.prefix / "bin/sarray-flush"), "--retry", "1"]
-    with started(user, *command) as process:
+    with spawn(user, *command) as process:
         wait_for(flag.exists)
         cluster.signal_controller(signal.SIGSTOP)
         try:
@@ -345,7 +326,7 @@ def test_a_signal_ends_a_flush_after_the_running_submission(user: Person, number
     path = shim(user, f'touch {flag}; until [[ -e {flag}.go ]]; do sleep 0.05; done; exec "$REAL" "$@"')
     for partition in ("main", "other"):
         user.queue("-H", "-p", partition, "-o", "/dev/null", "--wrap=true", PATH=path)
-    with started(user, str(user.prefix / "bin/sarray-flush"), "--parsable") as process:
+    with spawn(user, str(user.prefix / "bin/sarray-flush"), "--parsable") as process:
         wait_for(flag.exists)
         os.killpg(process.pid, number)
         (user.home / "running.go").touch()
@@ -365,7 +346,7 @@ def test_an_ignored_signal_stays_ignored(user: Person) -> None:
     path = shim(user, f'touch {flag}; until [[ -e {flag}.go ]]; do sleep 0.05; done; exec "$REAL" "$@"')
     user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
     command = f"trap '' HUP; exec {user.prefix}/bin/sarray-flush"
-    with started(user, "bash", "-c", command) as process:
+    with spawn(user, "bash", "-c", command) as process:
         wait_for(flag.exists)
         os.killpg(process.pid, signal.SIGHUP)
         (user.home / "running.go").touch()
@@ -377,9 +358,9 @@ def test_two_flushes_of_a_session_take_turns(user: Person) -> None:
     path = shim(user, f'touch {flag}; until [[ -e {flag}.go ]]; do sleep 0.05; done; exec "$REAL" "$@"')
     user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
     command = str(user.prefix / "bin/sarray-flush")
-    with started(user, command) as first:
+    with spawn(user, command) as first:
         wait_for(flag.exists)
-        with started(user, command) as second:
+        with spawn(user, command) as second:
             assert b"another sarray-flush of this session is at work" in second.stderr.readline()
             (user.home / "running.go").touch()
             assert first.wait(60) == 0
@@ -393,9 +374,9 @@ def test_a_waiting_flush_can_be_interrupted(user: Person) -> None:
     path = shim(user, f'touch {flag}; until [[ -e {flag}.go ]]; do sleep 0.05; done; exec "$REAL" "$@"')
     user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
     command = str(user.prefix / "bin/sarray-flush")
-    with started(user, command) as first:
+    with spawn(user, command) as first:
         wait_for(flag.exists)
-        with started(user, command) as second:
+        with spawn(user, command) as second:
             assert b"waiting for it" in second.stderr.readline()
             second.send_signal(signal.SIGINT)
             assert second.wait(60) == 130
