@@ -300,7 +300,31 @@ def run(words: list[str]) -> int:
     return status
 
 
+def open_closed_streams() -> None:
+    """Give what the caller has closed of stdin, stdout and stderr to /dev/null: no file of ours may take its place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
+
+
+def flush_stdout(status: int) -> int:
+    """Write out what is buffered; the exit status, which is not 0 where the ids could not be told."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        say(f"stdout cannot be written ({error.strerror}); what was submitted is in the state folder")
+        # Python would try again at its end, and complain in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return status or 1
+    return status
+
+
 def main() -> None:
+    open_closed_streams()
     # Folders and files of ours are private whatever the caller's umask; sbatch gets each call's own.
     os.umask(0o077)
     try:
@@ -314,7 +338,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("sarray-flush: interrupted; what is not submitted stays queued", file=sys.stderr)
         status = 130
-    sys.exit(status)
+    sys.exit(flush_stdout(status))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,9 @@ from sbatch_shim.spool import Session, open_state, read, replace, session_name, 
 # What sbatch propagates, in the order of slurmd's table (src/common/slurm_rlimits_info.c).
 LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS")
 
+# Slurm refuses a line of 1 MiB, all words joined; this leaves room for how it counts.
+SUBMIT_LINE = 1000000
+
 
 def say(text: str) -> None:
     posix.write(2, ("sbatch: error: %s\n" % text).encode("utf-8", "surrogateescape"))
@@ -166,6 +169,8 @@ def snapshot(
     Raises:
         HandOver: with what was read from stdin on it.
     """
+    if sum([len(word) + 1 for word in words]) > SUBMIT_LINE:
+        raise HandOver("arguments near Slurm's limit of a submit line")
     command_line, source, rest = request.read_words(words)
     try:
         folder = posix.getcwdb()
