@@ -121,7 +121,10 @@ def open_state(state: bytes) -> None:
         replace(path, FORMAT)
         return
     if known != FORMAT:
-        raise SpoolError("the state folder %s was written by another version of sbatch-shim" % text(state))
+        raise SpoolError(
+            "the state folder %s was written by another version of sbatch-shim; use that one, or name another folder "
+            "in SARRAY_STATE_DIR" % text(state)
+        )
 
 
 def session_name(environment: "dict[bytes, bytes]") -> bytes:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import pytest
-from conftest import SYSTEM_PATH, Person
+from conftest import SYSTEM_PATH, USER, Person
 from faults import spawn
 
 CALLERS = """
@@ -99,3 +101,23 @@ def test_an_unknown_mode_is_an_error_that_names_the_known_ones(person: Person) -
     done = person.run("sbatch", "--wrap=true", env=person.environment(SARRAY_MODE="que"))
     assert (done.status, done.out) == (1, b"")
     assert b"use queue, pass" in done.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="a host name of one's own needs root")
+def test_two_login_hosts_with_one_home(person: Person) -> None:
+    """Their sessions have names of their own, and no ticket is told twice; the exclusive create of a block decides."""
+    script = """
+    hostname "$0"
+    exec setpriv --reuid "$USER" --regid "$USER" --clear-groups setsid -w bash -c '
+        for k in $(seq 15); do sbatch --parsable -o /dev/null --wrap="echo $k"; done'
+    """
+    env = person.environment(SARRAY_MODE="queue")
+    words = ["unshare", "--uts", "bash", "-c", script]
+    names = ("login1", "login2")
+    hosts = [subprocess.Popen([*words, name], cwd=person.home, env=env, stdout=subprocess.PIPE) for name in names]
+    told = [host.communicate(timeout=120)[0].split() for host in hosts]
+    assert [len(part) for part in told] == [15, 15]
+    assert len(set(told[0] + told[1])) == 30
+    assert {path.name.split(".")[0] for path in (person.home / "state/sessions").iterdir()} == set(names)
+    done = person.run(str(person.prefix / "bin/sarray-flush"), "--all", "--local", "--json")
+    assert sum(len(array["tickets"]) for array in json.loads(done.out)["arrays"]) == 30
