@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from sbatch_shim import request
-from sbatch_shim.errors import HandOver
+from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.journal import Journal, flush_folders
 from sbatch_shim.record import decode, digest, frames
 from sbatch_shim.spool import QUEUE_HEAD, Session, read
@@ -254,6 +256,12 @@ def look(session: Session) -> tuple[list[Call], list[str]]:
     return calls, problems
 
 
+def in_doubt(session: Session) -> list[dict[str, Any]]:
+    """The submissions of a session whose outcome is not known, as their `submitting` events."""
+    folders = [folder for folder in flush_folders(session) if not os.path.exists(folder + b"/done")]
+    return [event for folder in folders for event in Journal(folder).uncertain()]
+
+
 @dataclass
 class Waiting:
     """A session that holds calls: its name, how many, the age of the oldest in seconds since the epoch."""
@@ -264,14 +272,21 @@ class Waiting:
 
 
 def waiting_sessions(state: bytes) -> list[Waiting]:
-    """The sessions with calls that are not submitted, by name."""
+    """The sessions with calls that are not submitted, or may not be, by name."""
     try:
         names = sorted(os.listdir(state + b"/sessions"))
     except FileNotFoundError:
         return []
     held = []
     for name in names:
-        calls = look(Session(state, name))[0]
-        if calls:
-            held.append(Waiting(os.fsdecode(name), len(calls), min(call.time for call in calls)))
+        session = Session(state, name)
+        try:
+            calls, events = look(session)[0], in_doubt(session)
+        except ShimError:
+            # A damaged journal: whoever flushes the session is told.
+            calls, events = load(session, session.queue)[0] if os.path.exists(session.queue) else [], []
+        count = len(calls) + sum(len(event["tickets"]) for event in events)
+        if count:
+            times = [call.time for call in calls] + [event.get("since") or int(time.time()) for event in events]
+            held.append(Waiting(os.fsdecode(name), count, min(times)))
     return held

@@ -85,16 +85,21 @@ class Controller:
 
     def accounted(self, script: bytes, since: float) -> int | None:
         """
-        The job in the accounting that was submitted with this script, `since` seconds since the epoch or later.
+        The ended job in the accounting that was submitted with this script, `since` seconds since the epoch or later.
 
         Raises NoAnswer also while the controller still holds records that the accounting has not got.
         """
+        if b"\n" in script:
+            raise NoAnswer("the script's path has a line break, so sacct's lines cannot be told apart")
         backlog = re.search(rb"DBD Agent queue size:\s*(\d+)", self.ask("sdiag"))
         if backlog is None or int(backlog.group(1)):
             raise NoAnswer("the accounting has not got all records yet")
         start = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since - 60))
         # --delimiter: a path may hold the usual one.
-        words = ("-X", "-n", "-P", "--delimiter=\x01", "-u", str(os.geteuid()), "-S", start)
+        words = ["-X", "-n", "-P", "--delimiter=\x01", "-u", str(os.geteuid()), "-S", start]
+        # Without states sacct leaves out jobs that were cancelled before they could have started, and with them it
+        # needs an end. What has not ended is in squeue.
+        words += ["-E", "now", "-s", "BF,CA,CD,DL,F,NF,OOM,PR,TO"]
         found = self.ask("sacct", *words, "-o", "JobID,State,NodeList,SubmitLine")
         for line in found.split(b"\n"):
             job, state, nodes, submitted = (*line.split(b"\x01"), b"", b"", b"")[:4]

@@ -83,9 +83,10 @@ class Journal:
         try:
             if not self.mended:
                 os.ftruncate(descriptor, self.whole_bytes())
-                self.mended = True
+            self.mended = False
             write(descriptor, line.encode())
             os.fdatasync(descriptor)
+            self.mended = True
         finally:
             os.close(descriptor)
         return whole
