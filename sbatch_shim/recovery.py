@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sbatch_shim.controller import Controller, NoAnswer
+from sbatch_shim.errors import ShimError
 from sbatch_shim.patience import Patience
 
 # sbatch itself tries for 120 s when the queue is full, and then waits for an answer.
@@ -29,7 +30,7 @@ class Fate:
 
     Attributes:
         job: Its job's id; None when it was not accepted, or not known to be.
-        known: False when neither is sure.
+        known: False when neither is sure, nor will be.
         why: What is missing, in words.
     """
 
@@ -81,7 +82,7 @@ def settle(submitting: dict[str, Any], sbatch: str, patience: Patience) -> Fate:
         submitting: Its line in the journal.
         sbatch: Slurm's commands are looked for beside it.
 
-    Raises NoAnswer when the controller does not answer.
+    Raises NoAnswer when the controller does not answer, another ShimError when it is too early to ask.
     """
     script = os.fsencode(submitting["script"])
     waited = 0.0
@@ -89,7 +90,7 @@ def settle(submitting: dict[str, Any], sbatch: str, patience: Patience) -> Fate:
         if not waited:
             patience.say("an sbatch that an earlier flush started is still running; waiting for it")
         if waited > LONGEST_SBATCH or not patience.stop.wait(0.5):
-            return Fate(known=False, why="the sbatch that was started for it still runs")
+            raise ShimError(f"an sbatch that an earlier flush started with {submitting['script']} is still running")
         waited += 0.5
     variables = {os.fsencode(name): os.fsencode(value) for name, value in submitting["variables"].items()}
     controller = Controller(sbatch, variables)
@@ -100,7 +101,7 @@ def settle(submitting: dict[str, Any], sbatch: str, patience: Patience) -> Fate:
     timeout = float(controller.config().get("MessageTimeout", "10 sec").split()[0])
     patience.say(f"asking Slurm twice, {timeout:g} s apart, about a submission whose answer is not known")
     if not patience.stop.wait(timeout):
-        return Fate(known=False, why="interrupted before Slurm was asked again")
+        raise ShimError("interrupted before Slurm could be asked again")
     return look(controller, script, submitting["since"])
 
 
