@@ -151,7 +151,8 @@ def test_a_flush_killed_at_every_step(user: Person) -> None:
         env = user.environment(SARRAY_MODE="queue", SARRAY_SESSION=name)
         words = ["sbatch", "--parsable", "-o", f"log.{name}.%j"]
         first = user.run(*words, f"--wrap=echo x >> ran.{name}.a", env=env).out.decode().strip()
-        assert user.run(*words, "-d", f"afterok:{first}", f"--wrap=echo x >> ran.{name}.b", env=env).status == 0
+        user.run(*words, f"--wrap=echo x >> ran.{name}.b", env=env)
+        assert user.run(*words, "-d", f"afterok:{first}", f"--wrap=echo x >> ran.{name}.c", env=env).status == 0
         command = [str(user.prefix / "bin/sarray-flush"), "--session", name]
         breaker.survived = user.run(*trace, *command).status == 0
         done = user.flush("--session", name)
@@ -160,7 +161,7 @@ def test_a_flush_killed_at_every_step(user: Person) -> None:
     assert breaker.steps > 30
     user.settle()
     assert {path.name: path.read_text() for path in user.home.glob("ran.*")} == {
-        f"ran.{name}.{call}": "x\n" for name in names for call in "ab"
+        f"ran.{name}.{call}": "x\n" for name in names for call in "abc"
     }
 
 
