@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from sbatch_shim import request
-from sbatch_shim.errors import HandOver
+from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.journal import Journal, flush_folders
-from sbatch_shim.record import decode, frames
+from sbatch_shim.record import decode, digest, frames
 from sbatch_shim.spool import QUEUE_HEAD, Session, read
 from sbatch_shim.values import indices
 
@@ -123,21 +125,44 @@ def load(session: Session, path: bytes) -> tuple[list[Call], list[str]]:
     data = read(path)
     if not data.startswith(QUEUE_HEAD):
         return [], [f"{os.fsdecode(path)} is not a queue of this version; it was left alone"]
-    found, end = frames(data, len(QUEUE_HEAD))
-    problems = []
-    if end != len(data):
-        problems.append(f"{os.fsdecode(path)} is damaged from byte {end} on; that part was left out")
+    found, damaged = records(data)
+    problems = [
+        f"{os.fsdecode(path)} is damaged from byte {start} to {end}: the calls there cannot be read; they stay there"
+        for start, end in damaged
+    ]
     calls = []
     bases: dict[bytes, dict[bytes, bytes]] = {}
     parsed: dict[bytes, list[tuple[str, bytes | None]]] = {}
+    intact: set[bytes] = set()
     for ticket, payload in found:
         if not payload:
             continue
         try:
-            calls.append(build(session, ticket, payload, bases, parsed))
+            calls.append(build(session, ticket, payload, bases, parsed, intact))
         except (ValueError, KeyError, OSError, HandOver) as error:
             problems.append(f"the record of {ticket} cannot be read ({error}); it stays in {os.fsdecode(path)}")
     return calls, problems
+
+
+def records(data: bytes) -> tuple[list[tuple[int, bytes]], list[tuple[int, int]]]:
+    """
+    The whole records of a queue file, and where what is no record begins and ends.
+
+    A record tells its own offset, so those behind a damaged part are found again.
+    """
+    found, end = frames(data, len(QUEUE_HEAD))
+    damaged = []
+    while end < len(data):
+        start = end
+        more: list[tuple[int, bytes]] = []
+        while not more and end < len(data):
+            at = data.find(b"call ", end + 1)
+            end = at if at >= 0 else len(data)
+            more, after = frames(data, end)
+        damaged.append((start, end))
+        if more:
+            found, end = found + more, after
+    return found, damaged
 
 
 def build(
@@ -146,9 +171,15 @@ def build(
     payload: bytes,
     bases: dict[bytes, dict[bytes, bytes]],
     parsed: dict[bytes, list[tuple[str, bytes | None]]],
+    intact: set[bytes],
 ) -> Call:
-    """A call from its record; `bases` and `parsed` keep what many records share."""
+    """A call from its record; `bases`, `parsed` and `intact` (blobs) keep what many records share."""
     values, words, removed, changed = decode(payload)
+    for blob in (values["body"], values["environment"]):
+        if blob not in intact:
+            if digest(session.blob(blob)).encode() != blob:
+                raise ValueError(f"blob {blob.decode()} is damaged")
+            intact.add(blob)
     base_hash = values["environment"]
     if base_hash not in bases:
         bases[base_hash] = dict(split_entry(entry) for entry in session.blob(base_hash).split(b"\0") if entry)
@@ -225,6 +256,12 @@ def look(session: Session) -> tuple[list[Call], list[str]]:
     return calls, problems
 
 
+def in_doubt(session: Session) -> list[dict[str, Any]]:
+    """The submissions of a session whose outcome is not known, as their `submitting` events."""
+    folders = [folder for folder in flush_folders(session) if not os.path.exists(folder + b"/done")]
+    return [event for folder in folders for event in Journal(folder).uncertain()]
+
+
 @dataclass
 class Waiting:
     """A session that holds calls: its name, how many, the age of the oldest in seconds since the epoch."""
@@ -235,14 +272,21 @@ class Waiting:
 
 
 def waiting_sessions(state: bytes) -> list[Waiting]:
-    """The sessions with calls that are not submitted, by name."""
+    """The sessions with calls that are not submitted, or may not be, by name."""
     try:
         names = sorted(os.listdir(state + b"/sessions"))
     except FileNotFoundError:
         return []
     held = []
     for name in names:
-        calls = look(Session(state, name))[0]
-        if calls:
-            held.append(Waiting(os.fsdecode(name), len(calls), min(call.time for call in calls)))
+        session = Session(state, name)
+        try:
+            calls, events = look(session)[0], in_doubt(session)
+        except ShimError:
+            # A damaged journal: whoever flushes the session is told.
+            calls, events = load(session, session.queue)[0] if os.path.exists(session.queue) else [], []
+        count = len(calls) + sum(len(event["tickets"]) for event in events)
+        if count:
+            times = [call.time for call in calls] + [event.get("since") or int(time.time()) for event in events]
+            held.append(Waiting(os.fsdecode(name), count, min(times)))
     return held

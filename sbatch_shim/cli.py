@@ -12,12 +12,13 @@ from signal import SIG_DFL, SIGPIPE, signal
 from sbatch_shim import __version__
 from sbatch_shim.calls import look, waiting_sessions
 from sbatch_shim.errors import HandOver, ShimError
-from sbatch_shim.flush import Backend, Flush, Outcome, Slurm, Wishes, prepare
+from sbatch_shim.flush import Adopted, Backend, Flush, Outcome, Slurm, Wishes, prepare
 from sbatch_shim.grammar import ARRAY, OPTIONS, REQUIRED, long_name, parse
 from sbatch_shim.graph import counted, describe, graph, reason
 from sbatch_shim.local import Local
 from sbatch_shim.meaning import describe_time
 from sbatch_shim.paths import state_folder
+from sbatch_shim.patience import Patience, Stop
 from sbatch_shim.slurm import real_sbatch
 from sbatch_shim.spool import Session, open_state, session_name
 from sbatch_shim.submission import option
@@ -36,6 +37,8 @@ Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
   --keep-names        do not merge calls with different job names
   --wide-lanes        do not split arrays of chained jobs up (saves one request each); then slurmctld
                       looks at ten of them at a time, and slow or failed ones hold up the others
+  --retry SECONDS     how long to go on trying while Slurm is away or full (default: 60)
+  --assume FATE       take submissions that Slurm can no longer tell about as submitted, or as lost (to submit again)
   --local             run the arrays as processes on this machine, without Slurm
   --json              print a document instead of lines
   --parsable          print job ids only
@@ -43,10 +46,10 @@ Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
   --version           print the version
 
 Exit status: 0 all submitted (or nothing to do); 1 something stays queued, or only other sessions hold calls;
-2 wrong usage; 127 no sbatch found.
+2 wrong usage; 127 no sbatch found; 129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM (after the running submission).
 """
 OWN_FLAGS = ("dry-run", "all", "keep-names", "wide-lanes", "local", "json", "parsable", "help", "version")
-OWN_VALUES = ("throttle", "session", "output")
+OWN_VALUES = ("throttle", "session", "output", "retry", "assume")
 SHORT = {"-n": "dry-run", "-t": "throttle", "-o": "output", "-h": "help"}
 # Options of sbatch that make no sense for a whole flush.
 REFUSED = ("array", "wrap", "parsable", "quiet", "wait", "test-only", "help", "usage", "version", "export-file", "bbf")
@@ -84,6 +87,11 @@ def read_arguments(words: list[str]) -> tuple[dict[str, str], Wishes]:
         if not integer(own["throttle"].encode(), 0, 1000000):
             raise Usage(f"--throttle={own['throttle']} is not a number of tasks")
         wishes.throttle = int(own["throttle"])
+    if not own.get("retry", "60").isdigit():
+        raise Usage(f"--retry={own['retry']} is not a number of seconds")
+    if own.get("assume") not in (None, "submitted", "lost"):
+        raise Usage(f"--assume={own['assume']} is unknown; it can be submitted or lost")
+    wishes.assume = own.get("assume")
     wishes.keep_names = "keep-names" in own
     wishes.wide_lanes = "wide-lanes" in own
     wishes.scripts = own.get("output")
@@ -151,11 +159,17 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
     out.flush()
 
 
-def report(outcomes: list[Outcome], own: dict[str, str], kept: list[int], uncertain: list[int]) -> None:
+def report(
+    outcomes: list[Outcome], adopted: list[Adopted], own: dict[str, str], kept: list[int], uncertain: list[int]
+) -> None:
     """Ids to stdout; the table of what became what, and what Slurm said, to stderr."""
     signal(SIGPIPE, SIG_DFL)  # all is submitted and on disk
     if "json" in own:
         document = {
+            "adopted": [
+                {"job": one.job, "script": os.fsdecode(one.script), "tasks": one.tasks, "tickets": one.tickets}
+                for one in adopted
+            ],
             "arrays": [
                 {
                     "job": outcome.job,
@@ -172,6 +186,15 @@ def report(outcomes: list[Outcome], own: dict[str, str], kept: list[int], uncert
             "uncertain": uncertain,
         }
         print(json.dumps(document, indent=1))
+    for one in adopted:
+        if "json" not in own:
+            print(one.job if "parsable" in own else f"Submitted batch job {one.job}")
+        tickets = f"{one.tickets[0]}..{one.tickets[-1]}" if len(one.tickets) > 1 else str(one.tickets[0])
+        print(
+            f"  job {one.job}: {len(one.tickets)} calls, {one.tasks} tasks, tickets {tickets}; "
+            "Slurm has it from an earlier flush that was cut short",
+            file=sys.stderr,
+        )
     for outcome in outcomes:
         if outcome.text:
             print(outcome.text.rstrip("\n"), file=sys.stderr)
@@ -181,34 +204,55 @@ def report(outcomes: list[Outcome], own: dict[str, str], kept: list[int], uncert
         print(f"  {fate}: {describe(outcome.array)}", file=sys.stderr)
 
 
-def flush_sessions(names: list[bytes], state: bytes, backend: Backend, own: dict[str, str], wishes: Wishes) -> int:
+def say(text: str) -> None:
+    print(f"sarray-flush: {text}", file=sys.stderr, flush=True)
+
+
+def flush_sessions(
+    names: list[bytes], state: bytes, backend: Backend, own: dict[str, str], wishes: Wishes, patience: Patience
+) -> int:
     """Flush the named sessions; the exit status."""
     status = 0
     outcomes: list[Outcome] = []
+    adopted: list[Adopted] = []
     kept: list[int] = []
     uncertain: list[int] = []
     for name in names:
-        flush = Flush(Session(state, name), backend, wishes)
-        flush.run(Progress())
+        flush = Flush(Session(state, name), backend, wishes, patience=patience)
+        try:
+            flush.run(Progress())
+        except ShimError as error:
+            # What was submitted before is reported all the same.
+            flush.problems.append(str(error))
+            status = error.status
+        except OSError as error:
+            flush.problems.append(f"{error}; what is not submitted stays queued")
         outcomes += flush.outcomes
+        adopted += flush.adopted
         kept += flush.kept
         uncertain += flush.uncertain
+        if flush.halted:
+            flush.problems.append(f"{flush.halted}: the rest was not tried")
         for problem in flush.problems:
-            print(f"sarray-flush: {problem}", file=sys.stderr)
-            status = 1
-    if outcomes or "json" in own:
-        report(outcomes, own, kept, uncertain)
+            say(problem)
+        if flush.problems:
+            status = status or 1
+        if patience.stop.signal:
+            break
+    if outcomes or adopted or "json" in own:
+        report(outcomes, adopted, own, kept, uncertain)
     if kept:
-        print(f"sarray-flush: {len(kept)} calls stay queued; the next sarray-flush tries them again", file=sys.stderr)
+        say(f"{len(kept)} calls stay queued; the next sarray-flush tries them again")
     if uncertain:
-        print(
-            f"sarray-flush: it is not known whether Slurm took {len(uncertain)} calls ({uncertain[0]} ...); they are "
-            "kept, and not submitted again. `squeue -o '%i %o'` shows the scripts that Slurm has",
-            file=sys.stderr,
+        say(
+            f"it is not known whether Slurm took {len(uncertain)} calls ({uncertain[0]} ...); they are kept, and not "
+            "submitted again. The next sarray-flush asks again; --assume submitted, or --assume lost, decides"
         )
+    if patience.stop.signal:
+        return patience.stop.status
     if kept or uncertain:
-        return 1
-    if outcomes or status:
+        return status or 1
+    if outcomes or adopted or status:
         return status
     return nothing_queued(state, names)
 
@@ -249,13 +293,39 @@ def run(words: list[str]) -> int:
         for name in names:
             show_plan(Session(state, name), backend, wishes)
         return 0
-    status = flush_sessions(names, state, backend, own, wishes)
-    if isinstance(backend, Local):
+    with Stop() as stop:
+        patience = Patience(int(own.get("retry", "60")), stop, say)
+        status = flush_sessions(names, state, backend, own, wishes, patience)
+    if isinstance(backend, Local) and not stop.signal:
         backend.wait()
     return status
 
 
+def open_closed_streams() -> None:
+    """Give what the caller has closed of stdin, stdout and stderr to /dev/null: no file of ours may take its place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
+
+
+def flush_stdout(status: int) -> int:
+    """Write out what is buffered; the exit status, which is not 0 where the ids could not be told."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        say(f"stdout cannot be written ({error.strerror}); what was submitted is in the state folder")
+        # Python would try again at its end, and complain in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return status or 1
+    return status
+
+
 def main() -> None:
+    open_closed_streams()
     # Folders and files of ours are private whatever the caller's umask; sbatch gets each call's own.
     os.umask(0o077)
     # All calls stay alive until the end; looking through them for garbage again and again costs more than planning.
@@ -271,7 +341,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("sarray-flush: interrupted; what is not submitted stays queued", file=sys.stderr)
         status = 130
-    sys.exit(status)
+    sys.exit(flush_stdout(status))
 
 
 if __name__ == "__main__":

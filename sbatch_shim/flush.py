@@ -14,14 +14,17 @@ from typing import Any, Protocol
 
 from sbatch_shim import submission
 from sbatch_shim.calls import Call, pending
+from sbatch_shim.controller import Controller, NoAnswer
 from sbatch_shim.environment import submit_key
 from sbatch_shim.errors import ShimError
-from sbatch_shim.journal import Journal, TicketMap, flush_folders
+from sbatch_shim.journal import Journal, TicketMap, flush_folders, places_in
 from sbatch_shim.limits import Limits
 from sbatch_shim.locks import exclusive
+from sbatch_shim.patience import Patience
 from sbatch_shim.plan import Array, halve, plan
+from sbatch_shim.recovery import NEVER_LEFT, Fate, hold, settle
 from sbatch_shim.render import render
-from sbatch_shim.slurm import Answer, read_limits, split_off, submit
+from sbatch_shim.slurm import Answer, limits_of, submit
 from sbatch_shim.spool import Session, create, make_folder, ticket_numbers
 
 # Bytes of an --array value that slurmctld takes (tried).
@@ -41,6 +44,7 @@ class Wishes:
         keep_arrays: Array calls stay alone; for a flush in the middle of a pipeline.
         wide_lanes: Leave it to slurmctld how many lanes of an array it looks at together.
         scripts: A folder that also gets the scripts, or None.
+        assume: What to take for the fate of submissions that cannot be known: submitted, lost, or None.
     """
 
     throttle: int | None = None
@@ -50,6 +54,7 @@ class Wishes:
     keep_arrays: bool = False
     wide_lanes: bool = False
     scripts: str | None = None
+    assume: str | None = None
 
 
 @dataclass
@@ -70,20 +75,40 @@ class Outcome:
     uncertain: bool = False
 
 
+@dataclass
+class Adopted:
+    """
+    A submission of an earlier flush that Slurm turned out to have.
+
+    Attributes:
+        script: Its path.
+        tickets: In their order.
+        tasks: How many tasks it has.
+    """
+
+    job: int
+    script: bytes
+    tickets: list[int]
+    tasks: int
+
+
 class Backend(Protocol):
     """What arrays are given to: Slurm, or this machine (local.py)."""
 
     def limits(self, calls: list[Call]) -> Limits:
         """What one array may hold."""
 
+    def origin(self, array: Array) -> dict[str, Any]:
+        """For the journal: what `settle` will need to know of a submission that is made now."""
+
     def submit(self, array: Array, words: list[bytes], environment: dict[bytes, bytes]) -> Answer:
-        """Submit one array; `words` are those after `sbatch`."""
+        """Submit one array; `words` are those after `sbatch`, the last one is the script."""
 
-    def lanes(self, array: Array, elements: bytes) -> dict[str, Any]:
-        """What `split_off` will need, as JSON."""
+    def settle(self, submitting: dict[str, Any], patience: Patience) -> Fate:
+        """What became of a submission whose outcome is not known; NoAnswer when that cannot be asked now."""
 
-    def split_off(self, job: int, lanes: dict[str, Any]) -> str:
-        """Make the scheduler see each of an array's lanes; what went wrong, or an empty string."""
+    def split_off(self, submitting: dict[str, Any], job: int) -> str:
+        """Make the scheduler see each of a job's lanes; what went wrong, or an empty string."""
 
 
 class Slurm:
@@ -91,21 +116,29 @@ class Slurm:
 
     def __init__(self, fallback: Callable[[], str]) -> None:
         self.fallback = fallback
+        # By sbatch and variables: the controller's time less time.monotonic().
+        self.clocks: dict[tuple[str, tuple[tuple[bytes, bytes], ...]], float] = {}
 
     def sbatch(self, call: Call) -> str:
-        recorded = os.fsdecode(call.sbatch)
+        return self.usable(os.fsdecode(call.sbatch))
+
+    def usable(self, recorded: str) -> str:
         return recorded if recorded and os.access(recorded, os.X_OK) else self.fallback()
 
     def limits(self, calls: list[Call]) -> Limits:
         found = None
         for sbatch, variables in {(self.sbatch(call), submit_key(call)) for call in calls}:
-            limits = read_limits(sbatch, dict(variables))
+            values = Controller(sbatch, dict(variables)).config()
+            if "clock" in values:
+                self.clocks[(sbatch, variables)] = int(values["clock"]) - time.monotonic()
+            limits = limits_of(values)
             if found is not None:
                 # One plan for several controllers: the narrower limits hold for all of them.
                 limits = replace(
                     limits,
                     array_size=min(limits.array_size, found.array_size),
                     script_bytes=min(limits.script_bytes, found.script_bytes),
+                    lookahead=min(limits.lookahead, found.lookahead),
                 )
             found = limits
         return found or Limits()
@@ -116,20 +149,32 @@ class Slurm:
         for part in call.limits.decode().split(","):
             name, _, value = part.partition("=")
             limits[name] = int(value)
-        return submit([os.fsencode(self.sbatch(call)), *words], environment, int(call.umask, 8), limits, b"/")
+        held = hold(words[-1])
+        try:
+            words = [os.fsencode(self.sbatch(call)), *words]
+            return submit(words, environment, int(call.umask, 8), limits, b"/", held)
+        finally:
+            os.close(held)
 
-    def lanes(self, array: Array, elements: bytes) -> dict[str, Any]:
+    def origin(self, array: Array) -> dict[str, Any]:
         call = array.calls[0]
+        sbatch, variables = self.sbatch(call), submit_key(call)
+        clock = self.clocks.get((sbatch, variables))
         return {
-            "elements": elements.decode(),
-            "name": os.fsdecode(submission.job_name(array)),
-            "sbatch": self.sbatch(call),
-            "variables": {os.fsdecode(name): os.fsdecode(value) for name, value in submit_key(call)},
+            "sbatch": sbatch,
+            "variables": {os.fsdecode(name): os.fsdecode(value) for name, value in variables},
+            "since": None if clock is None else int(clock + time.monotonic()),
         }
 
-    def split_off(self, job: int, lanes: dict[str, Any]) -> str:
-        environment = {os.fsencode(name): os.fsencode(value) for name, value in lanes["variables"].items()}
-        return split_off(lanes["sbatch"], environment, job, lanes["elements"], os.fsencode(lanes["name"]))
+    def settle(self, submitting: dict[str, Any], patience: Patience) -> Fate:
+        if "sbatch" not in submitting:
+            return NEVER_LEFT
+        return settle(submitting, self.usable(submitting["sbatch"]), patience)
+
+    def split_off(self, submitting: dict[str, Any], job: int) -> str:
+        lanes = submitting["lanes"]
+        controller = Controller.recorded(self.usable(submitting["sbatch"]), submitting["variables"])
+        return controller.split_off(job, lanes["elements"], os.fsencode(lanes["name"]))
 
 
 def prepare(calls: list[Call], limits: Limits, wishes: Wishes) -> list[tuple[Array, bytes, dict[bytes, bytes]]]:
@@ -169,10 +214,18 @@ class Flush:
         outcomes: One for each array that was planned, in the order of submission.
         problems: Sentences about records that could not be read.
         kept: Tickets that stay queued.
+        adopted: Submissions of earlier flushes that Slurm turned out to have.
+        uncertain: Tickets of which it is not known whether Slurm has them.
+        halted: Why nothing more is tried, in words; empty while all is well.
     """
 
     def __init__(
-        self, session: Session, backend: Backend, wishes: Wishes, tickets: TicketMap | None = None
+        self,
+        session: Session,
+        backend: Backend,
+        wishes: Wishes,
+        tickets: TicketMap | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.session = session
         self.tickets = tickets or TicketMap(session.state)
@@ -182,24 +235,72 @@ class Flush:
         self.problems: list[str] = []
         self.kept: list[int] = []
         self.uncertain: list[int] = []
+        self.adopted: list[Adopted] = []
+        self.patience = patience or Patience()
+        self.halted = ""
 
     def run(self, progress: Callable[[int, int], None] = lambda done, of: None) -> None:
         """Claim and submit everything; raises ShimError before anything was submitted."""
         if not os.path.isdir(self.session.folder):
             return
-        with exclusive(self.session.folder + b"/flush.lock"):
+        with exclusive(self.session.folder + b"/flush.lock", self.patience):
+            try:
+                self.settle_earlier()
+            except NoAnswer as error:
+                raise ShimError(
+                    f"{error}; it must tell first what became of a submission that was cut short, so nothing was "
+                    "submitted and all calls stay queued"
+                ) from None
             folder = self.claim()
-            calls, self.problems = pending(self.session)
-            for one in flush_folders(self.session):
-                if not os.path.exists(one + b"/done"):
-                    self.split_off(Journal(one), Journal(one).unseen())
-                    for event in Journal(one).uncertain():
-                        self.uncertain += [int(ticket) for ticket in event["tickets"]]
+            calls, problems = pending(self.session)
+            self.problems += problems
             if calls:
                 if folder is None:
                     folder = self.new_folder()
                 self.submit_all(folder, calls, progress)
             self.finish()
+
+    def settle_earlier(self) -> None:
+        """Settle what earlier flushes left open; raises ShimError when Slurm cannot be asked now."""
+        for folder in flush_folders(self.session):
+            if os.path.exists(folder + b"/done"):
+                continue
+            journal = Journal(folder)
+            for event in journal.uncertain():
+                fate = self.ask(event)
+                if fate.known:
+                    self.learn_fate(journal, event, fate)
+                elif self.wishes.assume == "submitted":
+                    self.tickets.learn(journal.add("assumed", array=event["array"], tickets=list(event["tickets"])))
+                elif self.wishes.assume == "lost":
+                    journal.add("absent", array=event["array"], tickets=list(event["tickets"]))
+                else:
+                    self.problems.append(f"{event['script']}: {fate.why}")
+                    self.uncertain += [int(ticket) for ticket in event["tickets"]]
+            self.split_off(journal, journal.unseen())
+
+    def ask(self, submitting: dict[str, Any]) -> Fate:
+        """What became of a submission; NoAnswer when Slurm does not answer for longer than the patience lasts."""
+        while True:
+            try:
+                fate = self.backend.settle(submitting, self.patience)
+            except NoAnswer as error:
+                if not self.patience.again(str(error)):
+                    raise
+            else:
+                self.patience.refill()
+                return fate
+
+    def learn_fate(self, journal: Journal, event: dict[str, Any], fate: Fate) -> None:
+        """Write down what became of a submission of an earlier flush."""
+        if fate.job is None:
+            journal.add("absent", array=event["array"], tickets=list(event["tickets"]))
+            return
+        learned = journal.add("submitted", array=event["array"], job=fate.job, tickets=event["tickets"])
+        self.tickets.learn(learned)
+        places = places_in(learned)
+        script = os.fsencode(event["script"])
+        self.adopted.append(Adopted(fate.job, script, sorted(places), next(iter(places.values())).tasks))
 
     def new_folder(self) -> bytes:
         """A folder for this flush; names sort by time."""
@@ -225,7 +326,7 @@ class Flush:
 
     def submit_all(self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None]) -> None:
         """Plan `calls` and submit their arrays, one after the other."""
-        limits = self.backend.limits(calls)
+        limits = self.limits(calls)
         self.flush_producers(calls)
         ready = prepare(calls, limits, self.wishes)
         journal = Journal(folder)
@@ -237,7 +338,11 @@ class Flush:
             path = home + b"/script"
             tickets = [call.ticket for call in array.calls]
             stopped = next((left_behind[ticket] for ticket in array.producers if ticket in left_behind), "")
-            if stopped:
+            if self.patience.stop.signal:
+                self.halted = "interrupted"
+            if self.halted:
+                outcome = Outcome(array, path, None)
+            elif stopped:
                 outcome = Outcome(array, path, None, stopped)
             else:
                 make_folder(home)
@@ -275,32 +380,65 @@ class Flush:
             )
         except (ShimError, ValueError) as error:
             return Outcome(array, path, None, f"not submitted: {error}")
-        journal.add("submitting", array=number, script=os.fsdecode(path), tickets=tickets)
-        answer = self.backend.submit(array, words, environment)
-        if answer.job is not None:
-            elements = b"" if self.wishes.wide_lanes else submission.unseen_elements(array, limits)
-            more = {"lanes": self.backend.lanes(array, elements)} if elements else {}
-            event = journal.add("submitted", array=number, job=answer.job, tickets=submission.places(array), **more)
-            self.tickets.learn(event)
-            if elements:
-                self.split_off(journal, [event])
-        elif answer.uncertain:
-            journal.add("uncertain", array=number, tickets=tickets, text=answer.text)
-        else:
+        places = submission.places(array)
+        more = self.backend.origin(array)
+        elements = submission.unseen_elements(array, limits)
+        if elements and not self.wishes.wide_lanes:
+            more["lanes"] = {"elements": elements.decode(), "name": os.fsdecode(submission.job_name(array))}
+        while True:
+            event = journal.add("submitting", array=number, script=os.fsdecode(path), tickets=places, **more)
+            answer = self.backend.submit(array, words, environment)
+            if answer.uncertain:
+                journal.add("uncertain", array=number, tickets=tickets, text=answer.text)
+                answer = self.ask_about(event, answer)
+            if answer.job is not None:
+                self.tickets.learn(journal.add("submitted", array=number, job=answer.job, tickets=places))
+                self.patience.refill()
+                if "lanes" in more:
+                    self.split_off(journal, [(event, answer.job)])
+                break
+            if answer.uncertain:
+                break
             journal.add("refused", array=number, tickets=tickets, status=answer.status, text=answer.text)
+            if not answer.temporary or not self.patience.again(answer.text.strip()):
+                break
+        if answer.uncertain or answer.everywhere:
+            self.halted = self.halted or "Slurm takes nothing at present"
         return Outcome(array, path, answer.job, answer.text, answer.uncertain)
 
-    def split_off(self, journal: Journal, events: list[dict[str, Any]]) -> None:
-        """Split off the elements that slurmctld would not see, of arrays that were submitted."""
-        for event in events:
-            trouble = self.backend.split_off(event["job"], event["lanes"])
-            if trouble:
-                self.problems.append(
-                    f"job {event['job']}: Slurm could not be told to look at all of its lanes ({trouble}), so that "
-                    "slow or failed ones may hold up others; the next sarray-flush tries again"
-                )
+    def split_off(self, journal: Journal, submitted: list[tuple[dict[str, Any], int]]) -> None:
+        """Split off the elements that slurmctld would not see; by `submitting` event and job id."""
+        for event, job in submitted:
+            while trouble := self.backend.split_off(event, job):
+                if not self.patience.again(trouble):
+                    self.problems.append(
+                        f"job {job}: Slurm could not be told to look at all of its lanes ({trouble}), so that slow or "
+                        "failed ones may hold up others; the next sarray-flush tries again"
+                    )
+                    break
             else:
+                self.patience.refill()
                 journal.add("seen", array=event["array"])
+
+    def ask_about(self, submitting: dict[str, Any], answer: Answer) -> Answer:
+        """An ambiguous answer, and what the controller says to it."""
+        try:
+            fate = self.ask(submitting)
+        except ShimError as error:
+            return replace(answer, text=f"{answer.text}{error}\n")
+        if not fate.known:
+            return replace(answer, text=f"{answer.text}{fate.why}\n")
+        # Absent: it may be tried again, as nothing says that Slurm would not take it.
+        return replace(answer, job=fate.job, uncertain=False, temporary=fate.job is None)
+
+    def limits(self, calls: list[Call]) -> Limits:
+        """What one array may hold; raises ShimError when Slurm does not tell."""
+        while True:
+            try:
+                return self.backend.limits(calls)
+            except NoAnswer as error:
+                if not self.patience.again(str(error)):
+                    raise ShimError(f"{error}; nothing was submitted, the calls stay queued") from None
 
     def flush_producers(self, calls: list[Call]) -> None:
         """Flush the other sessions that hold calls which these wait for."""
@@ -312,9 +450,12 @@ class Flush:
                 if ticket not in own and name is not None and name not in done:
                     done.add(name)
                     session = Session(self.session.state, name)
-                    other = Flush(session, self.backend, Wishes(keep_arrays=True), self.tickets)
+                    wishes = Wishes(keep_arrays=True, wide_lanes=self.wishes.wide_lanes)
+                    other = Flush(session, self.backend, wishes, self.tickets, self.patience)
                     other.run()
                     self.outcomes += other.outcomes
+                    self.adopted += other.adopted
+                    self.halted = other.halted
 
     def keep_script(self, script: bytes, stamp: bytes, number: int) -> None:
         """A private copy of a script where the user asked for one."""

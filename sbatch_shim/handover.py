@@ -6,9 +6,10 @@ import os
 
 from sbatch_shim import grammar, request
 from sbatch_shim.dependency import parse, with_places
-from sbatch_shim.errors import HandOver
+from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush import Flush, Slurm, Wishes
 from sbatch_shim.journal import TicketMap
+from sbatch_shim.patience import Patience, Stop
 from sbatch_shim.slurm import real_sbatch
 from sbatch_shim.spool import Session, ticket_numbers
 
@@ -49,8 +50,11 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None) -> lis
         return words
     slurm = Slurm(lambda: real_sbatch(os.environ.get("PATH", os.defpath)))
     for name in sorted(name for name in sessions if name is not None):
-        flush = Flush(Session(state, name), slurm, Wishes(keep_arrays=True), tickets)
-        flush.run()
+        with Stop() as stop:
+            flush = Flush(Session(state, name), slurm, Wishes(keep_arrays=True), tickets, Patience(stop=stop))
+            flush.run()
+        if stop.signal:
+            raise ShimError("interrupted")
         for outcome in flush.outcomes:
             if outcome.text:
                 os.write(2, outcome.text.rstrip("\n").encode() + b"\n")

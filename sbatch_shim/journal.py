@@ -10,12 +10,13 @@ What a flush did, line by line, on disk before the next step; and the map from t
       arrays/<n>/output/<i>  links to the log files of its tasks (error/, input/ alike)
       done                 exists when nothing of `claimed` is left to submit
 
-Events: `submitting` {array, script, tickets}, `submitted` {array, job, tickets: {ticket: place}},
-`refused` {array, tickets, status, text}, `uncertain` {array, tickets, text}.
+Events: `submitting` {array, script, tickets: {ticket: place}, sbatch, variables, since: the controller's time},
+`submitted` {array, job, tickets: {ticket: place}}, `refused` {array, tickets, status, text}, `uncertain` {array,
+tickets, text}, `absent` {array, tickets}: Slurm does not have it, `assumed` {array, tickets}: the user says it does.
 A place is [index of the first task or null, the call's --array or null]; see Place.
-A `submitting` that nothing follows is a submission whose outcome is not known. A `submitted` with `lanes` {elements,
-name, sbatch, variables} is an array whose elements must be split off (submission.unseen_elements); `seen` {array}
-says that they are.
+A `submitting` that none but `uncertain` follows is a submission whose outcome is not known (recovery.py). One with
+`lanes` {elements, name} is of an array whose elements must be split off once it is submitted
+(submission.unseen_elements); `seen` {array} says that they are.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class Journal:
 
     def __init__(self, folder: bytes) -> None:
         self.path = folder + b"/journal"
+        self.mended = False
 
     def add(self, event: str, **fields: Any) -> dict[str, Any]:
         """Append an event; on return it is on disk."""
@@ -77,49 +79,72 @@ class Journal:
         line = json.dumps(whole, separators=(",", ":")) + "\n"
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
+            if not self.mended:
+                os.ftruncate(descriptor, self.whole_bytes())
+            self.mended = False
             write(descriptor, line.encode())
             os.fdatasync(descriptor)
+            self.mended = True
         finally:
             os.close(descriptor)
         return whole
 
+    def whole_bytes(self) -> int:
+        """The size without a torn last line, which was never relied upon."""
+        with open(self.path, "rb") as stream:
+            return stream.read().rfind(b"\n") + 1
+
     def events(self) -> list[dict[str, Any]]:
-        """All whole events; a torn last line was never relied upon."""
+        """All whole events; ShimError for a journal that something else has damaged."""
         try:
             with open(self.path, "rb") as stream:
                 lines = stream.read().split(b"\n")
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in lines[:-1]]
+        found = []
+        for number, line in enumerate(lines[:-1], 1):
+            try:
+                event = json.loads(line)
+                event["event"], event["array"], event["tickets"]
+            except (ValueError, KeyError, TypeError):
+                raise ShimError(
+                    f"line {number} of {os.fsdecode(self.path)} is damaged, so it is not known what was submitted; "
+                    "nothing of this session is submitted until that line is mended or removed"
+                ) from None
+            found.append(event)
+        return found
 
     def settled(self) -> set[int]:
         """The tickets that must not be submitted again: submitted, or of unknown outcome."""
         found: set[int] = set()
         for event in self.events():
             tickets = {int(ticket) for ticket in event.get("tickets", ())}
-            if event["event"] == "refused":
+            if event["event"] in ("refused", "absent"):
                 found -= tickets
             else:
                 found |= tickets
         return found
 
-    def unseen(self) -> list[dict[str, Any]]:
-        """The submitted arrays whose elements are still to be split off."""
-        waiting: dict[int, dict[str, Any]] = {}
+    def unseen(self) -> list[tuple[dict[str, Any], int]]:
+        """The `submitting` events and job ids of submitted arrays whose elements are still to be split off."""
+        tried: dict[int, dict[str, Any]] = {}
+        waiting: dict[int, tuple[dict[str, Any], int]] = {}
         for event in self.events():
-            if "lanes" in event:
-                waiting[event["array"]] = event
+            if event["event"] == "submitting":
+                tried[event["array"]] = event
+            elif event["event"] == "submitted" and "lanes" in tried[event["array"]]:
+                waiting[event["array"]] = (tried[event["array"]], event["job"])
             elif event["event"] == "seen":
                 waiting.pop(event["array"], None)
         return list(waiting.values())
 
     def uncertain(self) -> list[dict[str, Any]]:
-        """The submissions whose outcome is not known."""
+        """The `submitting` events of submissions whose outcome is not known."""
         open_ones: dict[int, dict[str, Any]] = {}
         for event in self.events():
-            if event["event"] in ("submitting", "uncertain"):
+            if event["event"] == "submitting":
                 open_ones[event["array"]] = event
-            elif "array" in event:
+            elif event["event"] != "uncertain":
                 open_ones.pop(event["array"], None)
         return list(open_ones.values())
 
@@ -151,6 +176,7 @@ class TicketMap:
         self.state = state
         self.sessions: dict[int, bytes | None] = {}  # by block
         self.known: dict[bytes, dict[int, Place]] = {}  # by session
+        self.assumed: set[int] = set()
 
     def session(self, ticket: int) -> bytes | None:
         """The name of the session that a ticket belongs to; None for a number that is no ticket of ours."""
@@ -166,14 +192,18 @@ class TicketMap:
             self.known[name] = {}
             for folder in flush_folders(Session(self.state, name)):
                 for event in Journal(folder).events():
-                    self.known[name].update(places_in(event))
+                    self.learn(event)
         place = None if name is None else self.known[name].get(ticket)
+        if place is None and ticket in self.assumed:
+            raise ShimError(f"it waits for {ticket}, which was assumed to be submitted: its job id is not known")
         if place is None:
             raise ShimError(f"it waits for {ticket}, which is not submitted")
         return place
 
     def learn(self, event: dict[str, Any]) -> None:
-        """Take in what was just written to a journal."""
+        """Take in a line of a journal."""
+        if event["event"] == "assumed":
+            self.assumed.update(int(ticket) for ticket in event["tickets"])
         for ticket, place in places_in(event).items():
             name = self.session(ticket)
             if name in self.known:

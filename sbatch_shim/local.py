@@ -18,7 +18,9 @@ from typing import IO, Any
 
 from sbatch_shim.calls import Call
 from sbatch_shim.limits import Limits
+from sbatch_shim.patience import Patience
 from sbatch_shim.plan import Array
+from sbatch_shim.recovery import NEVER_LEFT, Fate
 from sbatch_shim.slurm import Answer
 from sbatch_shim.spool import Lock, read, replace
 from sbatch_shim.values import indices
@@ -58,6 +60,15 @@ class Local:
         """No controller to ask: Slurm's defaults."""
         return Limits()
 
+    def origin(self, array: Array) -> dict[str, Any]:
+        return {}
+
+    def settle(self, submitting: dict[str, Any], patience: Patience) -> Fate:
+        """Slurm is not asked here: a later flush does that."""
+        if "sbatch" not in submitting:
+            return NEVER_LEFT
+        return Fate(known=False, why="it may have gone to Slurm, which `sarray-flush` without --local asks")
+
     def submit(self, array: Array, words: list[bytes], environment: dict[bytes, bytes]) -> Answer:
         """Keep an array for `wait`."""
         options: dict[str, bytes] = {}
@@ -70,12 +81,8 @@ class Local:
         self.jobs[job.number] = job
         return Answer(job.number, False, 0, "")
 
-    def lanes(self, array: Array, elements: bytes) -> dict[str, Any]:
-        """Nothing: `wait` looks at every task."""
-        return {}
-
-    def split_off(self, job: int, lanes: dict[str, Any]) -> str:
-        """Nothing to do."""
+    def split_off(self, submitting: dict[str, Any], job: int) -> str:
+        """Nothing to do: `wait` looks at every task."""
         return ""
 
     def next_number(self) -> int:

@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 
-from filelock import BaseFileLock, UnixFileLock
+from filelock import BaseFileLock, Timeout, UnixFileLock
 
+from sbatch_shim.errors import ShimError
+from sbatch_shim.patience import Patience
 from sbatch_shim.softlock import acquire
 
 
-def exclusive(path: bytes) -> BaseFileLock:
+def exclusive(path: bytes, patience: Patience | None = None) -> BaseFileLock:
     """
     Take the lock on `path`, waiting for it; a context manager that gives it back.
 
     Uses the soft lock where the file system has no flock, as the hot path does there.
+
+    Args:
+        patience: Says that there is something to wait for, and may be stopped by a signal (ShimError).
     """
-    lock = UnixFileLock(os.fsdecode(path), mode=0o600)
-    try:
-        lock.acquire(poll_interval=0.01)
-    except NotImplementedError:
+    if not has_flock(path):
         return acquire(path)
-    return lock
+    lock = UnixFileLock(os.fsdecode(path), mode=0o600)
+    while True:
+        try:
+            lock.acquire(timeout=-1 if patience is None else 1, poll_interval=0.01)
+            return lock
+        except Timeout:
+            if patience is None or patience.stop.signal:
+                raise ShimError("interrupted while another sarray-flush of this session is at work") from None
+            patience.say("another sarray-flush of this session is at work; waiting for it")
+
+
+def has_flock(path: bytes) -> bool:
+    """Whether the file system locks; filelock would take most errors for a lock that somebody holds."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

@@ -131,3 +131,14 @@ def frames(data: bytes, start: int) -> "tuple[list[tuple[int, bytes]], int]":
         found.append((ticket, payload))
         at = end
     return found, at
+
+
+def has_tail(data: bytes, start: int) -> bool:
+    """Whether a whole record ends behind the offset `start`: what stands there is not just a torn last record."""
+    at = data.find(b"\nend ", start)
+    while at >= 0:
+        end = at + TAIL_BYTES
+        if tail_ticket(data[at:end], end) is not None:
+            return True
+        at = data.find(b"\nend ", at + 1)
+    return False

@@ -19,6 +19,9 @@ from sbatch_shim.values import path as log_folder
 # What sbatch propagates, in the order of slurmd's table (src/common/slurm_rlimits_info.c).
 LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS")
 
+# Slurm refuses a line of 1 MiB, all words joined; this leaves room for how it counts.
+SUBMIT_LINE = 1000000
+
 
 def say(text: str) -> None:
     posix.write(2, ("sbatch: error: %s\n" % text).encode("utf-8", "surrogateescape"))
@@ -90,7 +93,6 @@ def main() -> int:
         ticket, understood = queue(session, words, own, real)
     except HandOver as reason:
         if session is not None:
-            session.make()
             session.note_passed(str(reason))
         if any(ticket_numbers(word) for word in words) or ticket_numbers(request.script_of(words, reason.script)):
             return run_behind_tickets(real, words, own, state, reason.script)
@@ -168,6 +170,8 @@ def snapshot(
     Raises:
         HandOver: with what was read from stdin on it.
     """
+    if sum([len(word) + 1 for word in words]) > SUBMIT_LINE:
+        raise HandOver("arguments near Slurm's limit of a submit line")
     command_line, source, rest = request.read_words(words)
     try:
         folder = posix.getcwdb()

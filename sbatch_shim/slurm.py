@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import resource
-import shutil
 import subprocess
 from dataclasses import dataclass
 
-from sbatch_shim.errors import NoRealSbatch, ShimError
+from sbatch_shim.errors import NoRealSbatch
 from sbatch_shim.limits import Limits
 
 MARK = b"sbatch-shim launcher"
@@ -23,7 +24,22 @@ AMBIGUOUS = (
     "Unable to contact slurm controller (shutdown failure)",
     "Message receive failure",
     "Header lengths are longer than data received",
+    "Insane message length",
+    "Communication shutdown failure",
+    "Protocol authentication error",
 )
+
+# Nothing was accepted, and another time it may be.
+TEMPORARY = (
+    "Unable to contact slurm controller (connect failure)",
+    "Resource temporarily unavailable",
+    "Slurm job queue full",
+    "MaxJobCount limit reached",
+    "Unable to create job record, try again",
+    "in standby mode",
+)
+# The same for one account or one quality of service: other submissions may pass.
+SUBMIT_LIMIT = re.compile(r"Max(TRES)?Submit|MaxSubmit|submit limit \(")
 
 
 def real_sbatch(path: str) -> str:
@@ -54,33 +70,8 @@ def real_sbatch(path: str) -> str:
     )
 
 
-def scontrol_of(sbatch: str) -> str:
-    """The scontrol beside an sbatch, else the one on PATH: a site's own sbatch may stand in a folder by itself."""
-    beside = os.path.join(os.path.dirname(sbatch), "scontrol")
-    return beside if os.access(beside, os.X_OK) else shutil.which("scontrol") or beside
-
-
-def read_limits(sbatch: str, environment: dict[bytes, bytes]) -> Limits:
-    """
-    What the controller allows, from `scontrol show config`.
-
-    Args:
-        sbatch: The scontrol beside it is asked.
-        environment: To run it with; SLURM_CONF says which controller.
-    """
-    scontrol = scontrol_of(sbatch)
-    try:
-        done = subprocess.run([scontrol, "show", "config"], env=environment, capture_output=True, check=False)
-    except OSError as error:
-        raise ShimError(f"{scontrol} cannot be run ({error.strerror}); the calls stay queued") from None
-    if done.returncode != 0:
-        text = done.stderr.decode(errors="replace").strip()
-        raise ShimError(f"the Slurm controller did not tell its limits; the calls stay queued: {text}")
-    values = {}
-    for line in done.stdout.decode(errors="replace").splitlines():
-        name, equals, value = line.partition("=")
-        if equals:
-            values[name.strip()] = value.strip()
+def limits_of(values: dict[str, str]) -> Limits:
+    """What the controller allows, from what Controller.config() found."""
     parameters = dict(part.partition("=")[::2] for part in values.get("SchedulerParameters", "").split(","))
     try:
         version = tuple(int(part) for part in values.get("SLURM_VERSION", "22.05").split(".")[:2])
@@ -105,16 +96,25 @@ class Answer:
         uncertain: It may have been accepted all the same.
         status: sbatch's exit status.
         text: Its stderr.
+        temporary: It was refused for reasons that pass.
+        everywhere: Those reasons hold for any submission.
     """
 
     job: int | None
     uncertain: bool
     status: int
     text: str
+    temporary: bool = False
+    everywhere: bool = False
 
 
 def submit(
-    words: list[bytes], environment: dict[bytes, bytes], umask: int, limits: dict[str, int], folder: bytes
+    words: list[bytes],
+    environment: dict[bytes, bytes],
+    umask: int,
+    limits: dict[str, int],
+    folder: bytes,
+    inherited: int,
 ) -> Answer:
     """
     Run the real sbatch.
@@ -124,6 +124,7 @@ def submit(
         environment: The whole of it.
         umask, limits: What the job is to inherit; soft limits by name, -1 for none.
         folder: Working directory, which Slurm records as the submit folder.
+        inherited: A descriptor that it gets open.
     """
 
     soft_and_hard = {}
@@ -136,51 +137,36 @@ def submit(
         soft_and_hard[which] = (resource.RLIM_INFINITY if soft < 0 else soft, hard)
 
     def inherit() -> None:
+        # A group of its own: Ctrl-C at the terminal is for the flush, which lets a submission end.
+        os.setpgid(0, 0)
         os.umask(umask)
         for which, both in soft_and_hard.items():
             resource.setrlimit(which, both)
 
-    done = subprocess.run(
-        words,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        preexec_fn=inherit,
-        cwd=folder,
-        check=False,
-    )
-    text = done.stderr.decode(errors="replace")
-    first = done.stdout.decode(errors="replace").strip().partition(";")[0]
-    if done.returncode == 0 and first.isdigit():
-        return Answer(int(first), False, 0, text)
-    uncertain = done.returncode == 0 or done.returncode < 0 or any(sign in text for sign in AMBIGUOUS)
-    return Answer(None, uncertain, done.returncode, text)
-
-
-# What scontrol says of elements that need no splitting off any more: they run, they have ended, they are forgotten.
-SETTLED = ("No error", "Job has already finished", "Invalid job id specified")
-
-
-def split_off(sbatch: str, environment: dict[bytes, bytes], job: int, elements: str, name: bytes) -> str:
-    """
-    Split elements off their array, by an update that gives them the name they have.
-
-    Args:
-        sbatch, environment: As for read_limits.
-        elements: Ranges of indices.
-        name: The array's job name.
-
-    Returns:
-        What went wrong, an empty string for nothing.
-    """
-    target = b"JobId=%d_[%s]" % (job, elements.encode())
-    words = [os.fsencode(scontrol_of(sbatch)), b"update", target, b"JobName=" + name]
     try:
-        done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    except OSError as error:
-        return str(error)
-    said = (done.stdout + done.stderr).decode(errors="replace").strip()
-    # One line for each range of elements with one fate (tried on 22.05).
-    if done.returncode == 0 or (said and all(line.endswith(SETTLED) for line in said.splitlines())):
-        return ""
-    return said or f"scontrol ended with {done.returncode}"
+        done = subprocess.run(
+            words,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            preexec_fn=inherit,
+            cwd=folder,
+            check=False,
+            pass_fds=(inherited,),
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        # It did not start, so nothing was sent.
+        passes = isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.ENOMEM)
+        return Answer(None, False, 1, f"{os.fsdecode(words[0])} cannot be started: {error}", passes, passes)
+    return read_answer(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def read_answer(status: int, out: str, text: str) -> Answer:
+    """What sbatch's exit status (below 0: minus a signal), stdout and stderr say of a submission."""
+    first = out.strip().partition(";")[0]
+    if status == 0 and first.isdigit():
+        return Answer(int(first), False, 0, text)
+    if status <= 0 or any(sign in text for sign in AMBIGUOUS):
+        return Answer(None, True, status, text)
+    everywhere = any(sign in text for sign in TEMPORARY)
+    return Answer(None, False, status, text, everywhere or SUBMIT_LIMIT.search(text) is not None, everywhere)

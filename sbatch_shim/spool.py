@@ -24,7 +24,7 @@ import posix
 import time
 
 from sbatch_shim.errors import SpoolError
-from sbatch_shim.record import TAIL_BYTES, digest, frame, frames, tail_ticket
+from sbatch_shim.record import TAIL_BYTES, digest, frame, frames, has_tail, tail_ticket
 
 FORMAT = b"1\n"
 QUEUE_HEAD = b"sarray-queue 1\n"
@@ -124,7 +124,10 @@ def open_state(state: bytes) -> None:
         replace(path, FORMAT)
         return
     if known != FORMAT:
-        raise SpoolError("the state folder %s was written by another version of sbatch-shim" % text(state))
+        raise SpoolError(
+            "the state folder %s was written by another version of sbatch-shim; use that one, or name another folder "
+            "in SARRAY_STATE_DIR" % text(state)
+        )
 
 
 def session_name(environment: "dict[bytes, bytes]") -> bytes:
@@ -212,6 +215,7 @@ class Session:
     def note_passed(self, reason: str) -> None:
         """Count a call that went to the real sbatch; a failure to do so is nobody's concern."""
         try:
+            self.make()
             flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW
             descriptor = posix.open(self.folder + b"/passed", flags, 0o600)
             posix.fchmod(descriptor, 0o600)
@@ -259,15 +263,20 @@ class Session:
         return posix.open(self.queue, flags)
 
     def last_ticket(self, descriptor: int) -> "tuple[int, int]":
-        """The size of the queue without a torn record at its end, and its last ticket; under the lock."""
+        """
+        The size of the queue without a torn record at its end, and its last ticket; under the lock.
+
+        Raises SpoolError for a queue that is damaged in another way.
+        """
         size = posix.lseek(descriptor, 0, 2)
         if size > TAIL_BYTES:
             ticket = tail_ticket(posix.pread(descriptor, TAIL_BYTES, size - TAIL_BYTES), size)
             if ticket is not None:
                 return size, ticket
-        found, end = frames(read(self.queue), len(QUEUE_HEAD))
-        if not found:
-            raise SpoolError("%s is damaged; move it away to go on" % text(self.queue))
+        data = read(self.queue)
+        found, end = frames(data, len(QUEUE_HEAD))
+        if not found or has_tail(data, end):
+            raise SpoolError("%s is damaged; sarray-flush sets it aside" % text(self.queue))
         posix.ftruncate(descriptor, end)
         return end, found[-1][0]
 
@@ -278,12 +287,16 @@ class Session:
         Returns False, and does nothing, when no call is queued.
         """
         descriptor = self.open_queue()
+        damaged = False
         try:
             size, last = self.last_ticket(descriptor)
+        except SpoolError:
+            # Its last ticket is not known: the new queue begins with another block.
+            damaged, size, last = True, 0, 0
         finally:
             posix.close(descriptor)
         empty = QUEUE_HEAD + frame(last, b"", len(QUEUE_HEAD))
-        if size <= len(empty):
+        if not damaged and size <= len(empty):
             return False
         replace(self.queue + b".new", empty)
         posix.rename(self.queue, target)

@@ -74,6 +74,7 @@ class Person:
 
     home: Path
     prefix: Path
+    conf: str = CLUSTER
 
     def environment(self, **more: str) -> dict[str, str]:
         base = {
@@ -85,8 +86,8 @@ class Person:
             "LANG": "C.UTF-8",
             "SARRAY_STATE_DIR": str(self.home / "state"),
         }
-        if CLUSTER:
-            base["SLURM_CONF"] = CLUSTER
+        if self.conf:
+            base["SLURM_CONF"] = self.conf
         return {**base, **more}
 
     def run(

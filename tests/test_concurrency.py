@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+
 import pytest
-from conftest import Person
+from conftest import SYSTEM_PATH, USER, Person
+from faults import spawn
 
 CALLERS = """
 for i in $(seq 64); do
@@ -25,6 +30,37 @@ def test_64_callers_share_no_ticket(person: Person) -> None:
     assert person.flush("--local", "--dry-run").out.startswith(b"192 calls become 1 submission")
 
 
+def one_of_each_while_flushes_run(person: Person, writes: int) -> None:
+    """
+    64 writers make `writes` calls each, while flushes follow one another: each call is submitted once.
+
+    What stands for sbatch only answers: so many jobs are no matter for a controller of the tests.
+    """
+    (person.home / "site").mkdir()
+    (person.home / "site/sbatch").write_text("#!/bin/sh\necho $$\n")
+    (person.home / "site/sbatch").chmod(0o755)
+    script = f"""
+    for i in $(seq 64); do
+        ( for k in $(seq {writes}); do sbatch --parsable -o /dev/null --wrap="echo $i.$k"; done >ids.$i 2>errors.$i ) &
+    done
+    wait
+    touch over
+    """
+    path = f"{person.prefix}/shims:{person.home}/site:{SYSTEM_PATH}"
+    documents = []
+    with spawn(person, "bash", "-c", script, SARRAY_MODE="queue", PATH=path) as process:
+        while process.poll() is None:
+            documents.append(json.loads(person.flush("--json").out))
+        process.communicate()
+    documents.append(json.loads(person.flush("--json").out))
+    told = sorted(int(ticket) for ticket in tickets(person))
+    assert len(told) == len(set(told)) == 64 * writes
+    assert all(path.read_bytes() == b"" for path in person.home.glob("errors.*"))
+    submitted = [ticket for document in documents for array in document["arrays"] for ticket in array["tickets"]]
+    assert sorted(submitted) == told
+    assert sum(1 for document in documents if document["arrays"]) > 1
+
+
 @pytest.mark.slurm
 def test_calls_and_flushes_at_the_same_time(person: Person) -> None:
     """Three flushes run while 64 callers queue: each call runs once."""
@@ -39,6 +75,11 @@ def test_calls_and_flushes_at_the_same_time(person: Person) -> None:
     ran = list(person.home.glob("ran.*"))
     assert len(ran) == 192
     assert all(path.read_text() == "x\n" for path in ran)
+
+
+@pytest.mark.slurm
+def test_many_calls_and_flushes_at_the_same_time(person: Person) -> None:
+    one_of_each_while_flushes_run(person, 20)
 
 
 def test_another_session_has_other_tickets(person: Person) -> None:
@@ -60,3 +101,23 @@ def test_an_unknown_mode_is_an_error_that_names_the_known_ones(person: Person) -
     done = person.run("sbatch", "--wrap=true", env=person.environment(SARRAY_MODE="que"))
     assert (done.status, done.out) == (1, b"")
     assert b"use queue, pass" in done.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="a host name of one's own needs root")
+def test_two_login_hosts_with_one_home(person: Person) -> None:
+    """Their sessions have names of their own, and no ticket is told twice; the exclusive create of a block decides."""
+    script = """
+    hostname "$0"
+    exec setpriv --reuid "$USER" --regid "$USER" --clear-groups setsid -w bash -c '
+        for k in $(seq 15); do sbatch --parsable -o /dev/null --wrap="echo $k"; done'
+    """
+    env = person.environment(SARRAY_MODE="queue")
+    words = ["unshare", "--uts", "bash", "-c", script]
+    names = ("login1", "login2")
+    hosts = [subprocess.Popen([*words, name], cwd=person.home, env=env, stdout=subprocess.PIPE) for name in names]
+    told = [host.communicate(timeout=120)[0].split() for host in hosts]
+    assert [len(part) for part in told] == [15, 15]
+    assert len(set(told[0] + told[1])) == 30
+    assert {path.name.split(".")[0] for path in (person.home / "state/sessions").iterdir()} == set(names)
+    done = person.run(str(person.prefix / "bin/sarray-flush"), "--all", "--local", "--json")
+    assert sum(len(array["tickets"]) for array in json.loads(done.out)["arrays"]) == 30

@@ -1,0 +1,94 @@
+"""
+What takes too long for CI: random kills, many writers, many odd calls. Not collected by pytest; `bench/soak` runs it.
+
+SOAK_KILLS (1000), SOAK_WRITES (1000 for each of 64 writers) and SOAK_CASES (10000) are how much.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import CLUSTER, Person
+from faults import Cluster, descendants, free_port, spawn
+from test_concurrency import one_of_each_while_flushes_run
+from test_fuzz import odd_calls_come_out_as_they_went_in
+
+pytestmark = pytest.mark.slurm
+
+
+@pytest.fixture
+def user(scratch: Path, person: Person) -> Iterator[Person]:
+    port = int(next(line for line in Path(CLUSTER).read_text().splitlines() if "SlurmctldPort" in line).split("=")[1])
+    cluster = Cluster(scratch / "soak-cluster", free_port(port + 5))
+    person.conf = cluster.conf
+    yield person
+    cluster.stop()
+
+
+def test_random_kills(user: Person) -> None:
+    """A flush is killed at a random time, alone or with the sbatch that it runs; every fourth one is let be."""
+    kills = int(os.environ.get("SOAK_KILLS", "1000"))
+    seed = int(os.environ.get("SOAK_SEED", str(time.time_ns())))
+    chance = random.Random(seed)
+    command = str(user.prefix / "bin/sarray-flush")
+    env = user.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    counts: Counter[str] = Counter()
+    begun = time.monotonic()
+    usual = 0.6
+    round_ = 0
+    while counts["kills"] < kills:
+        round_ += 1
+        words = ["sbatch", "--parsable", "-o", "/dev/null"]
+        first = user.run(*words, f"--wrap=echo x >>ran.{round_}.a", env=env).out.decode().strip()
+        # Never the same partition twice in a row: more than one submission to be killed in.
+        partition = ("main", "other")[round_ % 2]
+        words += ["-p", partition, "-d", f"afterok:{first}", f"--wrap=echo x >>ran.{round_}.b"]
+        assert user.run(*words, env=env).status == 0
+        with spawn(user, command, "--json", "--retry=300") as process:
+            if chance.random() < 0.75:
+                time.sleep(chance.random() * usual * 1.2)  # a random moment is what this is about
+                victims = [process.pid] if chance.random() < 0.5 else [*descendants(process.pid), process.pid]
+                for pid in victims:
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+                process.communicate()
+                counts["kills" if process.returncode == -signal.SIGKILL else "too late"] += 1
+                counts["with sbatch"] += process.returncode == -signal.SIGKILL and len(victims) > 1
+            else:
+                start = time.monotonic()
+                out, text = process.communicate(timeout=600)
+                assert process.returncode == 0, text
+                document = json.loads(out)
+                counts["adopted"] += len(document["adopted"])
+                if not document["adopted"] and b"asking Slurm" not in text:
+                    usual = 0.8 * usual + 0.2 * min(time.monotonic() - start, 3)
+    assert user.flush("--retry=300").status == 0
+    events = Counter(
+        json.loads(line)["event"]
+        for path in (user.home / "state/sessions/test/flushes").glob("*/journal")
+        for line in path.read_bytes().split(b"\n")[:-1]
+    )
+    user.settle(600)
+    found = Counter(path.read_text().count("x") for path in user.home.glob("ran.*"))
+    minutes = (time.monotonic() - begun) / 60
+    print(f"\nseed {seed}: {dict(counts)}; {2 * round_} calls in {minutes:.1f} min")
+    print(f"journals: {dict(events)}; calls by how often they ran: {dict(found)}")
+    assert found == {1: 2 * round_}
+
+
+def test_writers_while_flushes_run(person: Person) -> None:
+    one_of_each_while_flushes_run(person, int(os.environ.get("SOAK_WRITES", "1000")))
+
+
+def test_odd_calls(person: Person) -> None:
+    odd_calls_come_out_as_they_went_in(person, int(os.environ.get("SOAK_CASES", "10000")), seed=time.time_ns())

@@ -1,0 +1,481 @@
+"""Killed anywhere, answers lost, a controller that is away: every call is submitted exactly once, or kept and named."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import CLUSTER, SYSTEM_PATH, Person, Result
+from faults import CUT_ANSWER, LOSE_ANSWER, LOSE_REQUEST, PASS, Cluster, Proxy, free_port, spawn, wait_for
+
+from sbatch_shim.calls import look
+from sbatch_shim.spool import Session
+
+pytestmark = pytest.mark.slurm
+
+# What changes something on disk, or starts a process and hears of its end.
+CALLS = ("write", "rename", "mkdir", "rmdir", "symlink", "fdatasync", "ftruncate", "fchmod", "wait4")
+CALLS += ("?clone,?clone3,?vfork",)
+
+
+@pytest.fixture(scope="module")
+def cluster(scratch: Path) -> Iterator[Cluster]:
+    port = int(next(line for line in Path(CLUSTER).read_text().splitlines() if "SlurmctldPort" in line).split("=")[1])
+    found = Cluster(scratch / "cluster", free_port(port + 5))
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def user(cluster: Cluster, person: Person) -> Iterator[Person]:
+    """The unprivileged user, at a cluster that tests may break."""
+    person.conf = cluster.conf
+    yield person
+    person.cancel_all()
+
+
+@pytest.fixture
+def proxy(cluster: Cluster, user: Person) -> Iterator[Proxy]:
+    found = Proxy(cluster, user.home / "proxy.conf")
+    user.conf = found.conf
+    yield found
+    found.close()
+    user.conf = cluster.conf
+
+
+class Breaker:
+    """
+    Runs a command again and again, each time with a fault at its next step, until there is no such step any more.
+
+    Args:
+        fault: As strace has it: `signal=KILL` kills before the step, `error=ENOSPC` makes it fail.
+    """
+
+    def __init__(self, fault: str, calls: tuple[str, ...] = CALLS) -> None:
+        self.fault = fault
+        self.calls = calls
+        self.steps = 0
+
+    def __iter__(self) -> Iterator[tuple[str, list[str]]]:
+        """A name for each run, and the words to put in front of the command."""
+        for call in self.calls:
+            self.survived = False
+            number = 0
+            while not self.survived:
+                number += 1
+                assert number < 100
+                words = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
+                yield call.strip("?")[:5] + str(number), [*words, "-e", f"inject={call}:{self.fault}:when={number}"]
+                self.steps += not self.survived
+
+
+def queued(person: Person, session: str = "test", state: str = "state") -> list[int]:
+    """The tickets of the calls that a session holds."""
+    calls, problems = look(Session(os.fsencode(person.home / state), session.encode()))
+    assert problems == []
+    return [call.ticket for call in calls]
+
+
+def jobs(person: Person) -> list[str]:
+    """The ids of the user's jobs, one for each array."""
+    words = ["squeue", "-h", "-t", "all", "-u", person.environment()["USER"], "-o", "%F %o"]
+    done = person.run(*words, env=person.environment(PATH=SYSTEM_PATH))
+    assert done.status == 0, done.err
+    mine = {line for line in done.out.decode().splitlines() if str(person.home) in line}
+    return sorted(line.split()[0] for line in mine)
+
+
+def submitted(person: Person) -> str:
+    """The scripts of the user's jobs."""
+    words = ["squeue", "-h", "-t", "all", "-u", person.environment()["USER"], "-o", "%o"]
+    return person.run(*words, env=person.environment(PATH=SYSTEM_PATH)).out.decode()
+
+
+def test_a_queueing_sbatch_killed_at_every_step(user: Person) -> None:
+    """
+    Who was told a ticket has a call in the spool. A killed one leaves no part of a call: either none, or, when it
+    was killed between the disk and the answer, a whole one; as the real sbatch may have submitted by then.
+    """
+    words = ["sbatch", "--parsable", "-o", "/dev/null", "--wrap=true"]
+    untold = 0
+    breaker = Breaker("signal=KILL")
+    for name, trace in breaker:
+        more = {"SARRAY_MODE": "queue", "SARRAY_SESSION": "test", "SARRAY_STATE_DIR": str(user.home / name)}
+        done = user.run(*trace, *words, env=user.environment(**more))
+        breaker.survived = done.status == 0
+        found = queued(user, state=name)
+        if done.out:
+            assert found == [int(done.out)]
+        else:
+            assert len(found) <= 1
+            untold += len(found)
+        again = user.run(*words, env=user.environment(**more))
+        assert (again.status, again.err) == (0, b"")
+        assert queued(user, state=name) == [*found, int(again.out)]
+    assert breaker.steps > 20
+    assert untold <= 3
+
+
+def test_a_flush_with_a_full_disk_at_every_step(user: Person) -> None:
+    """Whatever cannot be written: nothing is lost, nothing is submitted twice, and no traceback is shown."""
+    breaker = Breaker("error=ENOSPC", ("write", "rename"))
+    for name, trace in breaker:
+        env = user.environment(SARRAY_MODE="queue", SARRAY_SESSION=name)
+        assert user.run("sbatch", "-H", "-o", "/dev/null", "--wrap=true", env=env).status == 0
+        log = user.home / "trace"
+        trace[trace.index("/dev/null")] = str(log)
+        done = user.run(*trace, str(user.prefix / "bin/sarray-flush"), "--session", name, "--retry=0")
+        breaker.survived = b"INJECTED" not in log.read_bytes()
+        assert b"Traceback" not in done.err
+        # 0 is right for what was not vital: filelock makes folders that are there already.
+        assert done.status in (0, 1)
+        done = user.flush("--session", name)
+        assert done.status == 0, done.err
+        assert queued(user, name) == []
+        scripts = submitted(user).splitlines()
+        assert len({script for script in scripts if f"/sessions/{name}/" in script}) == 1
+    assert breaker.steps > 10
+
+
+def test_a_flush_killed_at_every_step(user: Person) -> None:
+    """Two arrays, one waits for the other: after the next flush each call has run once."""
+    breaker = Breaker("signal=KILL")
+    names = []
+    for name, trace in breaker:
+        names.append(name)
+        env = user.environment(SARRAY_MODE="queue", SARRAY_SESSION=name)
+        words = ["sbatch", "--parsable", "-o", f"log.{name}.%j"]
+        first = user.run(*words, f"--wrap=echo x >> ran.{name}.a", env=env).out.decode().strip()
+        user.run(*words, f"--wrap=echo x >> ran.{name}.b", env=env)
+        assert user.run(*words, "-d", f"afterok:{first}", f"--wrap=echo x >> ran.{name}.c", env=env).status == 0
+        command = [str(user.prefix / "bin/sarray-flush"), "--session", name]
+        breaker.survived = user.run(*trace, *command).status == 0
+        done = user.flush("--session", name)
+        assert done.status == 0, done.err
+        assert queued(user, name) == []
+    assert breaker.steps > 30
+    user.settle()
+    assert {path.name: path.read_text() for path in user.home.glob("ran.*")} == {
+        f"ran.{name}.{call}": "x\n" for name in names for call in "abc"
+    }
+
+
+def shim(person: Person, body: str) -> str:
+    """A PATH on which the user's site has an sbatch of its own; $REAL is the real one."""
+    folder = person.home / "site"
+    folder.mkdir()
+    (folder / "sbatch").write_text(f"#!/bin/bash\nREAL=/usr/bin/sbatch\n{body}\n")
+    (folder / "sbatch").chmod(0o755)
+    return f"{person.prefix}/shims:{folder}:{SYSTEM_PATH}"
+
+
+def kept(done: Result, count: int) -> bool:
+    return done.status == 1 and b"%d calls stay queued" % count in done.err and b"Traceback" not in done.err
+
+
+def journal(person: Person) -> list[dict[str, object]]:
+    (path,) = (person.home / "state/sessions/test/flushes").glob("*/journal")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def age(person: Person, seconds: int) -> None:
+    """Make the submissions of the journal older."""
+    (path,) = (person.home / "state/sessions/test/flushes").glob("*/journal")
+    events = journal(person)
+    for event in events:
+        if "since" in event:
+            event["since"] = int(str(event["since"])) - seconds
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+
+
+@pytest.mark.parametrize("way", [LOSE_ANSWER, CUT_ANSWER])
+def test_an_accepted_submission_whose_answer_is_lost_is_adopted(user: Person, proxy: Proxy, way: str) -> None:
+    for number in range(2):
+        user.queue("-H", "-o", "/dev/null", f"--wrap=true {number}")
+    proxy.way = way
+    done = user.flush("--parsable")
+    assert done.status == 0, done.err
+    assert proxy.seen == 1
+    assert jobs(user) == done.out.decode().split()
+    assert queued(user) == []
+
+
+def test_a_submission_that_never_arrived_is_submitted_again(user: Person, proxy: Proxy) -> None:
+    """With --retry in the same flush, else by the next one."""
+    user.queue("-H", "-o", "/dev/null", "--wrap=true")
+    proxy.way = LOSE_REQUEST
+    done = user.flush("--retry", "0")
+    assert kept(done, 1)
+    assert b"Socket timed out on send/recv operation" in done.err
+    proxy.way = PASS
+    done = user.flush("--parsable")
+    assert done.status == 0, done.err
+    assert jobs(user) == done.out.decode().split()
+
+
+def test_a_flush_and_its_sbatch_part(user: Person) -> None:
+    """The flush is killed, its sbatch lives on and submits later: the next flush waits for it, and adopts."""
+    path = shim(user, 'kill -9 $PPID; sleep 2; exec "$REAL" "$@"')
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    assert user.flush().status == -signal.SIGKILL
+    assert jobs(user) == []
+    done = user.flush("--parsable")
+    assert done.status == 0, done.err
+    assert b"is still running; waiting for it" in done.err
+    assert b"cut short" in done.err
+    assert jobs(user) == done.out.decode().split()
+
+
+def test_an_sbatch_that_is_killed_or_says_nothing(user: Person) -> None:
+    """Killed after it submitted: adopted. Killed before: submitted again. Status 0 without an id: adopted."""
+    path = shim(
+        user,
+        """
+        [[ -e once ]] || { touch once; kill -9 $$; }
+        [[ -e twice ]] || { touch twice; "$REAL" "$@" >/dev/null; kill -9 $$; }
+        exec "$REAL" "$@" >/dev/null""",
+    )
+    site = user.home / "site/sbatch"
+    site.write_text(site.read_text().replace("once", f"{user.home}/once").replace("twice", f"{user.home}/twice"))
+    for partition in ("main", "other"):
+        user.queue("-H", "-p", partition, "-o", "/dev/null", "--wrap=true", PATH=path)
+    done = user.flush("--parsable")
+    assert done.status == 0, done.err
+    assert len(jobs(user)) == 2
+    assert jobs(user) == sorted(done.out.decode().split())
+
+
+def test_what_slurm_has_forgotten_is_kept_until_the_user_decides(user: Person) -> None:
+    path = shim(user, "kill -9 $PPID $$")
+    first = user.queue("--parsable", "-H", "-o", "/dev/null", "--wrap=true", PATH=path).out.decode().strip()
+    assert user.flush().status == -signal.SIGKILL
+    age(user, 1000)
+    (user.home / "site/sbatch").write_text('#!/bin/sh\nexec /usr/bin/sbatch "$@"\n')
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    user.queue("-H", "-o", "/dev/null", "-d", f"afterok:{first}", "--wrap=true", PATH=path)
+    done = user.flush("--parsable")
+    assert kept(done, 1)
+    assert b"would have forgotten the job by now" in done.err
+    assert f"it is not known whether Slurm took 1 calls ({first} ...)".encode() in done.err
+    assert b"--assume" in done.err
+    assert len(jobs(user)) == 1
+    assert jobs(user) == done.out.decode().split()
+    gone = user.flush("--assume", "submitted")
+    assert kept(gone, 1)
+    assert f"it waits for {first}, which was assumed to be submitted".encode() in gone.err
+    assert len(jobs(user)) == 1
+
+
+def test_what_is_assumed_lost_is_submitted_again(user: Person) -> None:
+    path = shim(user, "kill -9 $PPID $$")
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    assert user.flush().status == -signal.SIGKILL
+    age(user, 1000)
+    (user.home / "site/sbatch").write_text('#!/bin/sh\nexec /usr/bin/sbatch "$@"\n')
+    assert user.flush().status == 1
+    assert jobs(user) == []
+    done = user.flush("--assume=lost", "--parsable")
+    assert done.status == 0, done.err
+    assert jobs(user) == done.out.decode().split()
+
+
+def test_a_refused_submission_leaves_a_record_that_is_not_adopted(user: Person) -> None:
+    """Slurm keeps a failed job of it."""
+    path = shim(user, '"$REAL" "$@" >/dev/null 2>&1; kill -9 $PPID')
+    user.queue("-o", "/dev/null", "--mem=9999G", "--wrap=true", PATH=path)
+    assert user.flush().status == -signal.SIGKILL
+    assert len(jobs(user)) == 1
+    (user.home / "site/sbatch").write_text('#!/bin/sh\nexec /usr/bin/sbatch "$@"\n')
+    done = user.flush()
+    assert kept(done, 1)
+    assert b"Requested node configuration is not available" in done.err
+
+
+def test_nothing_is_submitted_while_the_controller_is_away(user: Person, cluster: Cluster) -> None:
+    """Neither what an earlier flush left open, nor anything else; afterwards all of it is."""
+    path = shim(user, 'kill -9 $PPID; exec "$REAL" "$@"')
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    assert user.flush().status == -signal.SIGKILL
+    user.queue("-H", "-p", "other", "-o", "/dev/null", "--wrap=true")
+    wait_for(lambda: len(jobs(user)) == 1)
+    cluster.stop_controller()
+    try:
+        done = user.flush("--retry", "1")
+    finally:
+        cluster.start_controller()
+    assert (done.status, done.out) == (1, b"")
+    assert b"nothing was submitted and all calls stay queued" in done.err
+    assert b"Traceback" not in done.err
+    done = user.flush("--parsable")
+    assert done.status == 0, done.err
+    assert jobs(user) == sorted(done.out.decode().split())
+    assert len(jobs(user)) == 2
+
+
+def test_a_controller_that_comes_back_is_waited_for(user: Person, cluster: Cluster) -> None:
+    user.queue("-H", "-o", "/dev/null", "--wrap=true")
+    cluster.stop_controller()
+    command = [str(user.prefix / "bin/sarray-flush"), "--retry", "100"]
+    with spawn(user, *command) as process:
+        try:
+            assert b"trying again for 100 s" in process.stderr.readline()
+        finally:
+            cluster.start_controller()
+        assert process.wait(60) == 0
+    assert len(jobs(user)) == 1
+
+
+def test_a_controller_that_is_paused_while_it_has_the_request(user: Person, cluster: Cluster) -> None:
+    """It takes the request when it goes on; nothing is submitted twice."""
+    flag = user.home / "paused"
+    path = shim(user, f'touch {flag}; until [[ -e {flag}.yes ]]; do sleep 0.05; done; exec "$REAL" "$@"')
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    command = [str(user.prefix / "bin/sarray-flush"), "--retry", "1"]
+    with spawn(user, *command) as process:
+        wait_for(flag.exists)
+        cluster.signal_controller(signal.SIGSTOP)
+        try:
+            (user.home / "paused.yes").touch()
+            assert process.wait(100) == 1
+            text = process.stderr.read()
+        finally:
+            cluster.signal_controller(signal.SIGCONT)
+    assert b"it is not known whether Slurm took 1 calls" in text
+    assert b"Traceback" not in text
+    done = user.flush("--parsable")
+    assert done.status == 0, done.err
+    assert jobs(user) == done.out.decode().split()
+    assert len(jobs(user)) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_flush_after_the_running_submission(user: Person, number: signal.Signals) -> None:
+    """As from a terminal, to the whole group: sbatch does not get it. The rest stays queued, and goes with the next."""
+    flag = user.home / "running"
+    path = shim(user, f'touch {flag}; until [[ -e {flag}.go ]]; do sleep 0.05; done; exec "$REAL" "$@"')
+    for partition in ("main", "other"):
+        user.queue("-H", "-p", partition, "-o", "/dev/null", "--wrap=true", PATH=path)
+    with spawn(user, str(user.prefix / "bin/sarray-flush"), "--parsable") as process:
+        wait_for(flag.exists)
+        os.killpg(process.pid, number)
+        (user.home / "running.go").touch()
+        out, text = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert b"1 calls stay queued" in text
+    assert b"interrupted: the rest was not tried" in text
+    assert out.decode().split() == jobs(user)
+    assert len(jobs(user)) == 1
+    assert user.flush().status == 0
+    assert len(jobs(user)) == 2
+
+
+def test_an_ignored_signal_stays_ignored(user: Person) -> None:
+    """nohup."""
+    flag = user.home / "running"
+    path = shim(user, f'touch {flag}; until [[ -e {flag}.go ]]; do sleep 0.05; done; exec "$REAL" "$@"')
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    command = f"trap '' HUP; exec {user.prefix}/bin/sarray-flush"
+    with spawn(user, "bash", "-c", command) as process:
+        wait_for(flag.exists)
+        os.killpg(process.pid, signal.SIGHUP)
+        (user.home / "running.go").touch()
+        assert process.wait(60) == 0
+
+
+def test_two_flushes_of_a_session_take_turns(user: Person) -> None:
+    flag = user.home / "running"
+    path = shim(user, f'touch {flag}; until [[ -e {flag}.go ]]; do sleep 0.05; done; exec "$REAL" "$@"')
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    command = str(user.prefix / "bin/sarray-flush")
+    with spawn(user, command) as first:
+        wait_for(flag.exists)
+        with spawn(user, command) as second:
+            assert b"another sarray-flush of this session is at work" in second.stderr.readline()
+            (user.home / "running.go").touch()
+            assert first.wait(60) == 0
+            assert second.wait(60) == 0
+            assert b"nothing is queued" in second.stderr.read()
+    assert len(jobs(user)) == 1
+
+
+def test_a_waiting_flush_can_be_interrupted(user: Person) -> None:
+    flag = user.home / "running"
+    path = shim(user, f'touch {flag}; until [[ -e {flag}.go ]]; do sleep 0.05; done; exec "$REAL" "$@"')
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    command = str(user.prefix / "bin/sarray-flush")
+    with spawn(user, command) as first:
+        wait_for(flag.exists)
+        with spawn(user, command) as second:
+            assert b"waiting for it" in second.stderr.readline()
+            second.send_signal(signal.SIGINT)
+            assert second.wait(60) == 130
+        (user.home / "running.go").touch()
+        assert first.wait(60) == 0
+
+
+# What sbatch says where it is refused for a time, and where for good.
+@pytest.mark.parametrize(
+    ("text", "tries"),
+    [
+        ("Batch job submission failed: Resource temporarily unavailable", 3),
+        ("Batch job submission failed: Unable to contact slurm controller (connect failure)", 3),
+        ("AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy", 3),
+        ("Batch job submission failed: Invalid account or account/partition combination specified", 1),
+    ],
+)
+def test_what_is_refused_for_a_time_is_tried_again_within_a_bound(user: Person, text: str, tries: int) -> None:
+    path = shim(user, f"echo x >> {user.home}/tries; printf 'sbatch: error: {text}\\n' >&2; exit 1")
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    begun = time.monotonic()
+    done = user.flush("--retry", "4")
+    assert time.monotonic() - begun < 20
+    assert kept(done, 1)
+    assert text.splitlines()[-1].encode() in done.err
+    assert (user.home / "tries").read_text() == "x\n" * tries
+
+
+def test_a_full_slurm_is_not_asked_for_each_array(user: Person) -> None:
+    """After the bound the other arrays are kept untried."""
+    text = "Batch job submission failed: Resource temporarily unavailable"
+    path = shim(user, f"echo x >> {user.home}/tries; echo 'sbatch: error: {text}' >&2; exit 1")
+    for partition in ("main", "other"):
+        user.queue("-H", "-p", partition, "-o", "/dev/null", "--wrap=true", PATH=path)
+    done = user.flush("--retry=0")
+    assert kept(done, 2)
+    assert b"the rest was not tried" in done.err
+    assert (user.home / "tries").read_text() == "x\n"
+
+
+def test_an_sbatch_that_cannot_be_started_is_a_refusal(user: Person) -> None:
+    """Nothing was sent, so nothing is uncertain; it has a bad interpreter here."""
+    path = shim(user, "")
+    (user.home / "site/sbatch").write_text("#!/no/such/interpreter\n")
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    done = user.flush()
+    assert kept(done, 1)
+    assert b"cannot be started" in done.err
+    (user.home / "site/sbatch").write_text('#!/bin/sh\nexec /usr/bin/sbatch "$@"\n')
+    assert user.flush().status == 0
+    assert len(jobs(user)) == 1
+
+
+def test_a_question_can_be_interrupted_and_is_not_decided_then(user: Person) -> None:
+    """Not even by --assume: an sbatch that still runs may submit."""
+    flag = user.home / "go"
+    path = shim(user, f'kill -9 $PPID; until [[ -e {flag} ]]; do sleep 0.05; done; exec "$REAL" "$@"')
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    assert user.flush().status == -signal.SIGKILL
+    with spawn(user, str(user.prefix / "bin/sarray-flush"), "--assume", "lost") as process:
+        assert b"is still running; waiting for it" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 143
+    flag.touch()
+    done = user.flush("--parsable")
+    assert done.status == 0, done.err
+    assert jobs(user) == done.out.decode().split()
+    assert len(jobs(user)) == 1

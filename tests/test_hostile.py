@@ -1,0 +1,368 @@
+"""Full disks, damaged files, other users: what cannot be kept goes to the real sbatch, and nothing is lost or shown."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import SYSTEM_PATH, USER, Person, Result
+
+from sbatch_shim.calls import look
+from sbatch_shim.errors import SpoolError
+from sbatch_shim.softlock import acquire
+from sbatch_shim.spool import QUEUE_HEAD, Session
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="needs root and a test user")
+OTHER = "nobody"
+
+
+def recorder(person: Person) -> str:
+    """A PATH with an sbatch that writes its words down."""
+    folder = person.home / "site"
+    folder.mkdir(exist_ok=True)
+    (folder / "sbatch").write_text(f'#!/bin/sh\necho "$@" >>{person.home}/direct\necho Submitted batch job 7\n')
+    (folder / "sbatch").chmod(0o755)
+    (person.home / "direct").write_text("")
+    person.own(person.home / "direct")
+    return f"{person.prefix}/shims:{folder}:{SYSTEM_PATH}"
+
+
+def direct(person: Person) -> list[str]:
+    return (person.home / "direct").read_text().splitlines()
+
+
+def fell_through(done: Result) -> bool:
+    """The real sbatch ran, and one line says why."""
+    lines = done.err.splitlines()
+    return (
+        done.status == 0
+        and done.out == b"Submitted batch job 7\n"
+        and len(lines) == 1
+        and lines[0].startswith(b"sbatch: error: not queued, submitting directly: ")
+    )
+
+
+def held(person: Person, state: str = "state") -> tuple[list[int], list[str]]:
+    calls, problems = look(Session(os.fsencode(person.home / state), b"test"))
+    return [call.ticket for call in calls], problems
+
+
+@pytest.fixture
+def small(person: Person) -> Iterator[Path]:
+    """A file system of 256 KB for the state folder."""
+    folder = person.home / "small"
+    folder.mkdir()
+    entry = pwd.getpwnam(USER)
+    options = f"size=256k,uid={entry.pw_uid},gid={entry.pw_gid},mode=0700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+    yield folder / "state"
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@needs_root
+def test_a_full_disk_sends_calls_to_the_real_sbatch(person: Person, small: Path) -> None:
+    """What was queued before stays, and what is queued once there is room again goes on from it."""
+    path = recorder(person)
+    more = {"PATH": path, "SARRAY_STATE_DIR": str(small)}
+    told = []
+    for number in range(100):
+        # Bodies that differ: each is a blob of its own.
+        done = person.queue("--parsable", "--wrap=" + f"true {number}" + " " * 20000, **more)
+        if direct(person):
+            break
+        told.append(int(done.out))
+    assert fell_through(done)
+    assert b"No space left on device" in done.err
+    assert len(told) > 3
+    assert held(person, "small/state") == (told, [])
+    for blob in (small / "sessions/test/blobs").iterdir():
+        if "." in blob.name:
+            blob.unlink()
+    filler = next((small / "sessions/test/blobs").iterdir())
+    subprocess.run(["mount", "-o", "remount,size=1m", str(small.parent)], check=True)
+    assert filler.exists()
+    told.append(int(person.queue("--parsable", "--wrap=true", **more).out))
+    assert held(person, "small/state") == (told, [])
+
+
+@needs_root
+def test_a_state_folder_that_cannot_be_written(person: Person) -> None:
+    path = recorder(person)
+    person.queue("--wrap=true", PATH=path)
+    for folder in [person.home / "state", *(person.home / "state").rglob("*")]:
+        if folder.is_dir():
+            folder.chmod(0o500)
+    assert fell_through(person.queue("--wrap=echo new", PATH=path))
+    # What is handed over anyway does not mind either.
+    done = person.queue("--test-only", "--wrap=true", PATH=path)
+    assert (done.status, done.out, done.err) == (0, b"Submitted batch job 7\n", b"")
+    assert len(direct(person)) == 2
+    assert len(held(person)[0]) == 1
+
+
+@needs_root
+def test_a_file_in_the_place_of_the_state_folder(person: Person) -> None:
+    path = recorder(person)
+    (person.home / "file").write_text("")
+    person.own(person.home / "file")
+    for state in ("file", "file/below"):
+        assert fell_through(person.queue("--wrap=true", PATH=path, SARRAY_STATE_DIR=str(person.home / state)))
+
+
+@pytest.mark.parametrize("error", ["ENOSYS", "ENOLCK", "EOPNOTSUPP"])
+def test_a_file_system_without_flock(person: Person, error: str) -> None:
+    """A file that exists while it is held stands in for it, on both sides."""
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    trace = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", f"inject=flock:error={error}"]
+    for _ in range(2):
+        done = person.run(*trace, "sbatch", "-o", "/dev/null", f"--wrap=echo x >>{person.home}/ran", env=env)
+        assert (done.status, done.err) == (0, b"")
+    done = person.run(*trace, str(person.prefix / "bin/sarray-flush"), "--local", env=env)
+    assert done.status == 0, done.err
+    assert (person.home / "ran").read_text() == "x\nx\n"
+    assert list((person.home / "state").rglob("*.soft")) == []
+
+
+def test_a_lock_file_that_was_left_behind_is_named(person: Person, tmp_path: Path) -> None:
+    """It does not stop sbatch for ever."""
+    (tmp_path / "lock.soft").write_text("")
+    with pytest.raises(SpoolError, match=f"{tmp_path}/lock.soft has been held"):
+        acquire(os.fsencode(tmp_path / "lock"), seconds=0.1)
+
+
+def test_a_state_folder_that_is_gone(person: Person) -> None:
+    person.queue("--wrap=true")
+    shutil.rmtree(person.home / "state")
+    assert b"nothing is queued" in person.flush("--local").err
+    assert person.queue("--parsable", "--wrap=true").out
+    assert len(held(person)[0]) == 1
+
+
+def damage(path: Path, old: bytes, new: bytes) -> None:
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new, 1))
+
+
+def queue_echo(person: Person, word: str, **more: str) -> int:
+    """Queue a call that adds a line to `ran`; its ticket."""
+    return int(person.queue("--parsable", "-o", "/dev/null", f"--wrap=echo {word} >>{person.home}/ran", **more).out)
+
+
+def test_a_missing_or_damaged_blob_sets_its_calls_aside(person: Person) -> None:
+    """They are named, the rest goes on, and they are there again once the blob is."""
+    tickets = [queue_echo(person, word) for word in "abc"]
+    blobs = {blob.read_bytes(): blob for blob in (person.home / "state/sessions/test/blobs").iterdir()}
+    first, second = (next(blobs[data] for data in blobs if b"echo %s >>" % word in data) for word in (b"a", b"b"))
+    saved = first.read_bytes()
+    first.unlink()
+    damage(second, b"echo b", b"echo X")
+    done = person.flush("--local")
+    assert done.status == 1
+    assert f"the record of {tickets[0]} cannot be read".encode() in done.err
+    assert f"the record of {tickets[1]} cannot be read".encode() in done.err
+    assert b"Traceback" not in done.err
+    assert (person.home / "ran").read_text() == "c\n"
+    first.write_bytes(saved)
+    damage(second, b"echo X", b"echo b")
+    person.own(first)
+    assert person.flush("--local").status == 0
+    assert sorted((person.home / "ran").read_text().split()) == ["a", "b", "c"]
+
+
+def test_a_torn_record_is_cut_off_and_a_damaged_one_is_named(person: Person) -> None:
+    queue_echo(person, "1")
+    queue = person.home / "state/sessions/test/queue"
+    queue.write_bytes(queue.read_bytes() + b"call 9999999999 0000001000\ntorn")
+    told = queue_echo(person, "2")
+    assert held(person)[1] == []
+    queue_echo(person, "3")
+    damage(queue, b"end %d" % told, b"end X%09d" % (told % 10**9))
+    done = person.flush("--local")
+    assert done.status == 1
+    assert b"is damaged from byte" in done.err
+    assert sorted((person.home / "ran").read_text().split()) == ["1", "3"]
+    (claimed,) = (person.home / "state/sessions/test/flushes").glob("*/claimed")
+    assert b"end X" in claimed.read_bytes()
+
+
+def test_a_queue_without_a_readable_end_is_set_aside_by_the_flush(person: Person) -> None:
+    """Until then calls go to the real sbatch: whole records stand behind the damage, so nothing may be cut off."""
+    path = recorder(person)
+    told = [queue_echo(person, word, PATH=path) for word in "1234"]
+    queue = person.home / "state/sessions/test/queue"
+    damage(queue, b"end %d" % told[1], b"end X%09d" % (told[1] % 10**9))
+    damage(queue, b"end %d" % told[3], b"end X%09d" % (told[3] % 10**9))
+    before = queue.read_bytes()
+    assert fell_through(person.queue("--wrap=true", PATH=path))
+    assert queue.read_bytes() == before
+    done = person.flush("--local")
+    assert done.status == 1
+    assert done.err.count(b"is damaged from byte") == 2
+    assert sorted((person.home / "ran").read_text().split()) == ["1", "3"]
+    assert int(person.queue("--parsable", "--wrap=true", PATH=path).out) not in told
+
+
+def test_a_queue_of_a_newer_version_is_named_and_left_alone(person: Person) -> None:
+    person.queue("-o", "/dev/null", "--wrap=true")
+    queue = person.home / "state/sessions/test/queue"
+    damage(queue, QUEUE_HEAD, b"sarray-queue 2\n")
+    before = queue.read_bytes()
+    done = person.flush("--local")
+    assert done.status == 1
+    assert b"is not a queue of this version" in done.err
+    found = [path for path in (person.home / "state/sessions/test").rglob("*") if path.is_file()]
+    assert any(path.read_bytes() == before for path in found)
+
+
+def test_a_newer_state_folder_is_refused(person: Person) -> None:
+    path = recorder(person)
+    person.queue("--wrap=true", PATH=path)
+    (person.home / "state/format").write_text("2\n")
+    done = person.queue("--wrap=true", PATH=path)
+    assert fell_through(done)
+    assert b"was written by another version of sbatch-shim" in done.err
+    done = person.flush("--local")
+    assert (done.status, done.out) == (1, b"")
+    assert done.err.count(b"\n") == 1
+    assert b"was written by another version of sbatch-shim" in done.err
+    assert (person.home / "state/format").read_text() == "2\n"
+
+
+def test_a_damaged_journal_stops_its_session(person: Person) -> None:
+    """It could hide that something was submitted."""
+    person.queue("-o", "/dev/null", "--wrap=true")
+    person.flush("--local")
+    (journal,) = (person.home / "state/sessions/test/flushes").glob("*/journal")
+    (journal.parent / "done").unlink()
+    journal.write_text("rubbish\n" + journal.read_text())
+    person.queue("-o", "/dev/null", f"--wrap=touch {person.home}/ran")
+    done = person.flush("--local")
+    assert done.status == 1
+    assert b"line 1 of" in done.err
+    assert b"nothing of this session is submitted" in done.err
+    assert not (person.home / "ran").exists()
+    journal.write_text(journal.read_text().replace("rubbish\n", ""))
+    # A torn last line is no damage: its writer was killed.
+    with journal.open("a") as stream:
+        stream.write('{"event":"subm')
+    assert person.flush("--local").status == 0
+    assert (person.home / "ran").exists()
+
+
+@needs_root
+@pytest.mark.parametrize("mask", ["000", "777", "022"])
+def test_all_that_is_kept_is_private(person: Person, mask: str) -> None:
+    """Folders 0700, files 0600, whatever the umask; the copies of the scripts too."""
+    (person.home / "script").write_text("#!/bin/sh\nexit 0\n")
+    path = recorder(person)
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", TOKEN="secret", PATH=path)
+    line = (
+        f"umask {mask}; sbatch -o x.log script && sbatch -o y.log script a && sbatch --test-only script && "
+        f"{person.prefix}/bin/sarray-flush --local --output=copies"
+    )
+    done = person.run("bash", "-c", line, env=env)
+    assert done.status == 0, done.err
+    for top in ("state", "copies"):
+        found = [person.home / top, *(person.home / top).rglob("*")]
+        assert len(found) > 1
+        for path_found in found:
+            mode = path_found.lstat().st_mode
+            if not stat.S_ISLNK(mode):
+                assert stat.S_IMODE(mode) == (0o700 if stat.S_ISDIR(mode) else 0o600), path_found
+    other = pwd.getpwnam(OTHER)
+    done = Result(*run_as(other, "find", str(person.home / "state"), "-type", "f"))
+    assert done.out == b""
+
+
+def run_as(entry: pwd.struct_passwd, *words: str, env: dict[str, str] | None = None) -> tuple[int, bytes, bytes]:
+    done = subprocess.run(
+        words, user=entry.pw_uid, group=entry.pw_gid, extra_groups=[], env=env, cwd="/", stdin=subprocess.DEVNULL,
+        capture_output=True, check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@needs_root
+@pytest.mark.parametrize("kind", ["folder", "link", "world-writable", "/tmp"])
+def test_a_state_folder_that_somebody_else_could_have_made(person: Person, kind: str) -> None:
+    path = recorder(person)
+    shared = person.home / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    trap = shared / "sarray"
+    other = pwd.getpwnam(OTHER)
+    if kind == "folder":
+        assert run_as(other, "mkdir", str(trap))[0] == 0
+        run_as(other, "chmod", "777", str(trap))
+    elif kind == "link":
+        run_as(other, "mkdir", "-m", "777", str(shared / "real"))
+        run_as(other, "ln", "-s", str(shared / "real"), str(trap))
+    elif kind == "world-writable":
+        trap.mkdir()
+        trap.chmod(0o777)
+        person.own(trap)
+    else:
+        trap = Path("/tmp")
+    done = person.queue("--wrap=true", PATH=path, SARRAY_STATE_DIR=str(trap))
+    assert fell_through(done)
+    assert b"is not a folder that only you can write" in done.err
+    if kind != "/tmp":
+        assert list(trap.iterdir()) == []
+    done = person.flush(SARRAY_STATE_DIR=str(trap))
+    assert done.status == 1
+    assert b"is not a folder that only you can write" in done.err
+
+
+@needs_root
+def test_copies_of_scripts_do_not_follow_planted_links(person: Person) -> None:
+    """In a folder that others write to, a name that can be guessed."""
+    shared = person.home / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    victim = person.home / "victim"
+    victim.write_text("mine\n")
+    person.own(victim)
+    person.queue("-o", "/dev/null", "--wrap=true")
+    other = pwd.getpwnam(OTHER)
+    plant = """
+import os, sys, time
+for second in range(120):
+    name = time.strftime("/%Y%m%d-%H%M%S-000-1.sh", time.localtime(time.time() + second))
+    os.symlink(sys.argv[1], sys.argv[2] + name)
+"""
+    assert run_as(other, "/usr/bin/python3", "-c", plant, str(victim), str(shared))[0] == 0
+    done = person.flush("--local", "--output", str(shared))
+    assert victim.read_text() == "mine\n"
+    assert b"Traceback" not in done.err
+    assert done.status == 1
+    assert b"Operation not permitted" in done.err
+    assert person.flush("--local").status == 0
+
+
+@needs_root
+def test_another_users_ticket_is_refused(person: Person) -> None:
+    """As sbatch refuses a dependency that cannot be; it is not queued, nor told to Slurm."""
+    ticket = person.queue("--parsable", "--wrap=true").out.decode().strip()
+    path = recorder(person)
+    other = pwd.getpwnam(OTHER)
+    home = person.home / "other"
+    home.mkdir()
+    os.chown(home, other.pw_uid, other.pw_gid)
+    env = {"PATH": path, "HOME": str(home), "SARRAY_STATE_DIR": str(home / "state"), "SARRAY_MODE": "queue"}
+    status, out, err = run_as(other, "sbatch", "-d", f"afterok:{ticket}", "--wrap=true", env=env)
+    assert (status, out) == (1, b"")
+    assert err == b"sbatch: error: Batch job submission failed: Job dependency problem\n"
+    assert direct(person) == []
+    # Nor does it help to point at the folder of its owner.
+    env["SARRAY_STATE_DIR"] = str(person.home / "state")
+    (person.home / "direct").chmod(0o666)
+    status, out, err = run_as(other, "sbatch", "--wrap=true", env=env)
+    assert b"is not a folder that only you can write" in err
+    assert len(held(person)[0]) == 1
