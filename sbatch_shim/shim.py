@@ -74,7 +74,8 @@ def main() -> int:
         if entry[:7] == b"SARRAY_":
             name, _, value = entry.partition(b"=")
             asked[name] = value
-        else:
+        if entry[:7] != b"SARRAY_" or entry[:17] == b"SARRAY_STATE_DIR=":
+            # Where the state is reaches the job: its own squeue and scancel must find the tickets too.
             own.append(entry)
     state = asked.get(b"SARRAY_STATE_DIR") or state
     if asked.get(b"SARRAY_MODE", b"") in (b"", b"pass"):
