@@ -75,7 +75,7 @@ def main() -> int:
             name, _, value = entry.partition(b"=")
             asked[name] = value
         if entry[:7] != b"SARRAY_" or entry[:17] == b"SARRAY_STATE_DIR=":
-            # Where the state is reaches the job: its own squeue and scancel must find the tickets too.
+            # Where the state is reaches the job, as directly: its own squeue and scancel must find the tickets.
             own.append(entry)
     state = asked.get(b"SARRAY_STATE_DIR") or state
     if asked.get(b"SARRAY_MODE", b"") in (b"", b"pass"):

@@ -78,8 +78,6 @@ def run_both(person: Person, pipeline: Path, tools: Path) -> tuple[Trace, Trace,
         else:
             more["PATH"] = SYSTEM_PATH
         environment = person.environment(**more)
-        if not queued:
-            del environment["SARRAY_STATE_DIR"]
         result = person.run("/bin/bash", str(pipeline), cwd=work, env=environment)
         if queued:
             flushed = person.run(
