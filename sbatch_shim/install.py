@@ -18,7 +18,7 @@ from sbatch_shim.paths import state_folder
 TEMPLATES = Path(__file__).parent / "templates"
 MANIFEST = "installed.json"
 COMPANIONS = ("squeue", "scancel", "sacct", "scontrol")
-COMMANDS = {"sarray-flush": "cli"}
+COMMANDS = {"sarray": "sarray", "sarray-flush": "cli"}
 RC_LINE = '. {env} # sbatch-shim\n'
 
 

@@ -17,12 +17,26 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sbatch_shim.book import FLYING, REFUSED, SUBMITTED, Book, Job, Pages, Target, split_ids, target, task_string
+from sbatch_shim.book import (
+    DROPPED,
+    FLYING,
+    REFUSED,
+    SUBMITTED,
+    Book,
+    Job,
+    Pages,
+    Target,
+    split_ids,
+    target,
+    task_string,
+)
 from sbatch_shim.calls import Call
 from sbatch_shim.companion import Context, say, write
 from sbatch_shim.meaning import canonical
 from sbatch_shim.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.reverse import dependency_with_tickets
+from sbatch_shim.spool import ticket_numbers
+from sbatch_shim.upkeep import by_itself
 
 TABLE: Table = {
     "account": ("A", REQUIRED),
@@ -496,6 +510,10 @@ class Queue:
                 found.append(assemble(layout, texts))
         return found
 
+    def is_dropped(self, ticket: int) -> bool:
+        pages = self.book.find(ticket)
+        return pages is not None and pages.state(ticket) == DROPPED
+
     def filtered(self, call: Call) -> bool:
         """Whether a queued call passes the caller's filters."""
         line, variable = self.line, self.context.variable
@@ -543,6 +561,9 @@ class PendingValues:
         self.call = call
         self.shown = shown
         self.reason = {REFUSED: "SarrayRefused", FLYING: "None"}.get(state, "SarrayQueued")
+        waits_for = ticket_numbers(call.options.get("dependency") or b"")
+        if any(queue.is_dropped(ticket) for ticket in waits_for):
+            self.reason = "DependencyNeverSatisfied"
 
     def option(self, name: str, missing: str = "(null)") -> str:
         value = self.call.options.get(name)
@@ -651,6 +672,7 @@ def main(context: Context) -> int:
                 return context.become(context.words)
         write(out)
         if every is None:
+            by_itself(context)
             return status
         write(b"\n")
         sys.stderr.flush()
