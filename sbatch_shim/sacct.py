@@ -457,7 +457,7 @@ def document(accounting: Accounting) -> int:
         indices = [task] if task is not None else parse_tasks(str(array.get("task") or ""))[0]
         for ticket, locals_ in merged.shares(indices or [None]).items():
             tasks = [local for local in locals_ if local is not None] or None
-            raw = "" if job["job_id"] == number else str(job["job_id"])
+            raw = "" if job["job_id"] == number or not tasks else str(job["job_id"])
             call = accounting.call(ticket)
             name = os.fsdecode(call.name or b"sbatch") if call else job.get("name", "")
             chosen = accounting.wanted.takes(Shown(ticket, tasks, task is None, 0, raw), "", name)

@@ -25,6 +25,7 @@ from sbatch_shim.book import (
     Pages,
     Target,
     compact,
+    spans,
     split_ids,
     target,
     task_string,
@@ -34,7 +35,7 @@ from sbatch_shim.companion import Context, write
 from sbatch_shim.errors import ShimError
 from sbatch_shim.options import NONE, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.reverse import dependency_with_tickets, error_with_tickets
-from sbatch_shim.squeue import Shown, command_of, parse_tasks, time_text
+from sbatch_shim.squeue import Shown, command_of, parse_tasks, time_text, wholes
 from sbatch_shim.submission import with_places
 
 TABLE: Table = {
@@ -77,6 +78,9 @@ HEAD = re.compile(
 )
 
 
+ABOUT_TASKS = re.compile(r"([0-9]+)_([0-9,:-]+): (.*)$")
+
+
 def is_verb(word: str, verb: str, least: int) -> bool:
     return len(word) >= least and verb.startswith(word.lower())
 
@@ -88,6 +92,8 @@ class Control:
         self.context = context
         self.line = line
         self.given: dict[str, str] = {}
+        # The tasks asked for by ticket; None for the whole call.
+        self.asked: dict[int, set[int] | None] = {}
 
     def run(self) -> int:
         words = self.line.operands
@@ -115,8 +121,41 @@ class Control:
         """The real scontrol with other words; ids in its errors are the caller's."""
         answer = self.context.run("scontrol", Line(self.line.options, list(words)).words())
         write(error_with_tickets(answer.out, self.context.book, self.given))
-        sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, self.given))
-        return answer.status
+        kept, failed = [], False
+        for line in answer.err.decode(errors="surrogateescape").splitlines(keepends=True):
+            about = ABOUT_TASKS.match(line)
+            job = self.context.book.jobs.get(int(about[1])) if about else None
+            if about is None or job is None:
+                text = line.encode(errors="surrogateescape")
+                kept.append(error_with_tickets(text, self.context.book, self.given).decode(errors="surrogateescape"))
+                failed = True
+                continue
+            said = self.about_tasks(job, parse_tasks(about[2])[0], about[3])
+            kept += said
+            failed |= bool(said) and about[3] != "No error"
+        sys.stderr.write("".join(kept) if failed else "")
+        return answer.status if failed or not answer.err else 0
+
+    def about_tasks(self, job: Job, indices: list[int], text: str) -> list[str]:
+        """What scontrol says of some tasks of a merged job, for each call that was asked for."""
+        found = []
+        for ticket, locals_ in job.shares(indices).items():
+            tasks = [task for task in locals_ if task is not None]
+            asked = self.asked.get(ticket, set())
+            if ticket not in self.asked or (asked is None and text == "Invalid job id specified"):
+                continue  # a pending neighbour; or a task of a whole call that was cancelled before
+            if not tasks:
+                found.append(f"{text} for job {ticket}\n")
+                continue
+            tasks = tasks if asked is None else [task for task in tasks if task in asked]
+            if tasks:
+                found.append(f"{ticket}_{spans(tasks)}: {text}\n")
+        # Elements that nobody has: what stands for a task id that the call did not ask for.
+        nobody = {f"{job.number}_{index}" for index in indices if not job.shares([index])}
+        for ticket, wanted in self.asked.items() if nobody else ():
+            left = [task for task in wanted or () if self.context.book.place(ticket).element(task) in nobody]
+            found += [f"{ticket}_{spans(left)}: {text}\n"] if left else []
+        return found
 
     def real_words(self, words: Sequence[str]) -> list[str]:
         """Words with every job id among them made a real one."""
@@ -144,6 +183,9 @@ class Control:
                 ids.append(task or one)
                 continue
             real = compact(placed(self.context, found, pages))
+            before = self.asked.get(found.ticket, set())
+            whole = found.tasks is None or before is None
+            self.asked[found.ticket] = None if whole else {*(before or ()), *(found.tasks or ())}
             self.given.update(dict.fromkeys(real, one))
             ids += real
         return ids
@@ -194,7 +236,7 @@ class Control:
             return self.context.become(self.context.words)
         name = words[1] if len(words) > 1 else f"slurm-{found.ticket}.sh"
         if name == "-":
-            write(call.body() + b"\n")
+            write(call.body())
             return 0
         try:
             with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
@@ -288,7 +330,7 @@ class Control:
             key = line.strip().partition("=")[0]
             if " Dependency=" in line:
                 before, _, spec = line.partition(" Dependency=")
-                lines[at] = f"{before} Dependency={dependency_with_tickets(spec, self.context.book)}"
+                lines[at] = f"{before} Dependency={dependency_with_tickets(spec, self.context.book, wholes(call))}"
             elif call is not None:
                 own = own_line(call, key, shown)
                 if own is not None:

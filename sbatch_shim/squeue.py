@@ -32,6 +32,7 @@ from sbatch_shim.book import (
 )
 from sbatch_shim.calls import Call
 from sbatch_shim.companion import Context, say, write
+from sbatch_shim.drop import without_met
 from sbatch_shim.meaning import canonical
 from sbatch_shim.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.reverse import dependency_with_tickets
@@ -249,6 +250,7 @@ class Shown:
     folded: bool
     throttle: int = 0
     raw: str = ""
+    index: int = -1
 
     def ids(self, name: str) -> str:
         """The value of an id field."""
@@ -279,17 +281,21 @@ def shares(row: Row, job: Job, one_per_task: bool) -> list[Shown]:
     """The calls that have tasks in a row of a merged job."""
     indices, throttle = parse_tasks(row.task)
     folded = bool(indices) and not row.task.isdigit()
+    first: dict[int, int] = {}
+    for index in indices:
+        for ticket in job.shares([index]):
+            first.setdefault(ticket, index)
     found = []
     for ticket, locals_ in job.shares(indices or [None]).items():
         tasks = [task for task in locals_ if task is not None]
         if not tasks:
-            found += [Shown(ticket, None, False)]
+            found += [Shown(ticket, None, False, index=first.get(ticket, -1))]
         elif folded and one_per_task:
             found += [Shown(ticket, [task], False) for task in tasks]
         else:
             # The task that still holds its array's id holds the ticket's.
             raw = "" if folded or row.raw == row.array else row.raw
-            found.append(Shown(ticket, tasks, folded, throttle, raw))
+            found.append(Shown(ticket, tasks, folded, throttle, raw, first[ticket]))
     return found
 
 
@@ -356,6 +362,7 @@ class Queue:
         self.one_per_task = line.has("array") or context.variable("SQUEUE_ARRAY") is not None
         self.wanted, self.asked = wanted_of(line, context)
         self.waiting = self.book.unsubmitted()
+        self.apart: dict[tuple[str, int], Row] = {}
         if not self.wanted.anything:
             self.waiting = [one for one in self.waiting if one[0] in self.wanted.targets]
 
@@ -392,6 +399,7 @@ class Queue:
             return answer.status, b""
         rows = rows_of(answer.out, layout)
         self.settle(rows)
+        self.apart = self.rows_apart(rows, line, layout)
         header = not self.line.has("noheader")
         out = []
         if header and self.line.has("long"):
@@ -407,6 +415,26 @@ class Queue:
         for row in rows:
             if self.book.ours(row.command) and row.array.isdigit():
                 self.book.job_landed(int(row.array))
+
+    def rows_apart(self, rows: list[Row], line: Line, layout: Layout) -> dict[tuple[str, int], Row]:
+        """
+        By array and index, the tasks of folded rows that hold several calls.
+
+        squeue folds what waits of an array into one row, with the values of one of its tasks; the calls in it may
+        have been given others since (a time limit, a hold).
+        """
+        asked = set()
+        for row in rows:
+            job = self.book.jobs.get(int(row.array)) if row.array.isdigit() else None
+            if job is not None and len(job.entries) > 1 and len(parse_tasks(row.task)[0]) > 1:
+                asked.add(row.array)
+        if not asked:
+            return {}
+        line = line.without("jobs")
+        line.options += [("array", None), ("noheader", None), ("jobs", ",".join(sorted(asked)))]
+        answer = self.context.run("squeue", line.words(), SLURM_BITSTR_LEN="0")
+        found = rows_of(answer.out, layout) if answer.status == 0 else []
+        return {(row.array, int(row.task)): row for row in found if row.task.isdigit()}
 
     def body(self, rows: list[Row], layout: Layout) -> list[bytes]:
         """The rows below the header, tickets in place of merged jobs."""
@@ -461,6 +489,7 @@ class Queue:
 
     def merged(self, shown: Shown, row: Row, layout: Layout) -> list[bytes]:
         """A row of ours: its ids, and what the call had of its own."""
+        row = self.apart.get((row.array, shown.index), row)
         texts = list(row.texts)
         for at, column in enumerate(layout.fields):
             text = self.own_text(shown, column.name)
@@ -468,7 +497,8 @@ class Queue:
                 texts[at] = column.show(text, 31 if column.name == "jobarrayid" and shown.folded else None)
             elif column.name == "dependency":
                 given = os.fsdecode(row.texts[at])
-                texts[at] = column.show(dependency_with_tickets(given.strip(), self.book))
+                call = self.call(shown.ticket)
+                texts[at] = column.show(dependency_with_tickets(given.strip(), self.book, wholes(call)))
         return texts
 
     def own_text(self, shown: Shown, field: str) -> str | None:
@@ -545,6 +575,12 @@ class Queue:
         return self._partition
 
 
+def wholes(call: Call | None) -> set[int]:
+    """The tickets that a call waits for as wholes, and not for one of their tasks."""
+    spec = (call.options.get("dependency") or b"") if call else b""
+    return {int(number) for number in re.findall(rb"(?<![0-9])([12][0-9]{9})(?![0-9_])", spec)}
+
+
 def command_of(call: Call) -> str:
     """The script as squeue shows it: its path and arguments, or (null)."""
     if call.source != b"file":
@@ -561,7 +597,7 @@ class PendingValues:
         self.call = call
         self.shown = shown
         self.reason = {REFUSED: "SarrayRefused", FLYING: "None"}.get(state, "SarrayQueued")
-        waits_for = ticket_numbers(call.options.get("dependency") or b"")
+        waits_for = ticket_numbers(without_met(call.options.get("dependency") or b"", queue.is_dropped) or b"")
         if any(queue.is_dropped(ticket) for ticket in waits_for):
             self.reason = "DependencyNeverSatisfied"
 

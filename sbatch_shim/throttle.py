@@ -44,7 +44,8 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
     alive = [record for record in records if record.get("JobState") in ("PENDING", "RUNNING", "SUSPENDED")]
     if not alive:
         raise ShimError(f"all tasks of job {word} have ended")
-    changed = context.run("scontrol", ["update", f"JobId={alive[0]['JobId']}", f"ArrayTaskThrottle={limit}"])
+    first = re.split("[,:%-]", alive[0]["ArrayTaskId"])[0]
+    changed = context.run("scontrol", ["update", f"JobId={array}_{first}", f"ArrayTaskThrottle={limit}"])
     if changed.status != 0:
         raise ShimError(changed.err.decode(errors="replace").strip())
     job = context.book.jobs.get(int(array))
