@@ -7,6 +7,7 @@ Whatever is not understood goes to the real command untouched, as with sbatch.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -50,6 +51,8 @@ class Context:
         self.state = state
         self.words = words
         self.environment = environment
+        # sacct tells of jobs long gone; the others of what is live.
+        self.everything = command == "sacct"
 
     def variable(self, name: str) -> str | None:
         value = self.environment.get(os.fsencode(name))
@@ -57,7 +60,7 @@ class Context:
 
     @cached_property
     def book(self) -> Book:
-        return Book(self.state, everything=self.command == "sacct")
+        return Book(self.state, everything=self.everything)
 
     def tool(self, name: str) -> str:
         """The real command of this name: beside ours, else on PATH."""
@@ -87,12 +90,12 @@ class Context:
         signal(SIGXFSZ, SIG_DFL)
         os.execve(self.real, [self.command, *words], self.environment)
 
-    def tickets_among(self, words: Sequence[str]) -> bool:
-        """Whether a word may hold a ticket that somebody was told."""
-        for word in words:
-            for part in word.replace("=", ",").replace(":", ",").replace(" ", ",").split(","):
+    def names_unknown_ticket(self) -> bool:
+        """Whether a word may be a ticket of another state folder."""
+        for word in self.words:
+            for part in split_ids(re.sub("[=: ]", ",", word)):
                 found = target(part)
-                if found is not None and session_of(self.state, found.ticket) is not None:
+                if found is not None and session_of(self.state, found.ticket) is None:
                     return True
         return False
 
@@ -132,11 +135,13 @@ def main(command: str) -> int:
         import site
 
         site.main()
+        if "SLURM_JOB_ID" in os.environ and context.names_unknown_ticket():
+            # A job without SARRAY_STATE_DIR (--export=NONE): its script lies in the state folder that it came from.
+            from sbatch_shim.act import state_of_own_job
+
+            context.state = state_of_own_job(context) or state
         status: int = import_module(f"sbatch_shim.{command}").main(context)
     except ShimError as error:
         say(f"{command}: error: {error}")
         status = error.status
     return status
-
-
-__all__ = ["COMMANDS", "Answer", "Context", "main", "say", "split_ids", "write"]

@@ -68,10 +68,12 @@ def status(context: Context, words: list[str]) -> int:
     )
     parser.add_argument("tickets", nargs="*", metavar="TICKET")
     parser.add_argument("--session", help="only this session")
+    parser.add_argument("--all", action="store_true", help="also sessions of which nothing is listed any more")
     parser.add_argument("--json", action="store_true", help="print a document")
     parser.add_argument("--watch", action="store_true", help="show again until every task has ended")
     given = parser.parse_args(words)
     tickets = ticket_list(given.tickets)
+    context.everything = given.all
     if given.watch:
         return shown.watch(context, tickets, given.session)
     return shown.show(context, tickets, given.session, given.json)

@@ -371,9 +371,7 @@ class Queue:
         line = self.line.without("jobs", "name")
         if not self.wanted.anything:
             asked = list(self.asked)
-            if self.nothing_real():
-                asked = []
-            elif len(asked) == 1 and len(self.wanted.targets) + len(self.wanted.reals) > 1:
+            if len(asked) == 1 and len(self.wanted.targets) + len(self.wanted.reals) > 1:
                 # A single unknown id is an error, which it would not be among the caller's others.
                 asked.append(asked[0])
             line.options.append(("jobs", ",".join(asked)))
@@ -381,7 +379,7 @@ class Queue:
 
     def nothing_real(self) -> bool:
         """Only tickets that Slurm does not know yet are asked for."""
-        return not self.wanted.anything and not self.asked and bool(self.waiting)
+        return not self.wanted.anything and not self.asked
 
     def ask(self, layout: Layout) -> tuple[int, bytes]:
         """The whole output, and the exit status."""

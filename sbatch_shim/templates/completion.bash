@@ -6,7 +6,7 @@ _sarray() {
         words='status flush submit cancel throttle rerun listen doctor gc completion'
     else
         case $verb in
-        status) words='--session --json --watch' ;;
+        status) words='--session --all --json --watch' ;;
         flush) words='--dry-run --throttle --output --session --all --keep-names --local --json --parsable' ;;
         submit) words='--dry-run --throttle --output' ;;
         cancel) words='--session --all --yes' ;;

@@ -4,7 +4,7 @@ complete -c sarray -n "not __fish_seen_subcommand_from $verbs" -f -a "$verbs"
 complete -c sarray -n "__fish_seen_subcommand_from status cancel" -l session -x
 complete -c sarray -n "__fish_seen_subcommand_from status doctor" -l json
 complete -c sarray -n "__fish_seen_subcommand_from status" -l watch
-complete -c sarray -n "__fish_seen_subcommand_from cancel" -l all
+complete -c sarray -n "__fish_seen_subcommand_from status cancel" -l all
 complete -c sarray -n "__fish_seen_subcommand_from cancel" -s y -l yes
 complete -c sarray -n "__fish_seen_subcommand_from flush submit gc" -s n -l dry-run
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -s t -l throttle -x

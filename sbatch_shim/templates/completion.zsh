@@ -19,7 +19,7 @@ _sarray() {
         return
     fi
     case ${words[2]} in
-    status) _arguments '--session[only this session]:session' '--json' '--watch' '*:ticket:($(squeue -h -u $UID -o %F 2>/dev/null))' ;;
+    status) _arguments '--session[only this session]:session' '--all' '--json' '--watch' '*:ticket:($(squeue -h -u $UID -o %F 2>/dev/null))' ;;
     flush | submit) _arguments '(-n --dry-run)'{-n,--dry-run} '(-t --throttle)'{-t,--throttle}':tasks' '(-o --output)'{-o,--output}':file:_files' '*:file:_files' ;;
     cancel) _arguments '--session:session' '--all' '--yes' '*:ticket:($(squeue -h -u $UID -o %F 2>/dev/null))' ;;
     throttle) _arguments '-n:tasks' '--requeue' '--kill' '*:ticket:($(squeue -h -u $UID -o %F 2>/dev/null))' ;;
