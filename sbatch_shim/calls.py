@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import Any
 
 from sbatch_shim import request
+from sbatch_shim.drop import dropped, without_met
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.journal import Journal, flush_folders
 from sbatch_shim.record import decode, digest, frames
-from sbatch_shim.spool import QUEUE_HEAD, Session, read
+from sbatch_shim.spool import QUEUE_HEAD, Session, read, session_of
 from sbatch_shim.values import indices
 
 
@@ -244,7 +245,33 @@ def pending(session: Session) -> tuple[list[Call], list[str]]:
             found, said = load(session, claimed)
             calls += found
             problems += said
-    return sorted((call for call in calls if call.ticket not in settled), key=lambda call: call.ticket), problems
+    return sorted((call for call in undropped(session, calls) if call.ticket not in settled), key=by_ticket), problems
+
+
+def by_ticket(call: Call) -> int:
+    return call.ticket
+
+
+def undropped(session: Session, calls: list[Call]) -> list[Call]:
+    """The calls that nobody has cancelled, without the dependencies that a cancelled job satisfies."""
+    gone: dict[bytes, dict[int, int]] = {session.name: dropped(session)}
+
+    def is_dropped(ticket: int) -> bool:
+        name = session_of(session.state, ticket)
+        if name is None:
+            return False
+        if name not in gone:
+            gone[name] = dropped(Session(session.state, name))
+        return ticket in gone[name]
+
+    kept = [call for call in calls if call.ticket not in gone[session.name]]
+    for call in kept:
+        spec = call.options.get("dependency")
+        if spec:
+            call.options["dependency"] = without_met(spec, is_dropped)
+            if call.options["dependency"] is None:
+                del call.options["dependency"]
+    return kept
 
 
 def look(session: Session) -> tuple[list[Call], list[str]]:
@@ -252,7 +279,7 @@ def look(session: Session) -> tuple[list[Call], list[str]]:
     calls, problems = pending(session)
     if os.path.exists(session.queue):
         queued, said = load(session, session.queue)
-        calls, problems = calls + queued, problems + said
+        calls, problems = calls + undropped(session, queued), problems + said
     return calls, problems
 
 

@@ -57,9 +57,6 @@ class Dependency:
         return list(dict.fromkeys(condition.job for condition in self.conditions if condition.on_ticket))
 
 
-# Where no array has an element: the largest possible MaxArraySize.
-NO_SUCH_INDEX = 4000001
-
 # An id with several of its elements.
 BRACKETS = re.compile(rb"([0-9]+)_\[([0-9,-]+)(:[0-9]+)?\]")
 
@@ -139,10 +136,8 @@ def with_places(waits: Dependency, place_of: Callable[[int], Place], for_array: 
         if kind == "aftercorr" and one_task and not place.whole:
             kind = "afterok"  # said of a shared array, it would look at the others too
         if condition.element is not None:
-            element = place.element(condition.element)
-            # One that the call does not have is Slurm's to judge, as it does directly.
-            number = b"%d_%d" % (place.job, NO_SUCH_INDEX) if element is None else element.encode()
-            found.append((kind, number + delay, place if element else None))
+            exists = condition.element in place.local_ids
+            found.append((kind, place.element(condition.element).encode() + delay, place if exists else None))
         elif place.whole and (kind != "aftercorr" or place.first is None):
             found.append((kind, b"%d" % place.job + delay, None))
         elif one_task or (kind in BY_ELEMENT and not waits.any_of):

@@ -17,6 +17,8 @@ from sbatch_shim.paths import state_folder
 
 TEMPLATES = Path(__file__).parent / "templates"
 MANIFEST = "installed.json"
+COMPANIONS = ("squeue", "scancel", "sacct", "scontrol")
+COMMANDS = {"sarray": "sarray", "sarray-flush": "cli"}
 RC_LINE = '. {env} # sbatch-shim\n'
 
 
@@ -38,6 +40,24 @@ def render(name: str, **values: str) -> str:
     return environment.get_template(name).render(version=__version__, **values)
 
 
+def launcher(command: str, bash: str, env: str, python: str, site: str) -> str:
+    """The launcher of sbatch or of a companion."""
+    start = "from sbatch_shim.shim import main;posix._exit(main())"
+    if command != "sbatch":
+        start = f"from sbatch_shim.companion import main;sys.exit(main({command!r}))"
+    code = f"import posix,sys;sys.path.insert(0,{site!r});{start}"
+    return render(
+        "launcher",
+        command=command,
+        bash=bash,
+        env=env,
+        python=shlex.quote(python),
+        code=shlex.quote(code),
+        # sacct tells of jobs long gone; the others list what is live.
+        live="sessions" if command == "sacct" else "live",
+    )
+
+
 def rc_file() -> Path:
     """The file that the user's login shell reads for interactive use."""
     shell = os.path.basename(os.environ.get("SHELL", "bash"))
@@ -56,24 +76,17 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
     for name, found in tools.items():
         if found is None:
             raise SystemExit(f"install: {name} was not found in /usr/local/bin, /usr/bin or /bin; nothing was written")
-    code = f"import posix,sys;sys.path.insert(0,{str(site)!r});from sbatch_shim.shim import main;posix._exit(main())"
     shims, bin_folder = prefix / "shims", prefix / "bin"
     shims.mkdir(parents=True, exist_ok=True)
     bin_folder.mkdir(exist_ok=True)
-    changed = write(
-        shims / "sbatch",
-        render(
-            "launcher",
-            command="sbatch",
-            bash=str(tools["bash"]),
-            env=str(tools["env"]),
-            python=shlex.quote(str(python)),
-            code=shlex.quote(code),
-        ),
-        0o755,
-    )
+    changed = False
+    for command in ("sbatch", *COMPANIONS):
+        text = launcher(command, str(tools["bash"]), str(tools["env"]), str(python), str(site))
+        changed |= write(shims / command, text, 0o755)
     for folder in (shims, bin_folder):
-        changed |= write(folder / "sarray-flush", render("command", python=shlex.quote(str(python))), 0o755)
+        for command, module in COMMANDS.items():
+            text = render("command", command=command, module=module, python=shlex.quote(str(python)))
+            changed |= write(folder / command, text, 0o755)
     changed |= write(prefix / "env.sh", render("env.sh", shims=shlex.quote(str(shims))))
     before = manifest(prefix)
     outside = dict(before)
@@ -122,7 +135,8 @@ def uninstall(prefix: Path) -> None:
             target.write_text(target.read_text().replace(outside["rc_line"], ""))
     if "modulefile" in outside:
         Path(outside["modulefile"]).unlink(missing_ok=True)
-    for name in ("shims/sbatch", "shims/sarray-flush", "bin/sarray-flush", "env.sh", MANIFEST):
+    written = [f"shims/{name}" for name in ("sbatch", *COMPANIONS, *COMMANDS)] + [f"bin/{name}" for name in COMMANDS]
+    for name in (*written, "env.sh", MANIFEST):
         (prefix / name).unlink(missing_ok=True)
     shutil.rmtree(prefix / "venv", ignore_errors=True)
     for folder in (prefix / "shims", prefix / "bin", prefix):

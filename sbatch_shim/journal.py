@@ -30,6 +30,9 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import BLOCK, Session, session_of, write
 from sbatch_shim.values import indices
 
+# Where no array has an element: beyond the largest possible MaxArraySize.
+NO_SUCH_INDEX = 4000001
+
 
 @dataclass(frozen=True)
 class Place:
@@ -55,14 +58,23 @@ class Place:
         """The ids of all tasks, as Slurm writes them."""
         if self.first is None:
             return [str(self.job)]
-        count = 1 if self.spec is None else len(indices(self.spec.encode())[0])
+        count = 1 if self.spec is None else len(self.local_ids)
         return [f"{self.job}_{self.first + offset}" for offset in range(count)]
 
-    def element(self, local_id: int) -> str | None:
-        """The id of the task that the call knows as `local_id`; None for one that it did not ask for."""
-        ids = [] if self.spec is None else indices(self.spec.encode())[0]
+    @property
+    def local_ids(self) -> list[int]:
+        """The task ids that the call asked for; empty for a plain call."""
+        return [] if self.spec is None else indices(self.spec.encode())[0]
+
+    def element(self, local_id: int) -> str:
+        """
+        The id of the task that the call knows as `local_id`.
+
+        For one that it does not have, an element that nobody has: Slurm judges that, as it does directly.
+        """
+        ids = self.local_ids
         if local_id not in ids:
-            return None
+            return f"{self.job}_{NO_SUCH_INDEX}"
         return f"{self.job}_{local_id if self.first is None else self.first + ids.index(local_id)}"
 
 

@@ -43,14 +43,27 @@ SUBMIT_LIMIT = re.compile(r"Max(TRES)?Submit|MaxSubmit|submit limit \(")
 
 
 def real_sbatch(path: str) -> str:
-    """
-    The first sbatch on PATH that is not ours: known by its mark, links unresolved (sites switch Slurm by link).
+    """The first sbatch on PATH that is not ours; raises NoRealSbatch, which says where it looked."""
+    found, passed = find_command("sbatch", path)
+    if found is None:
+        raise NoRealSbatch(
+            f"no sbatch found in {', '.join(passed) or 'an empty PATH'}; "
+            "sarray-flush --local runs the queued calls on this machine without Slurm"
+        )
+    return found
 
-    Raises NoRealSbatch, which says where it looked.
+
+def find_command(name: str, path: str) -> tuple[str | None, list[str]]:
     """
-    passed = []
+    The first command of this name on PATH that is not ours: known by its mark, links unresolved (sites switch Slurm
+    by link).
+
+    Returns:
+        Its path or None, and where it was looked for in vain.
+    """
+    passed: list[str] = []
     for entry in path.split(os.pathsep):
-        candidate = os.path.join(entry, "sbatch")
+        candidate = os.path.join(entry, name)
         if not os.path.isabs(entry):
             continue
         if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
@@ -60,14 +73,11 @@ def real_sbatch(path: str) -> str:
             except OSError:
                 ours = False
             if not ours:
-                return candidate
+                return candidate, passed
             passed.append(f"{candidate} (this shim)")
         else:
             passed.append(entry)
-    raise NoRealSbatch(
-        f"no sbatch found in {', '.join(passed) or 'an empty PATH'}; "
-        "sarray-flush --local runs the queued calls on this machine without Slurm"
-    )
+    return None, passed
 
 
 def limits_of(values: dict[str, str]) -> Limits:

@@ -7,6 +7,7 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
       format                    the number of this layout
       next-block                a hint where to look for a free block
       blocks/<n>                1,000 tickets; holds the name of the session that reserved them
+      live/<name>               exists while a ticket of that session may be listed: the companions look here first
       sessions/<name>/
         lock                    flock(2); sbatch while it appends, the flush while it claims
         flush.lock              one flush at a time
@@ -14,6 +15,7 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
         blobs/<hash>            script bodies and environments, each once
         passed                  why calls went to the real sbatch, one line each
         flushes/<stamp>/        see flush.py
+        dropped                 tickets that were cancelled before a flush took them (drop.py)
 
 Hot path: `posix` is what `os` is made of, without an import of its own. All paths are bytes.
 Folders are 0700 and files 0600 whatever the umask: environments hold secrets.
@@ -24,10 +26,11 @@ import posix
 import time
 
 from sbatch_shim.errors import SpoolError
-from sbatch_shim.record import TAIL_BYTES, digest, frame, frames, has_tail, tail_ticket
+from sbatch_shim.record import HEAD_BYTES, TAIL_BYTES, digest, frame, frames, has_tail, tail_ticket
 
 FORMAT = b"1\n"
 QUEUE_HEAD = b"sarray-queue 1\n"
+EMPTY_QUEUE = len(QUEUE_HEAD) + HEAD_BYTES + TAIL_BYTES
 FIRST_TICKET = 1000000000
 LAST_TICKET = 2147483647
 BLOCK = 1000
@@ -188,6 +191,7 @@ class Session:
         self.name = name
         self.folder = state + b"/sessions/" + name
         self.queue = self.folder + b"/queue"
+        self.live = state + b"/live/" + name
 
     def make(self) -> None:
         """Create what is missing of the session's folder."""
@@ -237,6 +241,8 @@ class Session:
                 ticket = last + 1
                 if last < FIRST_TICKET or ticket % BLOCK == 0:
                     ticket = self.reserve_block()
+                if size <= EMPTY_QUEUE:
+                    self.mark_live()
                 posix.lseek(descriptor, size, 0)
                 try:
                     write(descriptor, frame(ticket, payload, size))
@@ -247,6 +253,14 @@ class Session:
             finally:
                 posix.close(descriptor)
         return ticket
+
+    def mark_live(self) -> None:
+        """Say that tickets of this session may be listed; under the lock, as is the removal (book.py)."""
+        make_folder(self.state + b"/live")
+        try:
+            create(self.live, b"")
+        except FileExistsError:
+            pass
 
     def open_queue(self) -> int:
         """The queue, open for reading and writing; under the lock."""

@@ -78,8 +78,7 @@ def test_launcher_and_platformdirs_agree_on_the_state_folder(
     shown.write_text('#!/bin/sh\nprintf %s "$5"\n')
     shown.chmod(0o755)
     launcher = tmp_path / "sbatch"
-    values = {"command": "sbatch", "bash": "/bin/bash", "env": "/usr/bin/env", "python": f"'{shown}'", "code": "code"}
-    launcher.write_text(install.render("launcher", **values))
+    launcher.write_text(install.launcher("sbatch", "/bin/bash", "/usr/bin/env", str(shown), "/site"))
     launcher.chmod(0o755)
     environment = {"PATH": "/nowhere", "HOME": home, "SARRAY_MODE": "queue"}
     monkeypatch.setenv("HOME", home)

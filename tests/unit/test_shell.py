@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from strategies import array_of, call
 
-from sbatch_shim.install import render as render_template
+from sbatch_shim.install import launcher
 from sbatch_shim.limits import Limits
 from sbatch_shim.render import render
 
@@ -18,9 +18,9 @@ def check(text: bytes) -> None:
     assert done.returncode == 0, done.stdout.decode()
 
 
-def test_the_launcher() -> None:
-    values = {"command": "sbatch", "bash": "/bin/bash", "env": "/usr/bin/env", "python": "/x/python", "code": "'pass'"}
-    check(render_template("launcher", **values).encode())
+@pytest.mark.parametrize("command", ["sbatch", "squeue", "scancel", "sacct", "scontrol"])
+def test_the_launcher(command: str) -> None:
+    check(launcher(command, "/bin/bash", "/usr/bin/env", "/x/python", "/x/site").encode())
 
 
 @pytest.mark.parametrize("login", [False, True])

@@ -1,0 +1,333 @@
+"""
+All that is known about tickets, for the commands that show or take them.
+
+A ticket is queued (in the spool), refused (Slurm refused its array; the next flush tries again), flying (its
+array is being submitted, or nobody knows what came of that), dropped (cancelled before it was submitted) or
+submitted. Queues are read before journals, so that a flush in between shows a ticket twice and never not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sbatch_shim.calls import Call, load
+from sbatch_shim.drop import dropped
+from sbatch_shim.errors import ShimError
+from sbatch_shim.journal import Journal, Place, flush_folders, places_in
+from sbatch_shim.record import frames
+from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, QUEUE_HEAD, Session, read, session_of
+from sbatch_shim.values import indices
+
+QUEUED, REFUSED, FLYING, DROPPED, SUBMITTED = "queued", "refused", "flying", "dropped", "submitted"
+# How long an array that is being submitted is waited for.
+FLIGHT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    What an id on a command line names.
+
+    Attributes:
+        ticket: The ticket.
+        tasks: Local ids, or None for all.
+        rest: What followed, a step for instance (`.batch`), or empty.
+    """
+
+    ticket: int
+    tasks: tuple[int, ...] | None
+    rest: str
+
+
+TARGET = re.compile(r"([12][0-9]{9})(?:_(?:(\*)|([0-9]+)|\[([0-9,:-]+)(?:%[0-9]+)?\]))?(\.[a-z0-9+]+)?", re.A)
+
+
+def target(word: str) -> Target | None:
+    """A ticket, `T_3`, `T_[1-4,7]`, `T_3.batch`; None for anything else."""
+    found = TARGET.fullmatch(word)
+    if found is None or not FIRST_TICKET <= int(found[1]) <= LAST_TICKET:
+        return None
+    tasks: tuple[int, ...] | None = None
+    try:
+        if found[3] or found[4]:
+            tasks = tuple(indices((found[3] or found[4]).encode())[0])
+    except ValueError:
+        return None
+    return Target(int(found[1]), tasks, found[5] or "")
+
+
+def split_ids(text: str) -> list[str]:
+    """A list of ids at its commas, but for those in brackets."""
+    return [one for one in re.split(r",(?![^\[]*\])", text) if one]
+
+
+def spans(ids: Iterable[int]) -> str:
+    """`1-4,7`, without the steps that not every command reads."""
+    parts: list[list[int]] = []
+    for one in sorted(set(ids)):
+        if parts and one == parts[-1][1] + 1:
+            parts[-1][1] = one
+        else:
+            parts.append([one, one])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
+
+
+def task_string(ids: Iterable[int], throttle: int = 0, limit: int | None = None) -> str:
+    """
+    Task ids as Slurm 22.05 writes those of a pending array.
+
+    Args:
+        throttle: The array's own limit of tasks at a time, 0 for none.
+        limit: Bytes, 0 for no limit; by default SLURM_BITSTR_LEN or 64.
+    """
+    found = sorted(ids)
+    if limit is None:
+        given = os.environ.get("SLURM_BITSTR_LEN", "64")
+        limit = min(int(given), 4096) if given.isdigit() else 64
+    after = f"%{throttle}" if throttle else ""
+    if len(found) > 5 and found[-1] - found[0] > 10:
+        steps = {high - low for low, high in zip(found, found[1:])}
+        if len(steps) == 1 and 1 not in steps:
+            return f"{found[0]}-{found[-1]}:{steps.pop()}{after}"
+    text = spans(found)
+    if limit and len(text) > limit - 3:
+        text = text[: limit - 4] + "..."
+    return text + after
+
+
+@dataclass
+class Pages:
+    """What one session's folder tells."""
+
+    session: Session
+    queued: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
+    flying: set[int] = field(default_factory=set)
+    dropped: dict[int, int] = field(default_factory=dict)
+    places: dict[int, Place] = field(default_factory=dict)
+    calls: dict[int, Call] | None = None
+
+    def read(self) -> Pages:
+        """Read, or read again; what was queued before stays known as such."""
+        try:
+            self.queued |= tickets_in(self.session.queue)
+        except OSError:
+            pass
+        flying: set[int] = set()
+        for folder in flush_folders(self.session):
+            events = Journal(folder).events()
+            if not os.path.exists(folder + b"/done"):
+                try:
+                    self.queued |= tickets_in(folder + b"/claimed")
+                except OSError:
+                    pass
+            for event in events:
+                tickets = {int(ticket) for ticket in event.get("tickets", ())}
+                if event["event"] == "submitted":
+                    self.places.update(places_in(event))
+                    flying -= tickets
+                elif event["event"] == "refused":
+                    self.refused |= tickets
+                    flying -= tickets
+                elif event["event"] in ("submitting", "uncertain"):
+                    flying |= tickets
+                else:
+                    flying -= tickets
+        self.flying = flying
+        self.dropped = dropped(self.session)
+        return self
+
+    def call(self, ticket: int) -> Call | None:
+        """The call itself; None when its record is gone or damaged."""
+        if self.calls is None or (ticket not in self.calls and ticket in self.queued):
+            self.calls = {}
+            paths = [folder + b"/claimed" for folder in flush_folders(self.session)]
+            for path in [self.session.queue, *paths]:
+                try:
+                    self.calls.update((call.ticket, call) for call in load(self.session, path)[0])
+                except OSError:
+                    continue
+        return self.calls.get(ticket)
+
+    def state(self, ticket: int) -> str | None:
+        """One of the words above; None for a number that nobody was told."""
+        if ticket in self.places:
+            return SUBMITTED
+        if ticket in self.dropped:
+            return DROPPED
+        if ticket in self.flying:
+            return FLYING
+        if ticket in self.refused:
+            return REFUSED
+        return QUEUED if ticket in self.queued else None
+
+
+def tickets_in(path: bytes) -> set[int]:
+    """The tickets of the calls in a queue file."""
+    return {ticket for ticket, payload in frames(read(path), len(QUEUE_HEAD))[0] if payload}
+
+
+class Job:
+    """The calls of one real job, found by task index."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.entries: list[tuple[int, int, Place]] = []  # first index, ticket, place
+        self.starts: list[int] = []
+
+    def add(self, ticket: int, place: Place) -> None:
+        self.entries.append((place.first or 0, ticket, place))
+        self.entries.sort(key=lambda entry: entry[:2])
+        self.starts = [first for first, _, _ in self.entries]
+
+    def task(self, index: int | None) -> tuple[int, int | None]:
+        """The ticket and local id (None: a plain call) of a task; KeyError for an index that is nobody's."""
+        if len(self.entries) == 1 and self.entries[0][2].first is None:
+            _, ticket, place = self.entries[0]
+            return ticket, None if place.spec is None else index
+        if index is None:
+            raise KeyError(self.number)
+        at = bisect_right(self.starts, index) - 1
+        if at < 0:
+            raise KeyError(index)
+        first, ticket, place = self.entries[at]
+        if place.spec is None:
+            if index != first:
+                raise KeyError(index)
+            return ticket, None
+        ids = indices(place.spec.encode())[0]
+        if index - first >= len(ids):
+            raise KeyError(index)
+        return ticket, ids[index - first]
+
+    def shares(self, ids: Iterable[int | None]) -> dict[int, list[int | None]]:
+        """Tasks by ticket: their local ids."""
+        found: dict[int, list[int | None]] = {}
+        for index in ids:
+            try:
+                ticket, local = self.task(index)
+            except KeyError:
+                continue
+            found.setdefault(ticket, []).append(local)
+        return found
+
+
+class Book:
+    """
+    The tickets of a state folder.
+
+    Args:
+        everything: Read all sessions and not only those that are live, for sacct.
+    """
+
+    def __init__(self, state: bytes, everything: bool = False) -> None:
+        self.state = state
+        self.pages: dict[bytes, Pages] = {}
+        folder = b"/sessions" if everything else b"/live"
+        try:
+            names = sorted(os.listdir(state + folder))
+        except OSError:
+            names = []
+        for name in names:
+            self.open(name)
+        self.jobs: dict[int, Job] = {}
+        self.index()
+
+    def open(self, name: bytes) -> Pages:
+        if name not in self.pages:
+            self.pages[name] = Pages(Session(self.state, name)).read()
+        return self.pages[name]
+
+    def index(self) -> None:
+        """From real jobs to tickets."""
+        self.jobs = {}
+        for pages in self.pages.values():
+            for ticket, place in pages.places.items():
+                self.jobs.setdefault(place.job, Job(place.job)).add(ticket, place)
+
+    def refresh(self) -> None:
+        """Read again what a flush may have written meanwhile."""
+        for pages in self.pages.values():
+            pages.read()
+        self.index()
+
+    def find(self, ticket: int) -> Pages | None:
+        """The pages that a ticket stands on; None for a number that nobody was told."""
+        name = session_of(self.state, ticket)
+        if name is None:
+            return None
+        known = name in self.pages
+        pages = self.open(name)
+        if not known:
+            self.index()
+        return pages if pages.state(ticket) is not None else None
+
+    def landed(self, ticket: int) -> Pages | None:
+        """Like find, but waits a moment for a ticket that is being submitted right now."""
+        deadline = time.monotonic() + FLIGHT_SECONDS
+        while True:
+            pages = self.find(ticket)
+            if pages is None or pages.state(ticket) != FLYING or time.monotonic() > deadline:
+                return pages
+            time.sleep(0.02)
+            self.refresh()
+
+    def job_landed(self, number: int) -> Job | None:
+        """A real job by its number, waiting a moment for the flush to note it."""
+        deadline = time.monotonic() + FLIGHT_SECONDS
+        while number not in self.jobs and time.monotonic() < deadline:
+            time.sleep(0.02)
+            self.refresh()
+        return self.jobs.get(number)
+
+    def place(self, ticket: int) -> Place:
+        """Where a ticket's tasks run; ShimError while it is not submitted."""
+        pages = self.find(ticket)
+        if pages is None or ticket not in pages.places:
+            raise ShimError(f"it waits for {ticket}, which is not submitted")
+        return pages.places[ticket]
+
+    def unsubmitted(self) -> list[tuple[int, Pages]]:
+        """The tickets that wait for a flush, each with its pages, in their order."""
+        found = [
+            (ticket, pages)
+            for pages in self.pages.values()
+            for ticket in pages.queued
+            if pages.state(ticket) in (QUEUED, REFUSED, FLYING)
+        ]
+        return sorted(found, key=lambda one: one[0])
+
+    def ours(self, command: str) -> bool:
+        """Whether a script path is one of a flush of this state folder."""
+        return os.fsencode(command).startswith(self.state + b"/sessions/")
+
+
+def elements(place: Place, tasks: tuple[int, ...] | None) -> list[str]:
+    """The real ids of a ticket's tasks: the job's own id where they are all of it."""
+    if tasks is None:
+        return [str(place.job)] if place.whole else place.elements()
+    return [place.element(task) for task in tasks]
+
+
+def compact(ids: Iterable[str]) -> list[str]:
+    """Elements of one job as `A_[1-4,7]`, in order of first appearance; other ids as they are."""
+    jobs: dict[str, list[int]] = {}
+    for one in ids:
+        job, underscore, task = one.partition("_")
+        tasks = jobs.setdefault(job if underscore else one, [])
+        if underscore:
+            tasks.append(int(task))
+    found = []
+    for job, tasks in jobs.items():
+        if not tasks:
+            found.append(job)
+        elif len(tasks) == 1:
+            found.append(f"{job}_{tasks[0]}")
+        else:
+            found.append(f"{job}_[{spans(tasks)}]")
+    return found

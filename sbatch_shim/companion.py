@@ -1,0 +1,147 @@
+"""
+squeue, scancel, sacct and scontrol with tickets: what the launcher starts when it does not exec the real command.
+
+Whatever is not understood goes to the real command untouched, as with sbatch.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal
+
+from sbatch_shim.book import Book, split_ids, target
+from sbatch_shim.errors import ShimError
+from sbatch_shim.slurm import find_command
+from sbatch_shim.spool import open_state, read, session_of
+
+COMMANDS = ("squeue", "scancel", "sacct", "scontrol")
+
+
+@dataclass
+class Answer:
+    """What a real command said."""
+
+    status: int
+    out: bytes
+    err: bytes
+
+
+class Context:
+    """
+    One call of a companion command.
+
+    Attributes:
+        command: Its name.
+        real: Path of the real command; empty when there is none.
+        state: The state folder.
+        words: The words after the command's name.
+        environment: As the kernel holds it.
+    """
+
+    def __init__(self, command: str, real: str, state: bytes, words: list[str], environment: dict[bytes, bytes]):
+        self.command = command
+        self.real = real
+        self.state = state
+        self.words = words
+        self.environment = environment
+        # sacct tells of jobs long gone; the others of what is live.
+        self.everything = command == "sacct"
+
+    def variable(self, name: str) -> str | None:
+        value = self.environment.get(os.fsencode(name))
+        return None if value is None else os.fsdecode(value)
+
+    @cached_property
+    def book(self) -> Book:
+        return Book(self.state, everything=self.everything)
+
+    def tool(self, name: str) -> str:
+        """The real command of this name: beside ours, else on PATH."""
+        if name == self.command:
+            return self.real
+        beside = os.path.join(os.path.dirname(self.real), name)
+        if os.access(beside, os.X_OK):
+            return beside
+        return find_command(name, self.variable("PATH") or os.defpath)[0] or name
+
+    def run(self, name: str, words: Sequence[str], **variables: str) -> Answer:
+        """Run a real command and take what it says."""
+        environment = {**self.environment, **{os.fsencode(key): os.fsencode(value) for key, value in variables.items()}}
+        done = subprocess.run(
+            [name, *words], executable=self.tool(name), env=environment, capture_output=True, check=False
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def become(self, words: Sequence[str]) -> int:
+        """Be the real command from here on."""
+        if not self.real:
+            say(f"{self.command}: error: no other {self.command} on PATH")
+            return 127
+        sys.stdout.flush()
+        # Python ignores these two, and exec would pass that on.
+        signal(SIGPIPE, SIG_DFL)
+        signal(SIGXFSZ, SIG_DFL)
+        os.execve(self.real, [self.command, *words], self.environment)
+
+    def names_unknown_ticket(self) -> bool:
+        """Whether a word may be a ticket of another state folder."""
+        for word in self.words:
+            for part in split_ids(re.sub("[=: ]", ",", word)):
+                found = target(part)
+                if found is not None and session_of(self.state, found.ticket) is None:
+                    return True
+        return False
+
+
+def say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def write(data: bytes) -> None:
+    """To stdout, ignoring a reader that has gone, as the real command would die of it in silence."""
+    sys.stdout.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def main(command: str) -> int:
+    """Entry of the launcher: `python -I -S -c CODE STATE REAL WORDS...`."""
+    if getsignal(SIGINT) != SIG_IGN:
+        signal(SIGINT, SIG_DFL)
+    raw = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
+    state, real, words = raw[0], os.fsdecode(raw[1]), [os.fsdecode(word) for word in raw[2:]]
+    environment = {}
+    for entry in read(b"/proc/self/environ").split(b"\0")[:-1]:
+        name, _, value = entry.partition(b"=")
+        environment[name] = value
+    context = Context(command, real, state, words, environment)
+    if not real:
+        return context.become(words)
+    os.umask(0o077)
+    try:
+        if os.path.isdir(state):
+            open_state(state)
+        # python -S left these out; they stand beside this package.
+        import site
+
+        site.main()
+        if "SLURM_JOB_ID" in os.environ and context.names_unknown_ticket():
+            # A job without SARRAY_STATE_DIR (--export=NONE): its script lies in the state folder that it came from.
+            from sbatch_shim.act import state_of_own_job
+
+            context.state = state_of_own_job(context) or state
+        status: int = import_module(f"sbatch_shim.{command}").main(context)
+    except ShimError as error:
+        say(f"{command}: error: {error}")
+        status = error.status
+    return status

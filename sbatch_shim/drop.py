@@ -1,0 +1,64 @@
+"""
+Calls that were cancelled before a flush submitted them.
+
+They stay in their queue file; `sessions/<name>/dropped` says that no flush may take them: one line `TICKET TIME`
+each, written under the flush's lock, so that a flush either sees the line or has submitted the call.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+
+from sbatch_shim.spool import Session, ticket_numbers, write
+
+# Terms that a job which was cancelled satisfies (tried on 22.05).
+MET_BY_CANCELLED = (b"after", b"afterany", b"afternotok", b"")
+
+
+def dropped(session: Session) -> dict[int, int]:
+    """The dropped tickets of a session, and when, in seconds since the epoch."""
+    try:
+        with open(session.folder + b"/dropped", "rb") as stream:
+            lines = stream.read().split(b"\n")
+    except FileNotFoundError:
+        return {}
+    return {int(line[:10]): int(line[11:]) for line in lines[:-1]}
+
+
+def drop(session: Session, tickets: Iterable[int]) -> None:
+    """Let no flush submit these; under the flush's lock. On return it is on disk."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(session.folder + b"/dropped", flags, 0o600)
+    try:
+        write(descriptor, b"".join(b"%d %d\n" % (ticket, time.time()) for ticket in tickets))
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def without_met(spec: bytes, is_dropped: Callable[[int], bool]) -> bytes | None:
+    """
+    A dependency without the terms that dropped tickets satisfy, as cancelled jobs do.
+
+    What they can never satisfy (afterok) stays, and keeps the call from being submitted.
+
+    Returns:
+        What remains; None when nothing does.
+    """
+    if not any(is_dropped(ticket) for ticket in ticket_numbers(spec)):
+        return spec
+    separator = b"?" if b"?" in spec else b","
+    kept = []
+    for term in spec.split(separator):
+        kind, colon, ids = term.rpartition(b":") if term.isdigit() else term.partition(b":")
+        if kind not in MET_BY_CANCELLED:
+            kept.append(term)
+            continue
+        left = [one for one in ids.split(b":") if not any(is_dropped(ticket) for ticket in ticket_numbers(one))]
+        if separator == b"?" and len(left) < len(ids.split(b":")):
+            return None  # any one of them is enough
+        if left:
+            kept.append(kind + colon + b":".join(left))
+    return separator.join(kept) or None

@@ -1,0 +1,77 @@
+"""sarray throttle: how many tasks of an array run at a time, changed while it runs."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from sbatch_shim.book import SUBMITTED, target
+from sbatch_shim.companion import Context
+from sbatch_shim.errors import ShimError
+
+
+def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
+    """
+    Set ArrayTaskThrottle, and deal with the running tasks above it.
+
+    Args:
+        word: A real job id or a ticket.
+        limit: Tasks at a time, 0 for no limit.
+        act: "requeue", "kill" or None: what becomes of the most recently started tasks above the limit.
+
+    Raises:
+        ShimError: before anything was changed.
+    """
+    number = word
+    found = target(word)
+    pages = context.book.landed(found.ticket) if found else None
+    if found is not None and pages is not None:
+        if pages.state(found.ticket) != SUBMITTED:
+            raise ShimError(f"{word} is not submitted yet; sarray-flush --throttle {limit} submits it with a limit")
+        number = str(pages.places[found.ticket].job)
+    if not number.isdigit():
+        raise ShimError(f"{word} is neither a job id nor a ticket")
+    answer = context.run("scontrol", ["-o", "show", "job", number])
+    records = [fields(line) for line in answer.out.decode(errors="replace").splitlines() if line.startswith("JobId=")]
+    if answer.status != 0 or not records:
+        raise ShimError(f"job {word} was not found")
+    if f"({os.getuid()})" not in records[0].get("UserId", ""):
+        raise ShimError(f"job {word} is not yours")
+    array = records[0].get("ArrayJobId")
+    if array is None:
+        raise ShimError(f"job {word} is not an array")
+    # Any element carries it to its array; finished ones would be reported as errors.
+    alive = [record for record in records if record.get("JobState") in ("PENDING", "RUNNING", "SUSPENDED")]
+    if not alive:
+        raise ShimError(f"all tasks of job {word} have ended")
+    first = re.split("[,:%-]", alive[0]["ArrayTaskId"])[0]
+    changed = context.run("scontrol", ["update", f"JobId={array}_{first}", f"ArrayTaskThrottle={limit}"])
+    if changed.status != 0:
+        raise ShimError(changed.err.decode(errors="replace").strip())
+    job = context.book.jobs.get(int(array))
+    shared = f" (it holds {len(job.entries)} calls)" if job and len(job.entries) > 1 else ""
+    print(f"array {array}{shared}: {f'at most {limit} tasks' if limit else 'any number of tasks'} at a time")
+    if act is None or limit == 0:
+        return 0
+    running = sorted(
+        (record for record in records if record.get("JobState") == "RUNNING"), key=lambda record: record["StartTime"]
+    )
+    status = 0
+    for record in running[limit:]:
+        one = f"{array}_{record['ArrayTaskId']}"
+        command = ["scontrol", "requeue", one] if act == "requeue" else ["scancel", one]
+        done = context.run(command[0], command[1:])
+        if done.status != 0:
+            print(f"{one}: {done.err.decode(errors='replace').strip()}")
+            status = 1
+        else:
+            print(f"{one} {'requeued' if act == 'requeue' else 'cancelled'}")
+    return status
+
+
+def fields(line: str) -> dict[str, str]:
+    """KEY=value words of a one-line record; the first of each name."""
+    found: dict[str, str] = {}
+    for key, value in re.findall(r"(?:^| )([A-Za-z:/]+)=([^ ]*)", line):
+        found.setdefault(key, value)
+    return found

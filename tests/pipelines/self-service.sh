@@ -1,0 +1,24 @@
+# Jobs that cancel and requeue themselves by the ids that they see; spelt so that no planner rule recognises them.
+flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1; }
+cat > plain.sh <<'JOB'
+#!/bin/bash
+echo "start $1" >> ran.p$1
+[ "$1" = 2 ] && "s${EMPTY-}cancel" "$SLURM_JOB_ID"
+[ "$1" = 2 ] && sleep 60
+echo "end $1" >> ran.p$1
+JOB
+cat > array.sh <<'JOB'
+#!/bin/bash
+echo "start $SLURM_ARRAY_TASK_ID ${SLURM_RESTART_COUNT-}" >> ran.$SLURM_ARRAY_TASK_ID
+[ "$SLURM_ARRAY_TASK_ID" = 2 ] && "$1${EMPTY-}cancel" "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+[ "$SLURM_ARRAY_TASK_ID" = 3 ] && "$1${EMPTY-}control" requeuehold "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+[ "$SLURM_ARRAY_TASK_ID" = 1 ] || sleep 60
+echo "end" >> ran.$SLURM_ARRAY_TASK_ID
+JOB
+for i in 1 2 3; do sbatch -J p$i -o /dev/null plain.sh $i; done
+a=$(sbatch --parsable -o /dev/null -a 1-3 array.sh s)
+echo $a
+flush
+while [ "$(squeue -h -t PD,R,CG -o '%i %t' | grep -v CG)" != "${a}_3 PD" ]; do sleep 0.1; done
+squeue -h -t PD -o '%i %t %r' > left
+scancel ${a}_3

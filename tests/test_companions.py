@@ -1,0 +1,362 @@
+"""squeue, scancel, sacct, scontrol and sarray with tickets, on the real Slurm."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from conftest import SYSTEM_PATH, Person, Result
+
+pytestmark = pytest.mark.slurm
+
+
+def queued(person: Person, *words: str) -> str:
+    """A call's ticket."""
+    done = person.queue("--parsable", *words)
+    assert done.status == 0, done.err
+    return done.out.decode().strip()
+
+
+def run(person: Person, *words: str, **more: str) -> Result:
+    return person.run(*words, env=person.environment(SARRAY_SESSION="test", **more))
+
+
+def lines(person: Person, *words: str, **more: str) -> list[str]:
+    return run(person, *words, **more).out.decode().splitlines()
+
+
+def until(condition, seconds: float = 30) -> None:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.05)  # between two looks; the condition decides
+
+
+def merged_pair(person: Person, *options: str) -> tuple[str, str]:
+    """Two calls of different shape that become one array."""
+    plain = queued(person, *options, "-J", "alpha", "-o", "/dev/null", "--wrap=sleep 60")
+    array = queued(person, *options, "-J", "beta", "-o", "/dev/null", "-a", "1-3", "--wrap=sleep 60")
+    return plain, array
+
+
+# How clients read ids and states; each takes the text and returns id to state.
+CLIENTS = {
+    "nextflow": (["squeue", "--noheader", "-o", "%i %t", "-t", "all", "-u", "{user}"], r"^(\S+) (\S+)$"),
+    "snakemake": (["squeue", "--format=%i|%T", "--states=all", "--noheader", "--name", "alpha"], r"^(\S+)\|(\S+)$"),
+    "parsl": (["squeue", "--noheader", "--format=%i %t", "--job", "{ids}"], r"^(\S+) (\S+)$"),
+    "toil": (["squeue", "-h", "--format", "%i %t %M"], r"^(\S+) (\S+) \S+$"),
+    "psij": (["squeue", "-O", "JobArrayID,StateCompact,Reason", "-t", "all", "--me"], r"^(\S+) +(\S+) +(\S+) *$"),
+    "cylc": (["squeue", "-h", "-j", "{ids}"], r"^ *(\d+)\S* +\S+ +\S+ +\S+ +(\S+)"),
+    "law": (["squeue", "--Format", "JobID,State", "--noheader"], r"^(\d+) +(\S+) *$"),
+    "slivka": (["squeue", "--array", "--format=%i %t", "--noheader", "--states=all"], r"^(\w+) ([A-Z]+)$"),
+    "dpdispatcher": (["squeue", "-o", "%.18i %.2t", "-j", "{plain}"], r"^ *(\d+) +(\w\w?)$"),
+    "pysqa": (["squeue", "--format", "%A|%u|%t|%.15j|%Z"], r"^(\d+)\|[^|]*\|(\w+)\|"),
+    "galaxy": (["squeue", "-a", "-o", "%A %t"], r"^(\d+) (\w+)$"),
+    "sisyphus": (["squeue", "-h", "--array", "-O", "arrayjobid,arraytaskid,state,name:1000"], r"^(\d+) +\S+ +(\w+)"),
+    "simple_slurm": (["squeue", "--me", "-o", "%.18i %.9P %.20j %.8u %.8T %R"], r"^ *(\d+)\S* +\S+ +\S+ +\S+ +(\w+)"),
+    "caper": (["squeue", "--noheader", "-j", "{plain}", "--format=%i"], r"^(\d+)()$"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("flushed", [False, True], ids=["queued", "flushed"])
+def test_clients_find_their_jobs(person: Person, flushed: bool) -> None:
+    """What workflow managers call, read with their own patterns, before the flush and after it."""
+    plain, array = merged_pair(person, "-H")
+    if flushed:
+        assert person.flush().status == 0
+    user = person.environment()["USER"]
+    for client, (words, pattern) in CLIENTS.items():
+        words = [word.format(user=user, ids=f"{plain},{array}", plain=plain) for word in words]
+        done = run(person, *words)
+        assert done.status == 0, (client, done.err)
+        found = dict(match.groups()[:2] for match in re.finditer(pattern, done.out.decode(), re.M))
+        assert plain in found, (client, done.out)
+        assert found[plain] in ("PD", "PENDING", ""), (client, done.out)
+        if client in ("nextflow", "parsl", "toil"):
+            assert f"{array}_[1-3]" in found, (client, done.out)
+        if client == "slivka":
+            assert f"{array}_2" in found, (client, done.out)
+
+
+def test_other_rows_are_bytes_of_the_real_squeue(person: Person) -> None:
+    """With live tickets: rows of jobs that were submitted directly, in every form, as the real squeue prints them."""
+    queued(person, "-H", "-o", "/dev/null", "--wrap=true")
+    odd = "1,3,7,9,12,15,17-19,25,28,33,37,39,43,47,55,59,66,77,79,81,83,87,99,120,123,127,129"
+    direct = [
+        ("-J", "a b", "-a", "1-99:2%3"),
+        ("-J", "odd", "-a", odd),
+        ("-J", "plain",),
+        ("-J", "with|bar", "-a", "0-20"),
+    ]
+    for words in direct:
+        done = run(person, "sbatch", "-H", "-o", "/dev/null", *words, "--wrap=true", PATH=SYSTEM_PATH)
+        assert done.status == 0
+    for words in (
+        [], ["-l"], ["-r"], ["-h"], ["-o", "%i|%.18i|%8i|%K|%F|%A|%j|%o|%Z|%E"], ["-o", "%i x%%j y%.3j%t"], ["-o%all"],
+        ["-O", "JobID:.18xx,JobArrayID:8,ArrayTaskID:40,Name:12|,Command"], ["-O", "jobarrayid,arraytaskid:300"],
+        ["-S", "i"], ["--start"], ["-t", "all", "-o", "%i %T"], ["-n", "odd,plain"],
+    ):  # fmt: skip
+        real = run(person, "squeue", *words, PATH=SYSTEM_PATH).out.splitlines()
+        ours = run(person, "squeue", *words).out.splitlines()
+        if "-l" in words:
+            real, ours = real[1:], ours[1:]
+        ours = [line for line in ours if not re.search(rb"SarrayQueued|(?<!\d)[12]\d{9}(?!\d)", line)]
+        assert ours == real, words
+
+
+def test_the_table_stays_aligned(person: Person) -> None:
+    """Golden: the default table of a merged array, whose columns stand where they always do."""
+    plain, array = merged_pair(person, "-H")
+    assert person.flush().status == 0
+    user = person.environment()["USER"][:8]
+    assert lines(person, "squeue") == [
+        "             JOBID PARTITION     NAME     USER ST       TIME  NODES NODELIST(REASON)",
+        f"{plain:>18}      main    alpha {user:>8} PD       0:00      1 (JobHeldUser)",
+        f"{array + '_[1-3]':>18}      main     beta {user:>8} PD       0:00      1 (JobHeldUser)",
+    ]
+
+
+def test_a_document_tells_of_tickets(person: Person) -> None:
+    plain, array = merged_pair(person, "-H")
+    for _ in range(2):
+        for option in ("--json", "--yaml"):
+            jobs = json.loads(run(person, "squeue", option).out)["jobs"]
+            found = {job["job_id"]: job for job in jobs}
+            assert found[int(plain)]["name"] == "alpha"
+            assert found[int(plain)]["job_state"] == "PENDING"
+            assert found[int(array)]["array_job_id"] == int(array)
+            assert found[int(array)]["array_task_string"] == "1-3"
+        assert person.flush().status == 0
+
+
+def test_a_cancelled_queued_call_is_never_submitted(person: Person) -> None:
+    """Nor what waits for its success; what waits for its end goes on without it."""
+    gone = queued(person, "-J", "gone", "-o", "/dev/null", "--wrap=touch gone")
+    after = queued(person, "-d", f"afterany:{gone}", "-o", "/dev/null", "--wrap=touch after")
+    never = queued(person, "-d", f"afterok:{gone}", "-o", "/dev/null", "--wrap=touch never")
+    assert run(person, "scancel", gone) == Result(0, b"", b"")
+    shown = [f"{after} SarrayQueued", f"{never} DependencyNeverSatisfied"]
+    assert lines(person, "squeue", "-h", "-o", "%i %r") == shown
+    assert b"JobState=CANCELLED" in run(person, "scontrol", "show", "job", gone).out
+    assert person.flush().status == 1
+    person.settle()
+    assert (person.home / "after").exists()
+    assert not (person.home / "gone").exists()
+    assert not (person.home / "never").exists()
+    assert run(person, "sarray", "cancel", never).status == 0
+    assert person.flush().status == 0
+
+
+def test_scancel_and_a_flush_at_once(person: Person) -> None:
+    """Whoever is first: the calls end cancelled, and no flush brings them back."""
+    tickets = [queued(person, "-H", "-c", str(1 + number), "-o", "/dev/null", "--wrap=true") for number in range(6)]
+    flushing = threading.Thread(target=person.flush)
+    flushing.start()
+    done = run(person, "scancel", *tickets)
+    flushing.join()
+    assert done == Result(0, b"", b"")
+    assert person.flush().status == 0
+    until(lambda: lines(person, "squeue", "-h", "-o", "%i") == [])
+    until(lambda: lines(person, "squeue", "-h", "-o", "%i", PATH=SYSTEM_PATH) == [])
+
+
+def test_a_poll_during_a_flush_sees_every_job(person: Person) -> None:
+    """In one place or the other, never nowhere, and never by its real id."""
+    tickets = {queued(person, "-H", "-c", str(1 + number), "-o", "/dev/null", "--wrap=true") for number in range(12)}
+    flushing = threading.Thread(target=person.flush)
+    flushing.start()
+    polls = 0
+    while flushing.is_alive() or not polls:
+        assert sorted(lines(person, "squeue", "-h", "-o", "%i")) == sorted(tickets)
+        polls += 1
+    flushing.join()
+    assert sorted(lines(person, "squeue", "-h", "-o", "%i")) == sorted(tickets)
+
+
+def test_a_refused_call_says_so(person: Person) -> None:
+    ticket = queued(person, "-p", "nosuch", "-o", "/dev/null", "--wrap=true")
+    assert person.flush().status == 1
+    assert lines(person, "squeue", "-h", "-j", ticket, "-o", "%t %r") == ["PD SarrayRefused"]
+    assert run(person, "scancel", ticket).status == 0
+    assert person.flush().status == 0
+
+
+def test_filters_of_scancel_never_reach_other_elements(person: Person) -> None:
+    """scancel 22.05 with -t PENDING A_9 cancels all pending elements of A: we must not call it so."""
+    plain, array = merged_pair(person, "-H")
+    other = queued(person, "-H", "-J", "gamma", "-o", "/dev/null", "--wrap=true")
+    assert person.flush().status == 0
+    assert run(person, "scancel", "-t", "RUNNING", plain).status == 0
+    assert len(lines(person, "squeue", "-h", "-o", "%i")) == 3
+    assert run(person, "scancel", "-t", "PENDING", f"{array}_2").status == 0
+    assert run(person, "scancel", "--name=gamma").status == 0
+    left = lines(person, "squeue", "-h", "-r", "-o", "%i")
+    assert sorted(left) == sorted([plain, f"{array}_1", f"{array}_3"])
+    assert other not in left
+
+
+def test_a_verb_on_a_queued_ticket_submits_it_first(person: Person) -> None:
+    plain, array = merged_pair(person, "-H")
+    done = run(person, "scontrol", "update", f"JobId={plain}", "TimeLimit=9")
+    assert done.status == 0, done.err
+    assert lines(person, "squeue", "-h", "-j", plain, "-o", "%l") == ["9:00"]
+    done = run(person, "scontrol", "update", f"JobId={array}", "ArrayTaskThrottle=2")
+    assert done.status == 0, done.err  # a flush in the middle keeps arrays alone
+
+
+def test_live_marks_come_and_go(person: Person) -> None:
+    """The companions start Python only while a ticket may be listed."""
+    live = person.home / "state" / "live"
+    queued(person, "-o", "/dev/null", "--wrap=true")
+    assert [path.name for path in live.iterdir()] == ["test"]
+    assert person.flush().status == 0
+    os.utime(live / "test", (0, 0))
+    run(person, "squeue", "-h")
+    assert (live / "test").exists(), "its job is still listed"
+    shown = "import sys; from sbatch_shim.book import Pages; from sbatch_shim.spool import Session; "
+    shown += "from sbatch_shim.upkeep import retire; "
+    shown += "print(retire(Pages(Session(sys.argv[1].encode(), b'test')), set()))"
+    python = str(person.prefix / "venv/bin/python")
+    assert person.run(python, "-I", "-c", shown, str(person.home / "state")).out == b"True\n"
+    assert not (live / "test").exists()
+    queued(person, "-o", "/dev/null", "--wrap=true")
+    assert (live / "test").exists()
+    assert person.run(python, "-I", "-c", shown, str(person.home / "state")).out == b"False\n"
+
+
+@pytest.mark.accounting
+def test_sacct_knows_tickets(person: Person) -> None:
+    """JobID, JobIDRaw, steps, names, -P, -p, -X and --json; PENDING before the flush."""
+    plain = queued(person, "-J", "alpha", "-o", "/dev/null", "--wrap=true")
+    array = queued(person, "-J", "beta", "-o", "/dev/null", "-a", "1-3", "--wrap=exit $((SLURM_ARRAY_TASK_ID == 2))")
+    ask = ["sacct", "-X", "-n", "-P", "-j", f"{plain},{array}", "-o", "JobID,State,JobName"]
+    assert lines(person, *ask) == [f"{plain}|PENDING|alpha", f"{array}_[1-3]|PENDING|beta"]
+    assert person.flush().status == 0
+    wanted = [f"{plain}|COMPLETED|alpha"]
+    wanted += [f"{array}_{task}|{'FAILED' if task == 2 else 'COMPLETED'}|beta" for task in (1, 2, 3)]
+    until(lambda: lines(person, *ask) == wanted)
+    assert lines(person, "sacct", "-X", "--parsable2", "-n", "--format=JobIdRaw,State", "--name", "alpha") == [
+        f"{plain}|COMPLETED"
+    ]
+    assert lines(person, "sacct", "-n", "-P", "-j", f"{plain}.batch", "-o", "jobid,jobidraw") == [
+        f"{plain}.batch|{plain}.batch"
+    ]
+    assert lines(person, "sacct", "-b", "-p", "-j", f"{array}_2")[:2] == [
+        "JobID|State|ExitCode|", f"{array}_2|FAILED|1:0|"
+    ]  # fmt: skip
+    assert lines(person, "sacct", "-X", "-j", plain) == [
+        "JobID           JobName  Partition    Account  AllocCPUS      State ExitCode ",
+        "------------ ---------- ---------- ---------- ---------- ---------- -------- ",
+        f"{plain:12}      alpha       main                     1  COMPLETED      0:0 ",
+    ]
+    jobs = json.loads(run(person, "sacct", "--json", "-j", plain).out)["jobs"]
+    assert [(job["job_id"], job["name"]) for job in jobs] == [(int(plain), "alpha")]
+
+
+@pytest.mark.accounting
+def test_other_rows_are_bytes_of_the_real_sacct(person: Person) -> None:
+    words = ["-o", "/dev/null", "-J", "a name that is long", "-a", "0-2", "--wrap=true"]
+    job = run(person, "sbatch", "--parsable", *words, PATH=SYSTEM_PATH).out.decode().strip()
+    person.settle()
+    count = ["sacct", "-n", "-P", "-j", job, "-o", "state"]
+    until(lambda: lines(person, *count, PATH=SYSTEM_PATH) == ["COMPLETED"] * 6)
+    queued(person, "-H", "-o", "/dev/null", "--wrap=true")
+    some = "jobid%5,state%-20,jobname%3,end,elapsed,exitcode,reqtres"
+    for words in ([], ["-X"], ["-l"], ["-b"], ["-o", "ALL"], ["-p"], ["-P", "-o", "ALL"], ["-n"],
+                  ["-o", some], ["-P", "--delimiter=XX"]):  # fmt: skip
+        real = run(person, "sacct", "-j", job, *words, PATH=SYSTEM_PATH)
+        assert run(person, "sacct", "-j", job, *words) == real, words
+
+
+def test_sarray_shows_drops_throttles_and_reruns(person: Person) -> None:
+    bad = queued(person, "-J", "bad", "-o", "/dev/null", "--wrap=exit 3")
+    two_fails = "--wrap=[ $SLURM_ARRAY_TASK_ID != 2 ] && sleep 60"
+    array = queued(person, "-J", "arr", "-o", "/dev/null", "-a", "1-4", two_fails)
+    drop = queued(person, "-J", "drop", "-o", "/dev/null", "--wrap=true")
+    waits = queued(person, "-J", "waits", "-o", "/dev/null", "-d", f"afterok:{drop}", "--wrap=true")
+    done = run(person, "sarray", "cancel", drop)
+    assert (done.status, done.out) == (0, b"1 queued calls dropped\n")
+    assert waits.encode() in done.err
+    assert run(person, "sarray", "cancel", waits).status == 0
+    assert person.flush().status == 0
+
+    def states() -> dict[str, dict[str, int]]:
+        document = json.loads(run(person, "sarray", "status", "--json").out)
+        return {str(call["ticket"]): call["states"] for call in document["calls"]}
+
+    until(lambda: states()[array] == {"FAILED": 1, "RUNNING": 3} and states()[bad] == {"FAILED": 1})
+    assert states()[drop] == {"DROPPED": 1}
+    done = run(person, "sarray", "throttle", array, "-n", "1", "--kill")
+    assert done.status == 0, done.err
+    assert done.out.count(b"cancelled") == 2
+    again = run(person, "sarray", "rerun", array, bad)
+    assert again.status == 0, again.err
+    new = dict(re.findall(r"^(\d+)(?: \(tasks [\d,-]+\))? is queued again as (\d+)$", again.out.decode(), re.M))
+    assert set(new) == {array, bad}
+    assert len(lines(person, "squeue", "-h", "-r", "-j", new[array], "-o", "%i")) in (1, 3)
+    for words, status in (
+        (["throttle", bad, "-n", "x"], 2), (["throttle", "12", "-n", "2"], 1), (["status", "2000000000"], 1),
+        (["nosuch"], 2), (["rerun"], 2), (["completion", "bash"], 0), (["gc", "-n", "--days", "0"], 0),
+    ):  # fmt: skip
+        assert run(person, "sarray", *words).status == status, words
+
+
+def test_a_queue_file_is_submitted_whole_or_not_at_all(person: Person) -> None:
+    """sarray 0.3.1's standalone mode, from a file and from stdin."""
+    jobs = person.home / "jobs.conf"
+    jobs.write_text('# two calls\nsbatch -o /dev/null --wrap="echo a > a.txt"\n-o /dev/null --wrap="echo b > b.txt"\n')
+    person.own(jobs)
+    done = run(person, "sarray", "submit", "jobs.conf", "-o", "kept.sh")
+    assert done.status == 0, done.err
+    assert re.fullmatch(rb"Submitted batch job \d+\n", done.out)
+    assert (person.home / "kept.sh").exists()
+    person.settle()
+    assert (person.home / "a.txt").read_text() == "a\n"
+    assert (person.home / "b.txt").read_text() == "b\n"
+    broken = b'sbatch --wrap="touch never"\nsbatch --wrap="x\n'
+    done = person.run("sarray", "submit", "-", stdin=broken, env=person.environment())
+    assert done.status == 2
+    assert b"line 2" in done.err or b"No closing quotation" in done.err
+    assert lines(person, "squeue", "-h", "-o", "%i") == []
+
+
+def test_doctor_runs_a_job(person: Person) -> None:
+    done = run(person, "sarray", "doctor", "--run", "--json")
+    document = json.loads(done.out)
+    assert document["sbatch on PATH"][0].endswith("(this shim)")
+    assert "ran after" in document["round trip"]
+
+
+def test_listen_ends_with_submit(person: Person, tmp_path: Path) -> None:
+    """Typed into a terminal: a prompt that says so, queueing, and the end of the shell by sarray submit."""
+    typed = "sbatch -o /dev/null --wrap='touch typed'\nsarray submit\n"
+    script = ["script", "-qec", f"{person.prefix}/bin/sarray listen --shell bash", "/dev/null"]
+    done = person.run(*script, stdin=typed.encode(), env=person.environment(TERM="dumb"), timeout=60)
+    assert b"[sarray]" in done.out
+    assert done.out.count(b"Submitted batch job") == 2, done.out
+    person.settle()
+    assert (person.home / "typed").exists()
+
+
+def test_without_tickets_the_real_command_is_executed(person: Person) -> None:
+    """No Python: strace sees one exec, after bash's own."""
+    for command in ("squeue", "scancel", "scontrol"):
+        trace = person.home / f"trace.{command}"
+        words = ["strace", "-f", "-e", "trace=execve", "-o", str(trace), command, "--version"]
+        assert person.run(*words, env=person.environment(SHLVL="0", PWD=str(person.home))).status == 0
+        names = re.findall(r'execve\("([^"]+)"', trace.read_text())
+        assert names[-1] == f"/usr/bin/{command}", names
+        assert not any("python" in name for name in names)
+
+
+def test_completion_scripts_are_valid_shell(person: Person) -> None:
+    for shell in ("bash", "zsh"):
+        text = run(person, "sarray", "completion", shell).out
+        if subprocess.run(["sh", "-c", f"command -v {shell}"], capture_output=True, check=False).returncode == 0:
+            subprocess.run([shell, "-n"], input=text, check=True)
