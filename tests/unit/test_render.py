@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from strategies import NAMES, PROCESSES, call, no_nul
 
 from sbatch_shim.calls import Call, Environment
-from sbatch_shim.environment import SUBMIT_VARIABLES, for_job
+from sbatch_shim.environment import SPANK_PREFIX, SUBMIT_VARIABLES, for_job
 from sbatch_shim.plan import Array, Limits
 from sbatch_shim.render import common_folder, escape, render
 
@@ -121,7 +121,9 @@ VALUES = st.dictionaries(
 @st.composite
 def arrays(draw: st.DrawFn) -> Array:
     """A few calls, plain and arrays, in one or in several folders; none of an array differ in what sbatch needs."""
-    own = VALUES.map(lambda values: {k: v for k, v in values.items() if k not in SUBMIT_VARIABLES})
+    own = VALUES.map(
+        lambda values: {k: v for k, v in values.items() if k not in SUBMIT_VARIABLES and k[:12] != SPANK_PREFIX}
+    )
     base = draw(own)
     folders = draw(st.lists(no_nul(6), min_size=1, max_size=2))
     calls = []
