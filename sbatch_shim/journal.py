@@ -16,7 +16,8 @@ tickets, text}, `absent` {array, tickets}: Slurm does not have it, `assumed` {ar
 A place is [index of the first task or null, the call's --array or null]; see Place.
 A `submitting` that none but `uncertain` follows is a submission whose outcome is not known (recovery.py). One with
 `lanes` {elements, name} is of an array whose elements must be split off once it is submitted
-(submission.unseen_elements); `seen` {array} says that they are.
+(submission.unseen_elements); `seen` {array, tickets: none} says
+that they are.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ class Journal:
         """The tickets that must not be submitted again: submitted, or of unknown outcome."""
         found: set[int] = set()
         for event in self.events():
-            tickets = {int(ticket) for ticket in event.get("tickets", ())}
+            tickets = {int(ticket) for ticket in event["tickets"]}
             if event["event"] in ("refused", "absent"):
                 found -= tickets
             else:
