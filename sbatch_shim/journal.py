@@ -16,8 +16,7 @@ tickets, text}, `absent` {array, tickets}: Slurm does not have it, `assumed` {ar
 A place is [index of the first task or null, the call's --array or null]; see Place.
 A `submitting` that none but `uncertain` follows is a submission whose outcome is not known (recovery.py). One with
 `lanes` {elements, name} is of an array whose elements must be split off once it is submitted
-(submission.unseen_elements); `seen` {array, tickets: none} says
-that they are.
+(submission.unseen_elements); `seen` {array, tickets: none} says that they are.
 """
 
 from __future__ import annotations
@@ -31,10 +30,6 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import BLOCK, Session, session_of, write
 from sbatch_shim.values import indices
 
-# Where no array has an element: beyond the largest possible MaxArraySize.
-NO_SUCH_INDEX = 4000001
-
-
 @dataclass(frozen=True)
 class Place:
     """
@@ -47,6 +42,7 @@ class Place:
         spec: What the call's --array asked for; None for a plain call.
         whole: The job holds nothing but this call.
         tasks: How many tasks the job has in all.
+        end: One after the last index of the job, where calls share it.
     """
 
     job: int
@@ -54,6 +50,7 @@ class Place:
     spec: str | None
     whole: bool
     tasks: int
+    end: int
 
     def elements(self) -> list[str]:
         """The ids of all tasks, as Slurm writes them."""
@@ -73,10 +70,10 @@ class Place:
 
         For one that it does not have, an element that nobody has: Slurm judges that, as it does directly.
         """
+        if self.first is None:
+            return f"{self.job}_{local_id}"
         ids = self.local_ids
-        if local_id not in ids:
-            return f"{self.job}_{NO_SUCH_INDEX}"
-        return f"{self.job}_{local_id if self.first is None else self.first + ids.index(local_id)}"
+        return f"{self.job}_{self.first + ids.index(local_id) if local_id in ids else self.end + local_id}"
 
 
 class Journal:
@@ -166,9 +163,12 @@ def places_in(event: dict[str, Any]) -> dict[int, Place]:
     """Where the tickets of a `submitted` event run; empty for any other event."""
     if event["event"] != "submitted":
         return {}
-    tasks = sum(1 if spec is None else len(indices(spec.encode())[0]) for _, spec in event["tickets"].values())
+    sizes = {
+        ticket: 1 if spec is None else len(indices(spec.encode())[0]) for ticket, (_, spec) in event["tickets"].items()
+    }
+    end = max(sizes[ticket] + (first or 0) for ticket, (first, _) in event["tickets"].items())
     return {
-        int(ticket): Place(event["job"], first, spec, len(event["tickets"]) == 1, tasks)
+        int(ticket): Place(event["job"], first, spec, len(sizes) == 1, sum(sizes.values()), end)
         for ticket, (first, spec) in event["tickets"].items()
     }
 
