@@ -12,9 +12,10 @@ from signal import SIG_DFL, SIGPIPE, signal
 from sbatch_shim import __version__
 from sbatch_shim.calls import look, waiting_sessions
 from sbatch_shim.errors import HandOver, ShimError
-from sbatch_shim.flush import Adopted, Backend, Flush, Outcome, Slurm, Wishes, prepare
+from sbatch_shim.flush import Adopted, Backend, Flush, Outcome, Slurm, Wishes, by_controller, prepare
 from sbatch_shim.grammar import ARRAY, OPTIONS, REQUIRED, long_name, parse
 from sbatch_shim.graph import counted, describe, graph, reason
+from sbatch_shim.limits import Limits
 from sbatch_shim.local import Local
 from sbatch_shim.meaning import describe_time
 from sbatch_shim.paths import state_folder
@@ -147,7 +148,10 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
     for problem in problems:
         print(f"sarray-flush: {problem}", file=sys.stderr)
     out = sys.stdout.buffer
-    ready = prepare(calls, backend.limits(calls), wishes)
+    limits = None
+    for group in by_controller(backend, calls):
+        limits = backend.limits(group[0]).narrowed(limits)
+    ready = prepare(calls, limits or Limits(), wishes)
     verb = "becomes" if len(calls) == 1 else "become"
     out.write(f"{counted(len(calls), 'call')} {verb} {counted(len(ready), 'submission')}\n\n".encode())
     out.write(graph([array for array, _, _ in ready]).encode("utf-8", "backslashreplace") + b"\n")

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from sbatch_shim.calls import Call, Environment
 
+# What says which controller is meant, and who asks.
+CONTROLLER_VARIABLES = (b"SLURM_CONF", b"SLURM_CONF_SERVER", b"SLURM_JWT")
 # sbatch reads these when it submits the array, so they may differ between arrays but not inside one.
-SUBMIT_VARIABLES = (b"SLURM_CONF", b"SLURM_CONF_SERVER", b"SLURM_JWT", b"SLURM_CPUS_PER_TASK")
+SUBMIT_VARIABLES = (*CONTROLLER_VARIABLES, b"SLURM_CPUS_PER_TASK")
 SPANK_PREFIX = b"SLURM_SPANK_"
 UNSETTLING = (b"LANG", b"SHLVL", b"BASH_COMPAT")
 # sbatch drops variables with longer names without a word (env_array of 22.05, tried).
@@ -138,6 +140,12 @@ def kept_from_sbatch(name: bytes) -> bool:
     own interpreter may not, before the dispatcher's first line.
     """
     return name[:7] == b"SBATCH_" or name[:6] == b"SLURM_" or name[:3] == b"LC_" or name in UNSETTLING
+
+
+def controller_variables(call: Call) -> tuple[tuple[bytes, bytes], ...]:
+    """The part of a call's environment that says which controller it is for."""
+    found = ((name, call.environment.get(name)) for name in CONTROLLER_VARIABLES)
+    return tuple((name, value) for name, value in found if value is not None)
 
 
 def submit_key(call: Call) -> tuple[tuple[bytes, bytes], ...]:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from sbatch_shim import submission
 from sbatch_shim.calls import Call, pending
 from sbatch_shim.controller import Controller, NoAnswer
-from sbatch_shim.environment import submit_key
+from sbatch_shim.environment import controller_variables
 from sbatch_shim.errors import ShimError
+from sbatch_shim.graph import counted
 from sbatch_shim.journal import Journal, TicketMap, flush_folders, places_in
 from sbatch_shim.limits import Limits
 from sbatch_shim.locks import exclusive
@@ -26,6 +27,8 @@ from sbatch_shim.recovery import NEVER_LEFT, Fate, hold, settle
 from sbatch_shim.render import render
 from sbatch_shim.slurm import Answer, limits_of, submit
 from sbatch_shim.spool import Session, create, make_folder, ticket_numbers
+
+LEFT_BEHIND = "it waits for a call that was not submitted"
 
 # Bytes of an --array value that slurmctld takes (tried).
 MAX_SPEC = 4096
@@ -95,8 +98,11 @@ class Adopted:
 class Backend(Protocol):
     """What arrays are given to: Slurm, or this machine (local.py)."""
 
-    def limits(self, calls: list[Call]) -> Limits:
-        """What one array may hold."""
+    def controller(self, call: Call) -> Hashable:
+        """Equal for calls that one controller takes."""
+
+    def limits(self, call: Call) -> Limits:
+        """What the controller of a call allows; NoAnswer when it does not tell."""
 
     def origin(self, array: Array) -> dict[str, Any]:
         """For the journal: what `settle` will need to know of a submission that is made now."""
@@ -125,23 +131,15 @@ class Slurm:
     def usable(self, recorded: str) -> str:
         return recorded if recorded and os.access(recorded, os.X_OK) else self.fallback()
 
-    def limits(self, calls: list[Call]) -> Limits:
-        found = None
-        for sbatch, variables in {(self.sbatch(call), submit_key(call)) for call in calls}:
-            values = Controller(sbatch, dict(variables)).config()
-            if "clock" in values:
-                self.clocks[(sbatch, variables)] = int(values["clock"]) - time.monotonic()
-            limits = limits_of(values)
-            if found is not None:
-                # One plan for several controllers: the narrower limits hold for all of them.
-                limits = replace(
-                    limits,
-                    array_size=min(limits.array_size, found.array_size),
-                    script_bytes=min(limits.script_bytes, found.script_bytes),
-                    lookahead=min(limits.lookahead, found.lookahead),
-                )
-            found = limits
-        return found or Limits()
+    def controller(self, call: Call) -> Hashable:
+        return self.sbatch(call), controller_variables(call)
+
+    def limits(self, call: Call) -> Limits:
+        sbatch, variables = self.sbatch(call), controller_variables(call)
+        values = Controller(sbatch, dict(variables)).config()
+        if "clock" in values:
+            self.clocks[sbatch, variables] = int(values["clock"]) - time.monotonic()
+        return limits_of(values)
 
     def submit(self, array: Array, words: list[bytes], environment: dict[bytes, bytes]) -> Answer:
         call = array.calls[0]
@@ -158,7 +156,7 @@ class Slurm:
 
     def origin(self, array: Array) -> dict[str, Any]:
         call = array.calls[0]
-        sbatch, variables = self.sbatch(call), submit_key(call)
+        sbatch, variables = self.sbatch(call), controller_variables(call)
         clock = self.clocks.get((sbatch, variables))
         return {
             "sbatch": sbatch,
@@ -175,6 +173,14 @@ class Slurm:
         lanes = submitting["lanes"]
         controller = Controller.recorded(self.usable(submitting["sbatch"]), submitting["variables"])
         return controller.split_off(job, lanes["elements"], os.fsencode(lanes["name"]))
+
+
+def by_controller(backend: Backend, calls: list[Call]) -> list[list[Call]]:
+    """The calls, those for one controller together."""
+    groups: dict[Hashable, list[Call]] = {}
+    for call in calls:
+        groups.setdefault(backend.controller(call), []).append(call)
+    return list(groups.values())
 
 
 def prepare(calls: list[Call], limits: Limits, wishes: Wishes) -> list[tuple[Array, bytes, dict[bytes, bytes]]]:
@@ -326,12 +332,14 @@ class Flush:
 
     def submit_all(self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None]) -> None:
         """Plan `calls` and submit their arrays, one after the other."""
-        limits = self.limits(calls)
+        limits, silent = self.reachable(calls)
+        self.kept += silent
+        calls = [call for call in calls if call.ticket not in silent]
         self.flush_producers(calls)
         ready = prepare(calls, limits, self.wishes)
         journal = Journal(folder)
         make_folder(folder + b"/arrays")
-        left_behind: dict[int, str] = {}
+        left_behind = dict.fromkeys(silent, LEFT_BEHIND)
         for number, (array, script, environment) in enumerate(ready, 1):
             progress(number - 1, len(ready))
             home = b"%s/arrays/%d" % (folder, number)
@@ -352,7 +360,7 @@ class Flush:
                 outcome = self.submit_one(journal, number, array, home, path, environment, limits)
             self.outcomes.append(outcome)
             if outcome.job is None:
-                left_behind.update((ticket, "it waits for a call that was not submitted") for ticket in tickets)
+                left_behind.update(dict.fromkeys(tickets, LEFT_BEHIND))
                 (self.uncertain if outcome.uncertain else self.kept).extend(tickets)
         progress(len(ready), len(ready))
 
@@ -431,14 +439,28 @@ class Flush:
         # Absent: it may be tried again, as nothing says that Slurm would not take it.
         return replace(answer, job=fate.job, uncertain=False, temporary=fate.job is None)
 
-    def limits(self, calls: list[Call]) -> Limits:
-        """What one array may hold; raises ShimError when Slurm does not tell."""
-        while True:
-            try:
-                return self.backend.limits(calls)
-            except NoAnswer as error:
-                if not self.patience.again(str(error)):
-                    raise ShimError(f"{error}; nothing was submitted, the calls stay queued") from None
+    def reachable(self, calls: list[Call]) -> tuple[Limits, set[int]]:
+        """The limits of the controllers that answer, and the tickets for the others; ShimError when none answers."""
+        found: Limits | None = None
+        silent: set[int] = set()
+        why = ""
+        for group in by_controller(self.backend, calls):
+            while True:
+                try:
+                    limits = self.backend.limits(group[0])
+                except NoAnswer as error:
+                    why = str(error)
+                    if self.patience.again(why):
+                        continue
+                    silent.update(call.ticket for call in group)
+                    self.problems.append(f"{why}; kept: {counted(len(group), 'call')} for that controller")
+                else:
+                    found = limits.narrowed(found)
+                break
+        if found is None:
+            self.problems.clear()
+            raise ShimError(f"{why}; nothing was submitted, the calls stay queued")
+        return found, silent
 
     def flush_producers(self, calls: list[Call]) -> None:
         """Flush the other sessions that hold calls which these wait for."""

@@ -30,6 +30,7 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import BLOCK, Session, session_of, write
 from sbatch_shim.values import indices
 
+
 @dataclass(frozen=True)
 class Place:
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -24,3 +24,14 @@ class Limits:
     launch_sets_name: bool = False
     makes_log_folders: bool = False
     lookahead: int = 10
+
+    def narrowed(self, other: Limits | None) -> Limits:
+        """What this and another controller allow, for a plan that serves both."""
+        if other is None:
+            return self
+        return replace(
+            self,
+            array_size=min(self.array_size, other.array_size),
+            script_bytes=min(self.script_bytes, other.script_bytes),
+            lookahead=min(self.lookahead, other.lookahead),
+        )

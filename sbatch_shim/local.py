@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -56,7 +57,10 @@ class Local:
         self.state = state
         self.jobs: dict[int, Job] = {}
 
-    def limits(self, calls: list[Call]) -> Limits:
+    def controller(self, call: Call) -> Hashable:
+        return None
+
+    def limits(self, call: Call) -> Limits:
         """No controller to ask: Slurm's defaults."""
         return Limits()
 

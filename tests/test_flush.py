@@ -69,6 +69,22 @@ def test_nothing_queued_is_no_error_unless_others_hold_calls(person: Person) -> 
     assert person.flush("--all").status == 0
 
 
+def test_calls_for_a_silent_controller_keep_nobody_else(person: Person) -> None:
+    """Another cluster is down: its calls and their dependents stay, the rest is submitted."""
+    config = Path(person.environment()["SLURM_CONF"]).read_text()
+    silent = person.home / "silent.conf"
+    silent.write_text(re.sub(r"(?m)^SlurmctldPort=.*", "SlurmctldPort=9", config))
+    lost = person.queue("--parsable", "-o", "/dev/null", "--wrap=true", SLURM_CONF=str(silent)).out.decode().strip()
+    person.queue("-d", f"afterok:{lost}", "-o", "/dev/null", "--wrap=touch never")
+    person.queue("-o", "/dev/null", "--wrap=touch went")
+    done = person.flush("--retry", "0")
+    assert (done.status, len(done.out.splitlines())) == (1, 1), done.err
+    assert b"kept: 1 call for that controller" in done.err
+    assert b"2 calls stay queued" in done.err
+    person.settle()
+    assert (person.home / "went").exists()
+
+
 def test_a_refused_array_keeps_its_calls_and_the_rest_goes_on(person: Person) -> None:
     """Slurm's own words on stderr; the next flush tries again."""
     person.queue("-p", "nosuch", "-o", "/dev/null", "--wrap=true")
