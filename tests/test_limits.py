@@ -159,7 +159,7 @@ def test_a_reader_that_is_gone(person: Person) -> None:
     line = "set -o pipefail; (sleep 0.2; sbatch -o /dev/null --wrap=true; echo $? >status) | true"
     person.run("bash", "-c", line, env=env)
     assert (person.home / "status").read_text() == "141\n"
-    assert person.flush("--local", "--dry-run").out.startswith(b"1 calls")
+    assert person.flush("--local", "--dry-run").out.startswith(b"1 call ")
 
 
 def test_a_deleted_folder(person: Person) -> None:
