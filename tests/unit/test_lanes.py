@@ -203,6 +203,8 @@ def fill(text: str, i: int, first: list[int]) -> str:
         (build((50, ""), (50, "afterok:{s0},afterany:77"), (50, "aftercorr:{s1}")), [50, 50, 50]),
         # Tumour and normal are alike, but must not share an array if their calls are to join.
         (build((100, ""), (50, "afterok:{s0*2}:{s0*2+1}")), [50, 50, 50]),
+        # Each sample's set-up job fans out, and each branch goes on: the same index many times over.
+        (build((50, ""), *[(50, "afterok:{s0}")] * 3, *[(50, "afterok:{s%d}" % i) for i in (1, 2, 3)]), [50] * 7),
         # What Slurm cannot say task by task stays apart.
         (build((20, ""), (20, "afterany:{s0}")), [20] + [1] * 20),
         # A window that slides over all samples has no lanes that would help.
