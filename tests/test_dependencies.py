@@ -62,6 +62,18 @@ def test_slow_and_failed_lanes_stop_nobody_else(person: Person) -> None:
     until(person, "[bc].*", {f"{name}.{i}" for name in "bc" for i in good})
 
 
+def test_a_later_flush_waits_for_lanes_of_an_earlier_one(person: Person) -> None:
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    queued = person.run("bash", "-c", CHAINS.replace("touch b", "sleep 1; touch b"), env=env)
+    last = queued.out.split()[-1].decode()
+    assert person.flush().status == 0
+    assert person.queue("-o", "/dev/null", "-d", f"afterok:{last}", "--wrap", "ls c.39 > d.39").status == 0
+    done = person.flush()
+    assert done.status == 0, done.err
+    until(person, "d.*", {"d.39"})
+    assert (person.home / "d.39").read_text() == "c.39\n"
+
+
 def test_without_the_update_lanes_are_held_up(person: Person) -> None:
     """What --wide-lanes gives up, and why the update is there: if this passes no longer, Slurm has become better."""
     env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
