@@ -139,6 +139,7 @@ class Slurm:
                     array_size=min(limits.array_size, found.array_size),
                     script_bytes=min(limits.script_bytes, found.script_bytes),
                     lookahead=min(limits.lookahead, found.lookahead),
+                    kills_impossible=limits.kills_impossible or found.kills_impossible,
                 )
             found = limits
         return found or Limits()

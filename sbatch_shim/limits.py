@@ -17,6 +17,8 @@ class Limits:
         makes_log_folders: Slurm 23.02 or newer: missing folders of a log are created.
         lookahead: How many elements of an array that waits with aftercorr slurmctld looks at together
             (correspond_after_task_cnt).
+        kills_impossible: Jobs whose dependency cannot be met any more are cancelled, unless they ask not to be
+            (kill_invalid_depend).
     """
 
     array_size: int = 1001
@@ -24,3 +26,4 @@ class Limits:
     launch_sets_name: bool = False
     makes_log_folders: bool = False
     lookahead: int = 10
+    kills_impossible: bool = False

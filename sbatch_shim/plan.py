@@ -14,15 +14,13 @@ from dataclasses import dataclass, field, replace
 
 from sbatch_shim import environment, lanes, logs
 from sbatch_shim.calls import Call
-from sbatch_shim.dependency import BY_ELEMENT, Dependency, parse
+from sbatch_shim.dependency import BY_ELEMENT, MOST_ELEMENTS, Dependency, parse
 from sbatch_shim.lanes import WAITED, Group, Member
 from sbatch_shim.limits import Limits
 from sbatch_shim.meaning import array_options, canonical
 
 # A summary that waits for this many tasks names their arrays, not each of them, if these hold nothing else.
 FAN_IN = 500
-# The most elements that one dependency can name: 131,071 bytes, 12 for each.
-MOST_ELEMENTS = 10000
 
 
 @dataclass(eq=False)

@@ -51,14 +51,16 @@ def ranges(numbers: list[int]) -> bytes:
     return b",".join(b"%d-%d" % (low, high) if high > low else b"%d" % low for low, high in parts)
 
 
-def dependency(array: Array, place_of: Callable[[int], Place]) -> bytes:
+def dependency(array: Array, limits: Limits, place_of: Callable[[int], Place]) -> bytes:
     """The value of --dependency by real ids; empty where there is none."""
+    asked = array.options.get("kill-on-invalid-dep")
+    cancelled = limits.kills_impossible if asked is None else asked.lower() == b"yes"
     terms = []
     if array.upstream:
         jobs = [place_of(one.calls[0].ticket).job for one in array.upstream]
         terms.append(b"aftercorr:" + b":".join(b"%d" % job for job in jobs))
     if array.waits.conditions:
-        terms.append(with_places(array.waits, place_of, any(call.is_array for call in array.calls)))
+        terms.append(with_places(array.waits, place_of, any(call.is_array for call in array.calls), cancelled))
     return b",".join(terms)
 
 
@@ -157,7 +159,7 @@ def command_line(
             words.append(option(name, value))
         else:
             words.append(option(name, None))
-    waits = dependency(array, place_of)
+    waits = dependency(array, limits, place_of)
     if waits:
         words.append(option("dependency", waits))
     spec = array_spec(array, throttle)

@@ -74,6 +74,24 @@ def test_a_later_flush_waits_for_lanes_of_an_earlier_one(person: Person) -> None
     assert (person.home / "d.39").read_text() == "c.39\n"
 
 
+SUMMARY = """
+for i in 1 2 3; do
+    j=$(sbatch --parsable -o /dev/null --wrap "[ $i != 2 ] && until [ -e gate ]; do sleep 0.2; done")
+    all=$all:$j
+done
+j=$(sbatch --parsable --kill-on-invalid-dep=yes -o /dev/null -d afterok$all --wrap 'touch summary')
+sbatch -o /dev/null -d afternotok:$j --wrap 'touch alert'
+"""
+
+
+def test_a_summary_is_cancelled_when_the_first_task_fails(person: Person) -> None:
+    """The others of its array still run; who waits for the end of the summary need not wait for them."""
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    assert person.run("bash", "-c", SUMMARY, env=env).status == 0
+    assert person.flush().status == 0
+    until(person, "alert", {"alert"})
+
+
 def test_without_the_update_lanes_are_held_up(person: Person) -> None:
     """What --wide-lanes gives up, and why the update is there: if this passes no longer, Slurm has become better."""
     env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")

@@ -97,7 +97,7 @@ def merged(arrays: list[Array]) -> tuple[list[Job], dict[Task, Task]]:
     for number, array in enumerate(arrays, 500001):
         spec = submission.array_spec(array, None)
         found = None if spec is None else indices(spec)[0]
-        jobs.append(Job(number, found, submission.dependency(array, place_of).decode()))
+        jobs.append(Job(number, found, submission.dependency(array, Limits(), place_of).decode()))
         event = json.loads(json.dumps({"event": "submitted", "job": number, "tickets": submission.places(array)}))
         known.update(places_in(event))
         for index, made, local in array.tasks():
@@ -221,6 +221,13 @@ def test_a_summary_names_whole_arrays() -> None:
     jobs, _ = merged(arrays)
     assert [len(array.calls) for array in arrays] == [1000, 1, 30]
     assert jobs[1].dependency == "afterok:500001"
+
+
+def test_a_summary_that_may_be_cancelled_names_each_task() -> None:
+    """Of an array Slurm would see only in the end that one task failed."""
+    calls = build((3, ""), (1, "afterok:" + ":".join("{s0=%d}" % i for i in range(3))))
+    calls[-1].options["kill-on-invalid-dep"] = b"yes"
+    assert merged(plan(calls, Limits()))[0][1].dependency == "afterok:500001_0:500001_1:500001_2"
 
 
 def test_two_summaries_each_have_their_own_arrays() -> None:
