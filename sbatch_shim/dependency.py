@@ -76,12 +76,16 @@ def parse(spec: bytes | None) -> Dependency:
             conditions.append(Condition("singleton"))
             continue
         if not colon:
+            if b"+" in term:
+                raise ValueError("a delay without a type")
             kind, ids = b"afterany", term
         delay = 0
         for one in ids.split(b":"):
             number, plus, minutes = one.partition(b"+")
             if plus:
                 delay = int(minutes)
+                if delay < 1:
+                    raise ValueError("a delay of nothing")
             job, underscore, task = number.partition(b"_")
             element = None if not underscore or task == b"*" else int(task)
             name = kind.decode().lower()

@@ -292,3 +292,10 @@ def test_forms_that_are_queued(spec: str) -> None:
 @pytest.mark.parametrize("spec", ["afterok:", "5,", " 5", "5-6", "5.0", "5+1", "afterok:5+1", "x:5", "5:6", "afterok"])
 def test_forms_that_are_left_to_sbatch(spec: str) -> None:
     assert not dependency(spec.encode())
+
+
+@pytest.mark.parametrize("spec", [b"after:5+0", b"5+1", b"afterok:", b"after:5+", b"5_x"])
+def test_forms_that_slurm_refuses(spec: bytes) -> None:
+    """Those of a call that is handed over would otherwise be written again without what is wrong."""
+    with pytest.raises(ValueError):
+        parse(spec)
