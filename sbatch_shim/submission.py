@@ -11,7 +11,7 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.grammar import OPTIONS
 from sbatch_shim.journal import Place
 from sbatch_shim.limits import Limits
-from sbatch_shim.plan import Array
+from sbatch_shim.plan import Array, shown_name
 from sbatch_shim.render import common_folder
 from sbatch_shim.spool import make_folder
 
@@ -23,7 +23,7 @@ def option(name: str, value: bytes | None) -> bytes:
 
 def job_name(array: Array) -> bytes:
     """What squeue shows: the calls' name, or the first one's and how many more there are."""
-    names = list(dict.fromkeys(call.name or b"sbatch" for call in array.calls))
+    names = list(dict.fromkeys(shown_name(call) for call in array.calls))
     return names[0] if len(names) == 1 else b"%s+%d" % (names[0], len(names) - 1)
 
 

@@ -92,6 +92,18 @@ def test_a_summary_is_cancelled_when_the_first_task_fails(person: Person) -> Non
     until(person, "alert", {"alert"})
 
 
+def test_a_singleton_waits_for_older_calls_of_its_name(person: Person) -> None:
+    """They could share an array with calls of other names, which then would have another name."""
+    for name, body in (("x", "until [ -e gate ]; do sleep 0.2; done; touch a"), ("y", "true")):
+        assert person.queue("-J", name, "-o", "/dev/null", "--wrap", body).status == 0
+    assert person.queue("-J", "x", "-d", "singleton", "-o", "/dev/null", "--wrap", "ls a > c").status == 0
+    assert person.flush().status == 0
+    one_more_cycle(person)
+    person.run("touch", "gate")
+    person.settle()
+    assert (person.home / "c").read_text() == "a\n"
+
+
 def test_without_the_update_lanes_are_held_up(person: Person) -> None:
     """What --wide-lanes gives up, and why the update is there: if this passes no longer, Slurm has become better."""
     env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")

@@ -299,3 +299,12 @@ def test_forms_that_slurm_refuses(spec: bytes) -> None:
     """Those of a call that is handed over would otherwise be written again without what is wrong."""
     with pytest.raises(ValueError):
         parse(spec)
+
+
+def test_what_a_singleton_waits_for_keeps_its_name_and_its_place() -> None:
+    names = [b"x", b"y", b"x", b"x", b"x", b"y"]
+    calls = [call(number, {"job-name": name}) for number, name in enumerate(names)]
+    calls[3].options["dependency"] = b"singleton"
+    arrays = plan(calls, Limits())
+    assert [[one.ticket % 10 for one in array.calls] for array in arrays] == [[0, 2], [1, 5], [3], [4]]
+    assert [submission.job_name(array) for array in arrays] == [b"x", b"y", b"x", b"x"]
