@@ -19,6 +19,8 @@ from sbatch_shim.values import indices
 
 # Types of which Slurm understands an array's id as all of its elements, each by itself.
 BY_ELEMENT = ("after", "afterok", "afterany")
+# The most elements that one dependency can name: 131,071 bytes, 12 for each.
+MOST_ELEMENTS = 10000
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,16 @@ def parse(spec: bytes | None) -> Dependency:
             conditions.append(Condition("singleton"))
             continue
         if not colon:
+            if b"+" in term:
+                raise ValueError("a delay without a type")
             kind, ids = b"afterany", term
         delay = 0
         for one in ids.split(b":"):
             number, plus, minutes = one.partition(b"+")
             if plus:
                 delay = int(minutes)
+                if delay < 1:
+                    raise ValueError("a delay of nothing")
             job, underscore, task = number.partition(b"_")
             element = None if not underscore or task == b"*" else int(task)
             name = kind.decode().lower()
@@ -117,12 +123,15 @@ def write(terms: list[tuple[str, bytes]], any_of: bool) -> bytes:
     return (b"?" if any_of else b",").join(words)
 
 
-def with_places(waits: Dependency, place_of: Callable[[int], Place], for_array: bool) -> bytes:
+def with_places(
+    waits: Dependency, place_of: Callable[[int], Place], for_array: bool, may_be_cancelled: bool = True
+) -> bytes:
     """
     The dependency as Slurm must be told, every ticket replaced by the real ids of its tasks.
 
     Args:
         for_array: What waits is an array, whose aftercorr looks at its own indices.
+        may_be_cancelled: Slurm cancels what waits as soon as its dependency cannot be met any more.
 
     Raises:
         ShimError: a ticket whose tasks share an array with others, in a way that Slurm cannot express.
@@ -152,15 +161,22 @@ def with_places(waits: Dependency, place_of: Callable[[int], Place], for_array: 
                 f"{kind} on {condition.job}: that call was merged with others, so Slurm cannot be told to wait for "
                 "it in this way; submit this call with SARRAY_MODE=pass"
             )
-    terms = [(kind, number) for kind, number, _ in found] if waits.any_of else fold(found)
+    terms = [(kind, number) for kind, number, _ in found] if waits.any_of else fold(found, may_be_cancelled)
     return write(list(dict.fromkeys(terms)), waits.any_of)
 
 
-def fold(found: list[tuple[str, bytes, Place | None]]) -> list[tuple[str, bytes]]:
-    """An array's id in place of all its elements, where that means the same."""
+def fold(found: list[tuple[str, bytes, Place | None]], may_be_cancelled: bool) -> list[tuple[str, bytes]]:
+    """
+    An array's id in place of all its elements, where that means the same.
+
+    Slurm judges an array when all of it has ended, so a failed element would cancel too late what waits with afterok.
+    """
+    kinds: tuple[str, ...] = BY_ELEMENT
+    if may_be_cancelled and len(found) <= MOST_ELEMENTS:
+        kinds = ("after", "afterany")
     elements: dict[tuple[str, int], set[bytes]] = {}
     for kind, number, place in found:
-        if place is not None and kind in BY_ELEMENT and b"+" not in number:
+        if place is not None and kind in kinds and b"+" not in number:
             elements.setdefault((kind, place.job), set()).add(number)
     folded = []
     for kind, number, place in found:

@@ -16,7 +16,7 @@ tickets, text}, `absent` {array, tickets}: Slurm does not have it, `assumed` {ar
 A place is [index of the first task or null, the call's --array or null]; see Place.
 A `submitting` that none but `uncertain` follows is a submission whose outcome is not known (recovery.py). One with
 `lanes` {elements, name} is of an array whose elements must be split off once it is submitted
-(submission.unseen_elements); `seen` {array, tickets: none} says that they are.
+(submission.unseen_elements); `seen` {array, tickets} says that they are.
 """
 
 from __future__ import annotations

@@ -211,9 +211,10 @@ def shared_conditions(class_: Class) -> set[Condition]:
 
 def judge(class_: Class, known: dict[int, Member], array_size: int) -> None:
     """Join the calls of a class to the groups of their producers, if that makes fewer arrays."""
-    taken: set[tuple[Group, int]] = set()
+    # Calls whose first tasks would get the same index cannot share an array: one round for each of them.
+    rounds: dict[int, list[tuple[Member, list[Condition], list[tuple[Member, int]]]]] = defaultdict(list)
+    followers: Counter[tuple[Group, int]] = Counter()
     touched: set[Group] = set()
-    accepted = []
     extra = 0
     for member, conditions in class_:
         light = set(conditions)
@@ -224,20 +225,20 @@ def judge(class_: Class, known: dict[int, Member], array_size: int) -> None:
             continue  # it waits for two tasks that cannot have one index
         first, at = wanted[0]
         assert first.root is not None
+        place = (first.root, first.offset + at)
         if len(groups) > 1:
             if touched.intersection(groups.values()) or joint_width(wanted) > array_size:
                 continue
             sizes = sorted(group.slots() for group in groups.values())
             extra = max(extra, sum(sizes[:-1]))
-        elif (first.root, first.offset + at) in taken:
-            continue
-        taken.add((first.root, first.offset + at))
         touched.update(groups.values())
-        accepted.append((member, conditions, wanted))
-    if len(accepted) - 1 > extra:
-        for member, conditions, wanted in accepted:
-            member.lanes = conditions
-            join(wanted, member)
+        followers[place] += 1
+        rounds[followers[place]].append((member, conditions, wanted))
+    for accepted in rounds.values():
+        if len(accepted) - 1 > extra:
+            for member, conditions, wanted in accepted:
+                member.lanes = conditions
+                join(wanted, member)
 
 
 def joint_width(wanted: list[tuple[Member, int]]) -> int:

@@ -17,6 +17,8 @@ class Limits:
         makes_log_folders: Slurm 23.02 or newer: missing folders of a log are created.
         lookahead: How many elements of an array that waits with aftercorr slurmctld looks at together
             (correspond_after_task_cnt).
+        kills_impossible: Jobs whose dependency cannot be met any more are cancelled, unless they ask not to be
+            (kill_invalid_depend).
     """
 
     array_size: int = 1001
@@ -24,6 +26,7 @@ class Limits:
     launch_sets_name: bool = False
     makes_log_folders: bool = False
     lookahead: int = 10
+    kills_impossible: bool = False
 
     def narrowed(self, other: Limits | None) -> Limits:
         """What this and another controller allow, for a plan that serves both."""
@@ -34,4 +37,5 @@ class Limits:
             array_size=min(self.array_size, other.array_size),
             script_bytes=min(self.script_bytes, other.script_bytes),
             lookahead=min(self.lookahead, other.lookahead),
+            kills_impossible=self.kills_impossible or other.kills_impossible,
         )

@@ -29,13 +29,23 @@ from sbatch_shim.values import indices
 
 @dataclass
 class Task:
-    """One task of a local job; `status` is its exit status once it has ended, 0 to 255 or minus a signal."""
+    """
+    One task of a local job.
+
+    Attributes:
+        status: Its exit status once it has run, 0 to 255 or minus a signal.
+        cancelled: Its dependency cannot be met, and it asked to be cancelled then; else it waits for ever.
+    """
 
     job: Job
     index: int | None
     status: int | None = None
     started: bool = False
-    impossible: bool = False
+    cancelled: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.cancelled or self.status is not None
 
 
 @dataclass
@@ -115,7 +125,7 @@ class Local:
                     continue
                 waiting.remove(task)
                 if not ready:
-                    task.impossible = True
+                    task.cancelled = task.job.options.get("kill-on-invalid-dep", b"").lower() == b"yes"
                     continue
                 folder = tempfile.mkdtemp(prefix="sarray-local-")
                 task.started = True
@@ -162,9 +172,16 @@ class Local:
         """One `type:id:id` term, by the rules of sbatch(1)."""
         kind, _, ids = term.partition(":")
         if kind == "singleton":
-            return True
+            return None if any(self.in_the_way(task, other) for other in self.jobs.values()) else True
         answers = [self.one(kind, self.tasks_of(one, kind, task)) for one in ids.split(":")]
         return False if False in answers else None if None in answers else True
+
+    @staticmethod
+    def in_the_way(task: Task, other: Job) -> bool:
+        """Whether a singleton waits for another job: one of its name that is older or runs."""
+        if other is task.job or other.options["job-name"] != task.job.options["job-name"]:
+            return False
+        return any(not one.ended and (one.started or other.number < task.job.number) for one in other.tasks)
 
     def tasks_of(self, one: str, kind: str, task: Task) -> list[Task]:
         """The tasks that an id names; none for a job that is not one of this run."""
@@ -179,8 +196,8 @@ class Local:
     @staticmethod
     def one(kind: str, tasks: list[Task]) -> bool | None:
         if kind == "after":
-            return True if all(task.started or task.impossible for task in tasks) else None
-        if any(task.status is None and not task.impossible for task in tasks):
+            return True if all(task.started or task.cancelled for task in tasks) else None
+        if not all(task.ended for task in tasks):
             return None
         good = all(task.status == 0 for task in tasks)
         if kind == "afternotok":

@@ -14,15 +14,13 @@ from dataclasses import dataclass, field, replace
 
 from sbatch_shim import environment, lanes, logs
 from sbatch_shim.calls import Call
-from sbatch_shim.dependency import BY_ELEMENT, Dependency, parse
+from sbatch_shim.dependency import BY_ELEMENT, MOST_ELEMENTS, Dependency, parse
 from sbatch_shim.lanes import WAITED, Group, Member
 from sbatch_shim.limits import Limits
 from sbatch_shim.meaning import array_options, canonical
 
 # A summary that waits for this many tasks names their arrays, not each of them, if these hold nothing else.
 FAN_IN = 500
-# The most elements that one dependency can name: 131,071 bytes, 12 for each.
-MOST_ELEMENTS = 10000
 
 
 @dataclass(eq=False)
@@ -133,6 +131,32 @@ def merge_key(call: Call, keep_names: bool) -> tuple[object, ...]:
     )
 
 
+def singleton_names(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[int, tuple[bytes, int]]:
+    """
+    By ticket, for each call with the name of a singleton: that name, and how many singletons of it came before.
+
+    A singleton waits for older jobs of its name, so these have the name to themselves and do not mix with younger ones.
+    """
+    single = {
+        call.ticket
+        for call, dependency in zip(calls, waits)
+        if any(condition.kind == "singleton" for condition in dependency.conditions)
+    }
+    before = {shown_name(call): 0 for call in calls if call.ticket in single}
+    found = {}
+    for call in calls:
+        name = shown_name(call)
+        if name in before:
+            found[call.ticket] = (name, before[name])
+            before[name] += call.ticket in single
+    return found
+
+
+def shown_name(call: Call) -> bytes:
+    """The call's job name in squeue."""
+    return call.name or b"sbatch"
+
+
 def fan_ins(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[int, list[int]]:
     """
     For each ticket, the large sets of producers that it belongs to, by the ticket of who waits for them.
@@ -179,6 +203,7 @@ def plan(
     waits = [parse(call.options.get("dependency")) for call in calls]
     as_arrays = waited_for_as_arrays(waits)
     sets = fan_ins(calls, waits)
+    singletons = singleton_names(calls, waits)
     members = []
     for call, dependency in zip(calls, waits):
         body = bodies.get(call.body_hash)
@@ -187,7 +212,7 @@ def plan(
         alone = reason_alone(call, body, dependency)
         if call.is_array and not alone and (keep_arrays or call.ticket in as_arrays):
             alone = WAITED if call.ticket in as_arrays else "nobody knows yet how others will wait for it"
-        key = (merge_key(call, keep_names), tuple(sets.get(call.ticket, ())))
+        key = (merge_key(call, keep_names), tuple(sets.get(call.ticket, ())), singletons.get(call.ticket))
         members.append(Member(call, key, dependency, alone))
     arrays = [array for block in fill(lanes.find(members, limits), limits.array_size) for array in block.arrays()]
     return sorted(arrays, key=lambda array: min(call.ticket for call in array.calls))

@@ -11,7 +11,7 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.grammar import OPTIONS
 from sbatch_shim.journal import Place
 from sbatch_shim.limits import Limits
-from sbatch_shim.plan import Array
+from sbatch_shim.plan import Array, shown_name
 from sbatch_shim.render import common_folder
 from sbatch_shim.spool import make_folder
 
@@ -23,7 +23,7 @@ def option(name: str, value: bytes | None) -> bytes:
 
 def job_name(array: Array) -> bytes:
     """What squeue shows: the calls' name, or the first one's and how many more there are."""
-    names = list(dict.fromkeys(call.name or b"sbatch" for call in array.calls))
+    names = list(dict.fromkeys(shown_name(call) for call in array.calls))
     return names[0] if len(names) == 1 else b"%s+%d" % (names[0], len(names) - 1)
 
 
@@ -51,14 +51,16 @@ def ranges(numbers: list[int]) -> bytes:
     return b",".join(b"%d-%d" % (low, high) if high > low else b"%d" % low for low, high in parts)
 
 
-def dependency(array: Array, place_of: Callable[[int], Place]) -> bytes:
+def dependency(array: Array, limits: Limits, place_of: Callable[[int], Place]) -> bytes:
     """The value of --dependency by real ids; empty where there is none."""
+    asked = array.options.get("kill-on-invalid-dep")
+    cancelled = limits.kills_impossible if asked is None else asked.lower() == b"yes"
     terms = []
     if array.upstream:
         jobs = [place_of(one.calls[0].ticket).job for one in array.upstream]
         terms.append(b"aftercorr:" + b":".join(b"%d" % job for job in jobs))
     if array.waits.conditions:
-        terms.append(with_places(array.waits, place_of, any(call.is_array for call in array.calls)))
+        terms.append(with_places(array.waits, place_of, any(call.is_array for call in array.calls), cancelled))
     return b",".join(terms)
 
 
@@ -157,7 +159,7 @@ def command_line(
             words.append(option(name, value))
         else:
             words.append(option(name, None))
-    waits = dependency(array, place_of)
+    waits = dependency(array, limits, place_of)
     if waits:
         words.append(option("dependency", waits))
     spec = array_spec(array, throttle)

@@ -62,6 +62,48 @@ def test_slow_and_failed_lanes_stop_nobody_else(person: Person) -> None:
     until(person, "[bc].*", {f"{name}.{i}" for name in "bc" for i in good})
 
 
+def test_a_later_flush_waits_for_lanes_of_an_earlier_one(person: Person) -> None:
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    queued = person.run("bash", "-c", CHAINS.replace("touch b", "sleep 1; touch b"), env=env)
+    last = queued.out.split()[-1].decode()
+    assert person.flush().status == 0
+    assert person.queue("-o", "/dev/null", "-d", f"afterok:{last}", "--wrap", "ls c.39 > d.39").status == 0
+    done = person.flush()
+    assert done.status == 0, done.err
+    until(person, "d.*", {"d.39"})
+    assert (person.home / "d.39").read_text() == "c.39\n"
+
+
+SUMMARY = """
+for i in 1 2 3; do
+    j=$(sbatch --parsable -o /dev/null --wrap "[ $i != 2 ] && until [ -e gate ]; do sleep 0.2; done")
+    all=$all:$j
+done
+j=$(sbatch --parsable --kill-on-invalid-dep=yes -o /dev/null -d afterok$all --wrap 'touch summary')
+sbatch -o /dev/null -d afternotok:$j --wrap 'touch alert'
+"""
+
+
+def test_a_summary_is_cancelled_when_the_first_task_fails(person: Person) -> None:
+    """The others of its array still run; who waits for the end of the summary need not wait for them."""
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    assert person.run("bash", "-c", SUMMARY, env=env).status == 0
+    assert person.flush().status == 0
+    until(person, "alert", {"alert"})
+
+
+def test_a_singleton_waits_for_older_calls_of_its_name(person: Person) -> None:
+    """They could share an array with calls of other names, which then would have another name."""
+    for name, body in (("x", "until [ -e gate ]; do sleep 0.2; done; touch a"), ("y", "true")):
+        assert person.queue("-J", name, "-o", "/dev/null", "--wrap", body).status == 0
+    assert person.queue("-J", "x", "-d", "singleton", "-o", "/dev/null", "--wrap", "ls a > c").status == 0
+    assert person.flush().status == 0
+    one_more_cycle(person)
+    person.run("touch", "gate")
+    person.settle()
+    assert (person.home / "c").read_text() == "a\n"
+
+
 def test_without_the_update_lanes_are_held_up(person: Person) -> None:
     """What --wide-lanes gives up, and why the update is there: if this passes no longer, Slurm has become better."""
     env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")

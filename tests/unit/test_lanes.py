@@ -97,7 +97,7 @@ def merged(arrays: list[Array]) -> tuple[list[Job], dict[Task, Task]]:
     for number, array in enumerate(arrays, 500001):
         spec = submission.array_spec(array, None)
         found = None if spec is None else indices(spec)[0]
-        jobs.append(Job(number, found, submission.dependency(array, place_of).decode()))
+        jobs.append(Job(number, found, submission.dependency(array, Limits(), place_of).decode()))
         event = json.loads(json.dumps({"event": "submitted", "job": number, "tickets": submission.places(array)}))
         known.update(places_in(event))
         for index, made, local in array.tasks():
@@ -203,6 +203,8 @@ def fill(text: str, i: int, first: list[int]) -> str:
         (build((50, ""), (50, "afterok:{s0},afterany:77"), (50, "aftercorr:{s1}")), [50, 50, 50]),
         # Tumour and normal are alike, but must not share an array if their calls are to join.
         (build((100, ""), (50, "afterok:{s0*2}:{s0*2+1}")), [50, 50, 50]),
+        # Each sample's set-up job fans out, and each branch goes on: the same index many times over.
+        (build((50, ""), *[(50, "afterok:{s0}")] * 3, *[(50, "afterok:{s%d}" % i) for i in (1, 2, 3)]), [50] * 7),
         # What Slurm cannot say task by task stays apart.
         (build((20, ""), (20, "afterany:{s0}")), [20] + [1] * 20),
         # A window that slides over all samples has no lanes that would help.
@@ -219,6 +221,13 @@ def test_a_summary_names_whole_arrays() -> None:
     jobs, _ = merged(arrays)
     assert [len(array.calls) for array in arrays] == [1000, 1, 30]
     assert jobs[1].dependency == "afterok:500001"
+
+
+def test_a_summary_that_may_be_cancelled_names_each_task() -> None:
+    """Of an array Slurm would see only in the end that one task failed."""
+    calls = build((3, ""), (1, "afterok:" + ":".join("{s0=%d}" % i for i in range(3))))
+    calls[-1].options["kill-on-invalid-dep"] = b"yes"
+    assert merged(plan(calls, Limits()))[0][1].dependency == "afterok:500001_0:500001_1:500001_2"
 
 
 def test_two_summaries_each_have_their_own_arrays() -> None:
@@ -283,3 +292,19 @@ def test_forms_that_are_queued(spec: str) -> None:
 @pytest.mark.parametrize("spec", ["afterok:", "5,", " 5", "5-6", "5.0", "5+1", "afterok:5+1", "x:5", "5:6", "afterok"])
 def test_forms_that_are_left_to_sbatch(spec: str) -> None:
     assert not dependency(spec.encode())
+
+
+@pytest.mark.parametrize("spec", [b"after:5+0", b"5+1", b"afterok:", b"after:5+", b"5_x"])
+def test_forms_that_slurm_refuses(spec: bytes) -> None:
+    """Those of a call that is handed over would otherwise be written again without what is wrong."""
+    with pytest.raises(ValueError):
+        parse(spec)
+
+
+def test_what_a_singleton_waits_for_keeps_its_name_and_its_place() -> None:
+    names = [b"x", b"y", b"x", b"x", b"x", b"y"]
+    calls = [call(number, {"job-name": name}) for number, name in enumerate(names)]
+    calls[3].options["dependency"] = b"singleton"
+    arrays = plan(calls, Limits())
+    assert [[one.ticket % 10 for one in array.calls] for array in arrays] == [[0, 2], [1, 5], [3], [4]]
+    assert [submission.job_name(array) for array in arrays] == [b"x", b"y", b"x", b"x"]

@@ -12,7 +12,7 @@ from strategies import QUICK, call, call_lists, environment
 from sbatch_shim.calls import Call
 from sbatch_shim.dependency import parse
 from sbatch_shim.limits import Limits
-from sbatch_shim.plan import Array, halve, merge_key, plan, reason_alone, task_count
+from sbatch_shim.plan import Array, halve, merge_key, plan, reason_alone, singleton_names, task_count
 from sbatch_shim.spool import ticket_numbers
 
 LIMITS = st.integers(1, 12).map(lambda size: Limits(array_size=size))
@@ -58,9 +58,10 @@ def test_producers_come_before_what_waits_for_them(calls: list[Call], limits: Li
 @given(call_lists(), LIMITS, st.booleans())
 def test_equal_keys_share_and_others_do_not(calls: list[Call], limits: Limits, keep_names: bool) -> None:
     alone = {made.ticket for made in calls if reason_alone(made, made.body(), parse(made.options.get("dependency")))}
+    singletons = singleton_names(calls, [parse(made.options.get("dependency")) for made in calls])
     shared: dict[object, list[Array]] = {}
     for array in plan(calls, limits, keep_names):
-        keys = {merge_key(made, keep_names) for made in array.calls}
+        keys = {(merge_key(made, keep_names), singletons.get(made.ticket)) for made in array.calls}
         assert len(keys) == 1
         if alone & {made.ticket for made in array.calls}:
             assert len(array.calls) == 1 and array.alone

@@ -1,0 +1,50 @@
+"""--local: which tasks start, by the rules that the simulator has from the real Slurm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import simulator
+
+from sbatch_shim.local import Job, Local, Task
+
+# Dependency, and whether it is cancelled when that cannot be met, of jobs 1, 2, ..; job 1 fails.
+PIPELINES = [
+    [("", False), ("afterok:1", False), ("afterany:2", False), ("afternotok:2", False)],
+    [("", False), ("afterok:1", True), ("afterany:2", False), ("afternotok:2", False), ("afterok:2", True)],
+    [("", False), ("afternotok:1", False), ("afterok:1?afterok:2", False), ("after:1,afterany:3", False)],
+]
+
+
+@pytest.mark.parametrize("jobs", PIPELINES)
+def test_what_runs_is_what_slurm_runs(tmp_path: Path, jobs: list[tuple[str, bool]]) -> None:
+    local = Local(bytes(tmp_path))
+    for number, (dependency, kills) in enumerate(jobs, 1):
+        script = tmp_path / str(number)
+        script.write_text(f"#!/bin/sh\nexit {int(number == 1)}\n")
+        options = {"job-name": b"j%d" % number, "dependency": dependency.encode(), "output": b"/dev/null"}
+        options["kill-on-invalid-dep"] = b"yes" if kills else b"no"
+        job = Job(number, bytes(script), {}, 0o022, options)
+        job.tasks = [Task(job, None)]
+        local.jobs[number] = job
+    local.wait()
+    ended = simulator.outcomes(
+        [simulator.Job(number, None, *job) for number, job in enumerate(jobs, 1)], failing={(1, None)}
+    )
+    ran = {number for number, job in local.jobs.items() if job.tasks[0].status is not None}
+    assert ran == {number for (number, _), state in ended.items() if state in ("COMPLETED", "FAILED")}
+
+
+def test_a_singleton_waits_for_older_jobs_of_its_name() -> None:
+    local = Local(b"/nowhere")
+    for number, name in enumerate((b"x", b"y", b"x", b"x"), 1):
+        job = Job(number, b"", {}, 0o022, {"job-name": name, "dependency": b"singleton" if number == 3 else b""})
+        job.tasks = [Task(job, None)]
+        local.jobs[number] = job
+    waiting = local.jobs[3].tasks[0]
+    assert local.may_start(waiting) is None
+    local.jobs[1].tasks[0].status = 1
+    assert local.may_start(waiting) is True
+    local.jobs[4].tasks[0].started = True
+    assert local.may_start(waiting) is None
