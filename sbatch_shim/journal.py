@@ -30,10 +30,6 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import BLOCK, Session, session_of, write
 from sbatch_shim.values import indices
 
-# Where no array has an element: beyond the largest possible MaxArraySize.
-NO_SUCH_INDEX = 4000001
-
-
 @dataclass(frozen=True)
 class Place:
     """
@@ -46,6 +42,7 @@ class Place:
         spec: What the call's --array asked for; None for a plain call.
         whole: The job holds nothing but this call.
         tasks: How many tasks the job has in all.
+        last: The highest index of the job; 0 for a plain one.
     """
 
     job: int
@@ -53,6 +50,7 @@ class Place:
     spec: str | None
     whole: bool
     tasks: int
+    last: int
 
     def elements(self) -> list[str]:
         """The ids of all tasks, as Slurm writes them."""
@@ -70,12 +68,14 @@ class Place:
         """
         The id of the task that the call knows as `local_id`.
 
-        For one that it does not have, an element that nobody has: Slurm judges that, as it does directly.
+        For one that it does not have, an element that nobody has: Slurm judges that, as it does directly. (An index
+        beyond MaxArraySize stays one, since Slurm has other words for those.)
         """
+        if self.first is None:
+            return f"{self.job}_{local_id}"
         ids = self.local_ids
-        if local_id not in ids:
-            return f"{self.job}_{NO_SUCH_INDEX}"
-        return f"{self.job}_{local_id if self.first is None else self.first + ids.index(local_id)}"
+        index = self.first + ids.index(local_id) if local_id in ids else max(self.last + 1, local_id)
+        return f"{self.job}_{index}"
 
 
 class Journal:
@@ -165,9 +165,13 @@ def places_in(event: dict[str, Any]) -> dict[int, Place]:
     """Where the tickets of a `submitted` event run; empty for any other event."""
     if event["event"] != "submitted":
         return {}
-    tasks = sum(1 if spec is None else len(indices(spec.encode())[0]) for _, spec in event["tickets"].values())
+    tasks, last = 0, 0
+    for first, spec in event["tickets"].values():
+        ids = [0] if spec is None else indices(spec.encode())[0]
+        tasks += len(ids)
+        last = max(last, ids[-1] if first is None else first + len(ids) - 1)
     return {
-        int(ticket): Place(event["job"], first, spec, len(event["tickets"]) == 1, tasks)
+        int(ticket): Place(event["job"], first, spec, len(event["tickets"]) == 1, tasks, last)
         for ticket, (first, spec) in event["tickets"].items()
     }
 
