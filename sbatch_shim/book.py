@@ -185,6 +185,10 @@ class Job:
         self.entries.sort(key=lambda entry: entry[:2])
         self.starts = [first for first, _, _ in self.entries]
 
+    @property
+    def is_array(self) -> bool:
+        return len(self.entries) > 1 or bool(self.entries[0][2].indices)
+
     def task(self, index: int | None) -> tuple[int, int | None]:
         """The ticket and local id (None: a plain call) of a task; KeyError for an index that is nobody's."""
         if len(self.entries) == 1 and self.entries[0][2].first is None:
@@ -200,7 +204,7 @@ class Job:
             if index != first:
                 raise KeyError(index)
             return ticket, None
-        ids = indices(place.spec.encode())[0]
+        ids = place.local_ids
         if index - first >= len(ids):
             raise KeyError(index)
         return ticket, ids[index - first]
@@ -267,6 +271,11 @@ class Book:
             self.index()
         return pages if pages.state(ticket) is not None else None
 
+    def call(self, ticket: int) -> Call | None:
+        """A call by its ticket; None for a number that nobody was told, or when its record is gone."""
+        pages = self.find(ticket)
+        return pages.call(ticket) if pages else None
+
     def landed(self, ticket: int) -> Pages | None:
         """Like find, but waits a moment for a ticket that is being submitted right now."""
         deadline = time.monotonic() + FLIGHT_SECONDS
@@ -284,6 +293,18 @@ class Book:
             time.sleep(0.02)
             self.refresh()
         return self.jobs.get(number)
+
+    def settle(self, jobs: Iterable[tuple[int | None, str]]) -> None:
+        """
+        Read again what flushes have done, after a look at Slurm.
+
+        Args:
+            jobs: Id and command of all that was seen; those of ours are waited for until their flush has noted them.
+        """
+        self.refresh()
+        for number, command in jobs:
+            if number is not None and self.ours(command):
+                self.job_landed(number)
 
     def place(self, ticket: int) -> Place:
         """Where a ticket's tasks run; ShimError while it is not submitted."""

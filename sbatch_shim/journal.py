@@ -24,11 +24,13 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import BLOCK, Session, session_of, write
 from sbatch_shim.values import indices
+
 
 @dataclass(frozen=True)
 class Place:
@@ -52,17 +54,23 @@ class Place:
     tasks: int
     last: int
 
-    def elements(self) -> list[str]:
-        """The ids of all tasks, as Slurm writes them."""
-        if self.first is None:
-            return [str(self.job)]
-        count = 1 if self.spec is None else len(self.local_ids)
-        return [f"{self.job}_{self.first + offset}" for offset in range(count)]
+    @cached_property
+    def local_ids(self) -> list[int]:
+        """The task ids that the call asked for, in rising order; empty for a plain call."""
+        return [] if self.spec is None else indices(self.spec.encode())[0]
 
     @property
-    def local_ids(self) -> list[int]:
-        """The task ids that the call asked for; empty for a plain call."""
-        return [] if self.spec is None else indices(self.spec.encode())[0]
+    def indices(self) -> list[int]:
+        """The indices of the call's tasks; empty for a plain job."""
+        if self.first is None:
+            return self.local_ids
+        return list(range(self.first, self.first + max(1, len(self.local_ids))))
+
+    def elements(self) -> list[str]:
+        """The ids of all tasks, as Slurm writes them; the job's own where the call's indices are the job's."""
+        if self.first is None:
+            return [str(self.job)]
+        return [f"{self.job}_{index}" for index in self.indices]
 
     def element(self, local_id: int) -> str:
         """

@@ -13,8 +13,8 @@ from sbatch_shim import logs
 from sbatch_shim.book import DROPPED, FLYING, REFUSED, SUBMITTED, Book, Pages, elements
 from sbatch_shim.calls import Call
 from sbatch_shim.companion import Context
+from sbatch_shim.shown import parse_tasks
 from sbatch_shim.spool import Session, replace
-from sbatch_shim.squeue import parse_tasks
 
 CACHE_SECONDS = 3
 BROKEN = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")
@@ -119,7 +119,7 @@ def lines_of(context: Context, chosen: list[tuple[int, Pages]]) -> list[Line]:
             Line(
                 ticket,
                 os.fsdecode(pages.session.name),
-                os.fsdecode(call.name or b"sbatch") if call else "?",
+                call.shown_name if call else "?",
                 job,
                 tasks,
                 dict(counts),

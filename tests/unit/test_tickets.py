@@ -9,7 +9,9 @@ from sbatch_shim.drop import without_met
 from sbatch_shim.journal import Place
 from sbatch_shim.options import Line, Unreadable, read
 from sbatch_shim.scancel import matches
-from sbatch_shim.squeue import TABLE, parse_tasks, short_layout
+from sbatch_shim.shown import parse_tasks
+from sbatch_shim.squeue import TABLE
+from sbatch_shim.squeue_columns import short_layout
 from sbatch_shim.throttle import fields
 
 T = 1000000003
