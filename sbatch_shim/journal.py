@@ -125,7 +125,7 @@ class Journal:
         for number, line in enumerate(lines[:-1], 1):
             try:
                 event = json.loads(line)
-                event["event"], event["array"], event["tickets"]
+                event["array"], event["event"] == "seen" or event["tickets"]
             except (ValueError, KeyError, TypeError):
                 raise ShimError(
                     f"line {number} of {os.fsdecode(self.path)} is damaged, so it is not known what was submitted; "
