@@ -39,6 +39,14 @@ class Condition:
     delay: int = 0
 
     @property
+    def told(self) -> tuple[str, bytes]:
+        """Type and id, as Slurm reads them."""
+        number = b"%d" % self.job if self.job else b""
+        if self.element is not None:
+            number += b"_%d" % self.element
+        return self.kind, number + (b"+%d" % self.delay if self.delay else b"")
+
+    @property
     def on_ticket(self) -> bool:
         """Whether the number can only be a ticket."""
         return FIRST_TICKET <= self.job <= LAST_TICKET
@@ -126,10 +134,7 @@ def with_places(waits: Dependency, place_of: Callable[[int], Place], for_array: 
             kind = "afterok"  # all that a job without an index can mean by it (tried)
         delay = b"+%d" % condition.delay if condition.delay else b""
         if not condition.on_ticket:
-            number = b"%d" % condition.job if condition.job else b""
-            if condition.element is not None:
-                number += b"_%d" % condition.element
-            found.append((kind, number + delay, None))
+            found.append((kind, condition.told[1], None))
             continue
         place = place_of(condition.job)
         one_task = place.spec is None or condition.element is not None

@@ -11,10 +11,12 @@ import os
 import time
 from collections.abc import Callable, Iterable
 
-from sbatch_shim.spool import Session, ticket_numbers, write
+from sbatch_shim.dependency import parse
+from sbatch_shim.dependency import write as write_spec
+from sbatch_shim.spool import Session, write
 
-# Terms that a job which was cancelled satisfies (tried on 22.05).
-MET_BY_CANCELLED = (b"after", b"afterany", b"afternotok", b"")
+# Conditions that a job which was cancelled satisfies (tried on 22.05).
+MET_BY_CANCELLED = ("after", "afterany", "afternotok")
 
 
 def dropped(session: Session) -> dict[int, int]:
@@ -40,25 +42,17 @@ def drop(session: Session, tickets: Iterable[int]) -> None:
 
 def without_met(spec: bytes, is_dropped: Callable[[int], bool]) -> bytes | None:
     """
-    A dependency without the terms that dropped tickets satisfy, as cancelled jobs do.
+    A dependency without the conditions that dropped tickets satisfy, as cancelled jobs do.
 
     What they can never satisfy (afterok) stays, and keeps the call from being submitted.
 
     Returns:
         What remains; None when nothing does.
     """
-    if not any(is_dropped(ticket) for ticket in ticket_numbers(spec)):
+    waits = parse(spec)
+    met = {one for one in waits.conditions if one.on_ticket and one.kind in MET_BY_CANCELLED and is_dropped(one.job)}
+    if not met:
         return spec
-    separator = b"?" if b"?" in spec else b","
-    kept = []
-    for term in spec.split(separator):
-        kind, colon, ids = term.rpartition(b":") if term.isdigit() else term.partition(b":")
-        if kind not in MET_BY_CANCELLED:
-            kept.append(term)
-            continue
-        left = [one for one in ids.split(b":") if not any(is_dropped(ticket) for ticket in ticket_numbers(one))]
-        if separator == b"?" and len(left) < len(ids.split(b":")):
-            return None  # any one of them is enough
-        if left:
-            kept.append(kind + colon + b":".join(left))
-    return separator.join(kept) or None
+    if waits.any_of:
+        return None  # any one of them is enough
+    return write_spec([one.told for one in waits.conditions if one not in met], waits.any_of) or None

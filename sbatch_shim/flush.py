@@ -418,7 +418,7 @@ class Flush:
                     break
             else:
                 self.patience.refill()
-                journal.add("seen", array=event["array"])
+                journal.add("seen", array=event["array"], tickets=[])
 
     def ask_about(self, submitting: dict[str, Any], answer: Answer) -> Answer:
         """An ambiguous answer, and what the controller says to it."""

@@ -16,7 +16,7 @@ tickets, text}, `absent` {array, tickets}: Slurm does not have it, `assumed` {ar
 A place is [index of the first task or null, the call's --array or null]; see Place.
 A `submitting` that none but `uncertain` follows is a submission whose outcome is not known (recovery.py). One with
 `lanes` {elements, name} is of an array whose elements must be split off once it is submitted
-(submission.unseen_elements); `seen` {array} says that they are.
+(submission.unseen_elements); `seen` {array, tickets: none} says that they are.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Place:
         spec: What the call's --array asked for; None for a plain call.
         whole: The job holds nothing but this call.
         tasks: How many tasks the job has in all.
-        last: The highest index of the job; 0 for a plain one.
+        end: One after the last index of the job, where calls share it.
     """
 
     job: int
@@ -52,7 +52,7 @@ class Place:
     spec: str | None
     whole: bool
     tasks: int
-    last: int
+    end: int
 
     @cached_property
     def local_ids(self) -> list[int]:
@@ -82,8 +82,7 @@ class Place:
         if self.first is None:
             return f"{self.job}_{local_id}"
         ids = self.local_ids
-        index = self.first + ids.index(local_id) if local_id in ids else max(self.last + 1, local_id)
-        return f"{self.job}_{index}"
+        return f"{self.job}_{self.first + ids.index(local_id) if local_id in ids else max(self.end, local_id)}"
 
 
 class Journal:
@@ -125,7 +124,7 @@ class Journal:
         for number, line in enumerate(lines[:-1], 1):
             try:
                 event = json.loads(line)
-                event["array"], event["event"] == "seen" or event["tickets"]
+                event["event"], event["array"], event["tickets"]
             except (ValueError, KeyError, TypeError):
                 raise ShimError(
                     f"line {number} of {os.fsdecode(self.path)} is damaged, so it is not known what was submitted; "
@@ -138,7 +137,7 @@ class Journal:
         """The tickets that must not be submitted again: submitted, or of unknown outcome."""
         found: set[int] = set()
         for event in self.events():
-            tickets = {int(ticket) for ticket in event.get("tickets", ())}
+            tickets = {int(ticket) for ticket in event["tickets"]}
             if event["event"] in ("refused", "absent"):
                 found -= tickets
             else:
@@ -173,13 +172,12 @@ def places_in(event: dict[str, Any]) -> dict[int, Place]:
     """Where the tickets of a `submitted` event run; empty for any other event."""
     if event["event"] != "submitted":
         return {}
-    tasks, last = 0, 0
-    for first, spec in event["tickets"].values():
-        ids = [0] if spec is None else indices(spec.encode())[0]
-        tasks += len(ids)
-        last = max(last, ids[-1] if first is None else first + len(ids) - 1)
+    sizes = {
+        ticket: 1 if spec is None else len(indices(spec.encode())[0]) for ticket, (_, spec) in event["tickets"].items()
+    }
+    end = max(sizes[ticket] + (first or 0) for ticket, (first, _) in event["tickets"].items())
     return {
-        int(ticket): Place(event["job"], first, spec, len(event["tickets"]) == 1, tasks, last)
+        int(ticket): Place(event["job"], first, spec, len(sizes) == 1, sum(sizes.values()), end)
         for ticket, (first, spec) in event["tickets"].items()
     }
 

@@ -13,7 +13,7 @@ from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signa
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.record import encode
-from sbatch_shim.spool import Session, open_state, read, replace, session_name, ticket_numbers, told
+from sbatch_shim.spool import Session, dropped, open_state, read, replace, session_name, ticket_numbers, told
 from sbatch_shim.values import path as log_folder
 
 # What sbatch propagates, in the order of slurmd's table (src/common/slurm_rlimits_info.c).
@@ -130,7 +130,19 @@ def run_behind_tickets(
 
 
 class UnknownTicket(Exception):
-    """A dependency on a number in the range of tickets that nobody was told."""
+    """A dependency on a number that nobody was told, or on the success of a call that was cancelled."""
+
+
+def check_tickets(spec: bytes, state: bytes) -> None:
+    """Raise UnknownTicket for a dependency that can never be met."""
+    alternatives = b"?" in spec
+    for term in spec.split(b"?" if alternatives else b","):
+        for ticket in ticket_numbers(term):
+            if not told(state, ticket):
+                raise UnknownTicket
+            succeeds = term[:8].lower() == b"afterok:" or term[:10].lower() == b"aftercorr:"
+            if succeeds and not alternatives and dropped(state, ticket):
+                raise UnknownTicket
 
 
 def queue(session: Session, words: "list[bytes]", entries: "list[bytes]", real: bytes) -> "tuple[int, request.Request]":
@@ -142,9 +154,7 @@ def queue(session: Session, words: "list[bytes]", entries: "list[bytes]", real: 
             raise HandOver("an environment that is no list of names and values")
         environment[name] = value
     values, body, understood, script = snapshot(words, environment, real)
-    for ticket in ticket_numbers(understood.options.get("dependency") or b""):
-        if not told(session.state, ticket):
-            raise UnknownTicket
+    check_tickets(understood.options.get("dependency") or b"", session.state)
     try:
         try:
             values["body"] = session.keep_blob(body)

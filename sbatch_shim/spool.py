@@ -365,6 +365,15 @@ def told(state: bytes, ticket: int) -> bool:
     return last is None or ticket // BLOCK != last // BLOCK or ticket <= last
 
 
+def dropped(state: bytes, ticket: int) -> bool:
+    """Whether a call was cancelled before a flush submitted it (drop.py writes the file)."""
+    name = session_of(state, ticket)
+    try:
+        return name is not None and b"\n%d " % ticket in b"\n" + read(Session(state, name).folder + b"/dropped")
+    except OSError:
+        return False
+
+
 def ticket_numbers(spec: bytes) -> "list[int]":
     """The numbers in a dependency that can only be tickets."""
     numbers = []

@@ -83,7 +83,7 @@ def test_an_update_that_failed_is_made_by_the_next_flush(person: Person) -> None
     path = f"{person.prefix}/shims:{tools}:{SYSTEM_PATH}"
     env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=path)
     assert person.run("bash", "-c", CHAINS, env=env).status == 0
-    done = person.flush(PATH=path)
+    done = person.flush("--retry", "0", PATH=path)
     assert done.status == 1
     assert done.err.count(b"could not be told to look at all of its lanes") == 2
     assert len(done.out.splitlines()) == 3

@@ -217,6 +217,20 @@ def test_an_unknown_ticket_is_an_impossible_dependency(person: Person) -> None:
     assert person.queue("-d", f"afterok:{told}", "-o", "/dev/null", "--wrap=true").status == 0
 
 
+def test_what_waits_for_a_cancelled_call(person: Person) -> None:
+    """Its success is impossible; its end is not, as with a job that was cancelled."""
+    cancelled = int(person.queue("--parsable", "-o", "/dev/null", "--wrap=true").out)
+    assert person.run("scancel", str(cancelled)).status == 0
+    done = person.queue("-d", f"afterany:77,AfterOK:{cancelled}", "-o", "/dev/null", "--wrap=true")
+    assert (done.status, done.out) == (1, b"")
+    assert done.err == b"sbatch: error: Batch job submission failed: Job dependency problem\n"
+    assert person.queue("-d", f"{cancelled}", "-o", "/dev/null", "--wrap=touch ran").status == 0
+    done = person.flush()
+    assert (done.status, len(done.out.splitlines())) == (0, 1), done.err
+    person.settle()
+    assert (person.home / "ran").exists()
+
+
 def test_signals_reach_the_job_itself(person: Person) -> None:
     """scancel --batch signals the script's process, which the dispatcher has become."""
     body = "#!/bin/bash\ntrap 'echo caught; exit 9' USR1\ntouch ready\nwhile :; do read -t 0.1 < <(sleep 1); done\n"

@@ -4,11 +4,11 @@ flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/
 waits() { echo "while [ ! -e go.$1 ]; do sleep 0.1; done"; }
 n=15
 for i in $(seq 1 $n); do
-    a[i]=$(sbatch --parsable -J align.$i -o log.a.$i --wrap "$(waits a.$i)")
-    b[i]=$(sbatch --parsable -J call.$i -o log.b.$i -d afterok:${a[i]} --wrap "$(waits b.$i)")
+    a[i]=$(sbatch --parsable -J align.$i -t 90 -o /dev/null --wrap "$(waits a.$i)")
+    b[i]=$(sbatch --parsable -J call.$i -o /dev/null -t 1-2 -d afterok:${a[i]} --wrap "$(waits b.$i)")
     c[i]=$(sbatch --parsable -J report.$i -o log.c.$i -t 60 -d afterok:${b[i]} --wrap "echo report $i")
 done
-d=$(sbatch --parsable -J map -o log.map.%a --mem 20 -a 2-6:2 --wrap "$(waits 'map.$SLURM_ARRAY_TASK_ID')")
+d=$(sbatch --parsable -J map -o log.map.%a -t 5 --mem 20 -a 2-6:2 --wrap "$(waits 'map.$SLURM_ARRAY_TASK_ID')")
 for i in $(seq 1 $n); do echo "${a[i]} ${b[i]} ${c[i]}"; done
 echo "$d"
 ids=$(IFS=,; echo "${a[*]},${b[*]},${c[*]},$d")
@@ -16,7 +16,7 @@ look() { squeue -h -j "$ids" "$@" 2>&1 | tr -s ' ' | sort; }
 until_shown() { # NAME TEXT ID: a line of squeue
     until [ "$(squeue -h -j "$3" -t all -o "$1" 2>/dev/null)" = "$2" ]; do sleep 0.1; done
 }
-{ look -o '%i %t %l %j' | grep -v '^\(.*\) R '; for i in 2 9; do scontrol show job ${b[i]} | grep -o 'Dependency=.*'; done; } > shown.queued
+{ look -t PD -o '%i %t %l %j %E' | grep -v align; for i in 2 9; do scontrol show job ${b[i]} | grep -o 'Dependency=.*'; done; } > shown.queued
 [ -z "${SARRAY_MODE-}" ] || look -o '%i %t' >/dev/null
 flush
 for i in $(seq 1 $n); do

@@ -4,7 +4,7 @@ cat > plain.sh <<'JOB'
 #!/bin/bash
 echo "start $1" >> ran.p$1
 [ "$1" = 2 ] && "s${EMPTY-}cancel" "$SLURM_JOB_ID"
-[ "$1" = 2 ] && sleep 60
+[ "$1" = 2 ] && { sleep 60; exit 1; } # which of the two a cancel kills first is chance
 echo "end $1" >> ran.p$1
 JOB
 cat > array.sh <<'JOB'
@@ -12,7 +12,7 @@ cat > array.sh <<'JOB'
 echo "start $SLURM_ARRAY_TASK_ID ${SLURM_RESTART_COUNT-}" >> ran.$SLURM_ARRAY_TASK_ID
 [ "$SLURM_ARRAY_TASK_ID" = 2 ] && "$1${EMPTY-}cancel" "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
 [ "$SLURM_ARRAY_TASK_ID" = 3 ] && "$1${EMPTY-}control" requeuehold "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
-[ "$SLURM_ARRAY_TASK_ID" = 1 ] || sleep 60
+[ "$SLURM_ARRAY_TASK_ID" = 1 ] || { sleep 60; exit 1; }
 echo "end" >> ran.$SLURM_ARRAY_TASK_ID
 JOB
 for i in 1 2 3; do sbatch -J p$i -o /dev/null plain.sh $i; done

@@ -54,7 +54,7 @@ def test_the_calls_are_read(state: bytes) -> None:
 
 def test_the_map_is_read(state: bytes) -> None:
     tickets = TicketMap(state)
-    assert tickets.place(FIRST) == Place(4711, None, None, True, 1, 0)
+    assert tickets.place(FIRST) == Place(4711, None, None, True, 1, 1)
     assert tickets.place(FIRST + 1) == Place(4711, None, "1-3", True, 3, 3)
 
 

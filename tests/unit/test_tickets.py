@@ -76,13 +76,13 @@ def test_elements_are_named_together() -> None:
 
 def test_a_task_belongs_to_its_call() -> None:
     job = Job(5)
-    job.add(T + 1, Place(5, 1, "2-6:2", False, 5, 4))
-    job.add(T, Place(5, 0, None, False, 5, 4))
-    job.add(T + 2, Place(5, 4, None, False, 5, 4))
+    job.add(T + 1, Place(5, 1, "2-6:2", False, 5, 5))
+    job.add(T, Place(5, 0, None, False, 5, 5))
+    job.add(T + 2, Place(5, 4, None, False, 5, 5))
     assert [job.task(index) for index in range(5)] == [(T, None), (T + 1, 2), (T + 1, 4), (T + 1, 6), (T + 2, None)]
     assert job.shares([0, 2, 3, 9]) == {T: [None], T + 1: [4, 6]}
     alone = Job(6)
-    alone.add(T, Place(6, None, "3-5", True, 3, 5))
+    alone.add(T, Place(6, None, "3-5", True, 3, 3))
     assert alone.task(4) == (T, 4)
 
 
