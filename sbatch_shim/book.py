@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 
 from sbatch_shim.calls import Call, load
 from sbatch_shim.drop import dropped
-from sbatch_shim.errors import ShimError
-from sbatch_shim.journal import Journal, Place, flush_folders, places_in
+from sbatch_shim.journal import Journal, Place, flush_folders, not_submitted, places_in
 from sbatch_shim.record import frames
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, QUEUE_HEAD, Session, read, session_of
 from sbatch_shim.values import indices
@@ -310,7 +309,7 @@ class Book:
         """Where a ticket's tasks run; ShimError while it is not submitted."""
         pages = self.find(ticket)
         if pages is None or ticket not in pages.places:
-            raise ShimError(f"it waits for {ticket}, which is not submitted")
+            raise not_submitted(self.state, ticket)
         return pages.places[ticket]
 
     def unsubmitted(self) -> list[tuple[int, Pages]]:

@@ -28,7 +28,7 @@ from functools import cached_property
 from typing import Any
 
 from sbatch_shim.errors import ShimError
-from sbatch_shim.spool import BLOCK, Session, session_of, write
+from sbatch_shim.spool import BLOCK, Session, dropped, session_of, write
 from sbatch_shim.values import indices
 
 
@@ -191,6 +191,12 @@ def flush_folders(session: Session) -> list[bytes]:
         return []
 
 
+def not_submitted(state: bytes, ticket: int) -> ShimError:
+    """Why a ticket cannot be waited for."""
+    what = "was cancelled" if dropped(state, ticket) else "is not submitted"
+    return ShimError(f"it waits for {ticket}, which {what}")
+
+
 class TicketMap:
     """From tickets to real jobs, over all sessions of a state folder; each journal is read once."""
 
@@ -219,7 +225,7 @@ class TicketMap:
         if place is None and ticket in self.assumed:
             raise ShimError(f"it waits for {ticket}, which was assumed to be submitted: its job id is not known")
         if place is None:
-            raise ShimError(f"it waits for {ticket}, which is not submitted")
+            raise not_submitted(self.state, ticket)
         return place
 
     def learn(self, event: dict[str, Any]) -> None:

@@ -107,7 +107,8 @@ def lines_of(context: Context, chosen: list[tuple[int, Pages]]) -> list[Line]:
             if place.whole and place.spec is not None:
                 tasks = [place.element(task) for task in (call.tasks if call else [])]
             for one in tasks:
-                told, exit_code = states.get(one, ("UNKNOWN", ""))
+                # Slurm forgets the tasks of what it cancels while it waits: the array's own record stands for them.
+                told, exit_code = states.get(one) or states.get(str(job)) or ("UNKNOWN", "")
                 counts[told] += 1
                 if told in ENDED and exit_code > code:
                     code = exit_code

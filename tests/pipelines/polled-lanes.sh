@@ -1,4 +1,3 @@
-# arrays: 4
 # Chains that share arrays lane by lane, looked at and changed by the ids that sbatch printed, while they wait, run and end.
 flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1; }
 waits() { echo "while [ ! -e go.$1 ]; do sleep 0.1; done"; }
@@ -19,11 +18,7 @@ until_shown() { # NAME TEXT ID: a line of squeue
 { look -t PD -o '%i %t %l %j %E' | grep -v align; for i in 2 9; do scontrol show job ${b[i]} | grep -o 'Dependency=.*'; done; } > shown.queued
 [ -z "${SARRAY_MODE-}" ] || look -o '%i %t' >/dev/null
 flush
-for i in $(seq 1 $n); do
-    until_shown %t R ${a[i]}
-    until_shown %r Dependency ${b[i]}
-    until_shown %r Dependency ${c[i]}
-done
+until [ "$(look -o '%t %r' | uniq -c | tr -s ' \n' ' ')" = " 30 PD Dependency 18 R None " ]; do sleep 0.1; done
 look -o '%i|%A|%F|%K|%j|%t|%r|%E|%l|%o|' > shown.waiting
 look -r -o '%i %t' > shown.apart
 look -O JobID,JobArrayID,ArrayTaskID,Name,Dependency:60 > shown.long
@@ -46,6 +41,5 @@ until_shown %r DependencyNeverSatisfied ${b[9]}
 look -o '%i %t %r %E' > shown.cancelled
 scancel ${c[7]} ${b[9]} ${c[9]}
 touch $(seq -f go.a.%g 1 $n) $(seq -f go.b.%g 1 $n) go.map.{2,4,6}
-for i in $(seq 1 $n) ; do until [ -z "$(squeue -h -j ${c[i]} 2>/dev/null)" ]; do sleep 0.1; done; done
-until [ -z "$(squeue -h -j $d 2>/dev/null)" ]; do sleep 0.1; done
+until [ -z "$(look)" ]; do sleep 0.1; done
 look -t all -o '%i %j %T' > shown.ended
