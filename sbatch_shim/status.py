@@ -200,8 +200,8 @@ def table(lines: list[Line], totals: dict[str, object]) -> str:
     for row in rows:
         text += "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]]).rstrip() + "\n"
     text += (
-        f"{totals['calls']} calls, {totals['submitted']} of them submitted as {totals['arrays']} arrays "
-        f"({totals['submissions_saved']} submissions saved)\n"
+        f"calls: {totals['calls']}, submitted: {totals['submitted']}, as arrays or jobs: {totals['arrays']}, "
+        f"submissions saved: {totals['submissions_saved']}\n"
     )
     passed = totals["passed"]
     if isinstance(passed, dict):
@@ -216,13 +216,14 @@ def bars(lines: list[Line], width: int) -> str:
     sessions: dict[str, Counter[str]] = {}
     for line in lines:
         sessions.setdefault(line.session, Counter()).update(line.states)
+    longest = max(map(len, sessions), default=0)
     for name, states in sessions.items():
         total = sum(states.values())
         ended = sum(count for state, count in states.items() if state in ENDED)
-        room = max(10, min(40, width - 50))
+        room = max(10, min(40, width - longest - 30))
         filled = room * ended // total if total else 0
         told = ", ".join(f"{count} {state.lower()}" for state, count in states.most_common())
-        text += f"{name[:20]:20} [{'#' * filled}{'.' * (room - filled)}] {ended}/{total}  {told}\n"
+        text += f"{name:{longest}} [{'#' * filled}{'.' * (room - filled)}] {ended}/{total}  {told}\n"
     return text
 
 

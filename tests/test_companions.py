@@ -322,7 +322,7 @@ def test_sarray_shows_drops_throttles_and_reruns(person: Person) -> None:
     drop = queued(person, "-J", "drop", "-o", "/dev/null", "--wrap=true")
     waits = queued(person, "-J", "waits", "-o", "/dev/null", "-d", f"afterok:{drop}", "--wrap=true")
     done = run(person, "sarray", "cancel", drop)
-    assert (done.status, done.out) == (0, b"1 queued calls dropped\n")
+    assert (done.status, done.out) == (0, b"queued calls dropped: 1\n")
     assert waits.encode() in done.err
     assert run(person, "sarray", "cancel", waits).status == 0
     assert person.flush().status == 0
@@ -335,17 +335,33 @@ def test_sarray_shows_drops_throttles_and_reruns(person: Person) -> None:
     assert states()[drop] == {"DROPPED": 1}
     done = run(person, "sarray", "throttle", array, "-n", "1", "--kill")
     assert done.status == 0, done.err
-    assert done.out.count(b"cancelled") == 2
+    assert re.findall(r"^(\S+) cancelled$", done.out.decode(), re.M) == [f"{array}_3", f"{array}_4"]
     again = run(person, "sarray", "rerun", array, bad)
     assert again.status == 0, again.err
     new = dict(re.findall(r"^(\d+)(?: \(tasks [\d,-]+\))? is queued again as (\d+)$", again.out.decode(), re.M))
     assert set(new) == {array, bad}
     assert len(lines(person, "squeue", "-h", "-r", "-j", new[array], "-o", "%i")) in (1, 3)
+    assert run(person, "sarray", "rerun", "--failed").status == 1, "all that failed is queued again"
     for words, status in (
         (["throttle", bad, "-n", "x"], 2), (["throttle", "12", "-n", "2"], 1), (["status", "2000000000"], 1),
         (["nosuch"], 2), (["rerun"], 2), (["completion", "bash"], 0), (["gc", "-n", "--days", "0"], 0),
     ):  # fmt: skip
         assert run(person, "sarray", *words).status == status, words
+
+
+def test_throttle_ends_no_task_of_a_call_that_was_not_named(person: Person) -> None:
+    first = queued(person, "-o", "/dev/null", "-a", "1-2", "--wrap=sleep 60")
+    second = queued(person, "-o", "/dev/null", "-a", "1-2", "--wrap=sleep 60")
+    assert person.flush().status == 0
+    running = ["squeue", "-h", "-t", "R", "-o", "%i"]
+    until(lambda: len(lines(person, *running)) == 4)
+    done = run(person, "sarray", "throttle", first, "-n", "1", "--requeue")
+    assert done.status == 1
+    assert b"shares array" in done.err and second.encode() in done.err
+    assert len(lines(person, *running)) == 4
+    done = run(person, "sarray", "throttle", second, "-n", "2", "--requeue")
+    assert done.status == 0, done.err
+    until(lambda: sorted(lines(person, *running)) == [f"{first}_1", f"{first}_2"])
 
 
 def test_a_queue_file_is_submitted_whole_or_not_at_all(person: Person) -> None:
