@@ -5,42 +5,72 @@ from __future__ import annotations
 import os
 import re
 import sys
+from dataclasses import dataclass
 
-from sbatch_shim.book import DROPPED, FLYING, QUEUED, REFUSED, SUBMITTED, Pages, Target, elements
+from sbatch_shim.book import DROPPED, FLYING, QUEUED, REFUSED, SUBMITTED, Pages, Target, elements, split_ids
 from sbatch_shim.companion import Context
 from sbatch_shim.drop import drop
 from sbatch_shim.errors import ShimError
 
 # A job of ours runs a script in a flush's folder.
-OUR_SCRIPT = re.compile(r"^ *Command=.*/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/script$", re.M)
+OUR_SCRIPT = re.compile(r"^ *Command=(.*)/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/script$", re.M)
 
 
-def own_task(context: Context) -> str | None:
+@dataclass(frozen=True)
+class OwnJob:
     """
-    Inside a merged job, its own element (`A_i`), as the controller knows it; None elsewhere.
+    The merged job that this command runs in, as the controller knows it.
 
-    The flush need not have noted the job yet, and the state folder need not be known.
+    Attributes:
+        raw: Its SLURM_JOB_ID.
+        element: The same task as `A_i`; equal to `raw` in a plain job. In an array the raw id of one element is that
+            of the array too, and that of any other one means nothing to scancel.
+        state: The state folder from which it was submitted.
+    """
+
+    raw: str
+    element: str
+    state: bytes
+
+    def in_list(self, jobs: str) -> str:
+        """A list of ids in which this job's own names its element."""
+        return ",".join(self.element if one == self.raw else one for one in split_ids(jobs))
+
+
+def own_job(context: Context) -> OwnJob | None:
+    """
+    The merged job around us; None elsewhere.
+
+    Nothing but its id is needed: neither the map, which the flush may not have written yet, nor SARRAY_STATE_DIR,
+    which does not reach a job.
     """
     raw = context.variable("SLURM_JOB_ID") or ""
     if not raw.isdigit():
         return None
-    answer = context.run("scontrol", ["show", "job", raw])
-    for record in re.split(r"^(?=JobId=)", answer.out.decode(errors="replace"), flags=re.M):
-        found = re.match(r"JobId=([0-9]+) ArrayJobId=([0-9]+) ArrayTaskId=([0-9]+) ", record)
-        if found and found[1] == raw and OUR_SCRIPT.search(record):
-            return f"{found[2]}_{found[3]}"
+    if raw not in context.own_jobs:
+        answer = context.run("scontrol", ["show", "job", raw])
+        context.own_jobs[raw] = own_job_in(raw, answer.out.decode(errors="surrogateescape"))
+    return context.own_jobs[raw]
+
+
+def own_job_in(raw: str, records: str) -> OwnJob | None:
+    """The job in what `scontrol show job` says: all elements, where its raw id is also the array's."""
+    for record in re.split(r"^(?=JobId=)", records, flags=re.M):
+        script = OUR_SCRIPT.search(record)
+        found = re.match(r"JobId=([0-9]+) (?:ArrayJobId=([0-9]+) ArrayTaskId=([0-9]+) )?", record)
+        if script and found and found[1] == raw:
+            element = f"{found[2]}_{found[3]}" if found[2] else raw
+            return OwnJob(raw, element, os.fsencode(script[1]))
     return None
 
 
-def state_of_own_job(context: Context) -> bytes | None:
-    """The state folder from which this job was submitted: its script lies there. None outside of our jobs."""
-    raw = context.variable("SLURM_JOB_ID") or ""
-    if not raw.isdigit():
+def own_element(context: Context, word: str) -> str | None:
+    """This very job's element, where a word names it as a job names itself; None otherwise."""
+    array, task = context.variable("SLURM_ARRAY_JOB_ID"), context.variable("SLURM_ARRAY_TASK_ID")
+    if word != context.variable("SLURM_JOB_ID") and (array is None or word != f"{array}_{task}"):
         return None
-    found = OUR_SCRIPT.search(context.run("scontrol", ["show", "job", raw]).out.decode(errors="surrogateescape"))
-    if found is None:
-        return None
-    return os.fsencode(found[0].partition("Command=")[2].partition("/sessions/")[0])
+    own = own_job(context)
+    return own.element if own else None
 
 
 def placed(context: Context, found: Target, pages: Pages) -> list[str]:

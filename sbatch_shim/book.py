@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 
 from sbatch_shim.calls import Call, load
 from sbatch_shim.drop import dropped
-from sbatch_shim.errors import ShimError
-from sbatch_shim.journal import Journal, Place, flush_folders, places_in
+from sbatch_shim.journal import Journal, Place, flush_folders, not_submitted, places_in
 from sbatch_shim.record import frames
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, QUEUE_HEAD, Session, read, session_of
 from sbatch_shim.values import indices
@@ -185,6 +184,10 @@ class Job:
         self.entries.sort(key=lambda entry: entry[:2])
         self.starts = [first for first, _, _ in self.entries]
 
+    @property
+    def is_array(self) -> bool:
+        return len(self.entries) > 1 or bool(self.entries[0][2].indices)
+
     def task(self, index: int | None) -> tuple[int, int | None]:
         """The ticket and local id (None: a plain call) of a task; KeyError for an index that is nobody's."""
         if len(self.entries) == 1 and self.entries[0][2].first is None:
@@ -200,7 +203,7 @@ class Job:
             if index != first:
                 raise KeyError(index)
             return ticket, None
-        ids = indices(place.spec.encode())[0]
+        ids = place.local_ids
         if index - first >= len(ids):
             raise KeyError(index)
         return ticket, ids[index - first]
@@ -267,6 +270,11 @@ class Book:
             self.index()
         return pages if pages.state(ticket) is not None else None
 
+    def call(self, ticket: int) -> Call | None:
+        """A call by its ticket; None for a number that nobody was told, or when its record is gone."""
+        pages = self.find(ticket)
+        return pages.call(ticket) if pages else None
+
     def landed(self, ticket: int) -> Pages | None:
         """Like find, but waits a moment for a ticket that is being submitted right now."""
         deadline = time.monotonic() + FLIGHT_SECONDS
@@ -285,11 +293,23 @@ class Book:
             self.refresh()
         return self.jobs.get(number)
 
+    def settle(self, jobs: Iterable[tuple[int | None, str]]) -> None:
+        """
+        Read again what flushes have done, after a look at Slurm.
+
+        Args:
+            jobs: Id and command of all that was seen; those of ours are waited for until their flush has noted them.
+        """
+        self.refresh()
+        for number, command in jobs:
+            if number is not None and self.ours(command):
+                self.job_landed(number)
+
     def place(self, ticket: int) -> Place:
         """Where a ticket's tasks run; ShimError while it is not submitted."""
         pages = self.find(ticket)
         if pages is None or ticket not in pages.places:
-            raise ShimError(f"it waits for {ticket}, which is not submitted")
+            raise not_submitted(self.state, ticket)
         return pages.places[ticket]
 
     def unsubmitted(self) -> list[tuple[int, Pages]]:

@@ -110,6 +110,18 @@ class Call:
         return os.path.basename(self.script) if self.source == request.FILE else None
 
     @property
+    def shown_name(self) -> str:
+        """The name as Slurm shows it."""
+        return os.fsdecode(self.name or b"sbatch")
+
+    @property
+    def command(self) -> str:
+        """The script as Slurm shows it: its path and arguments, or (null)."""
+        if self.source != request.FILE:
+            return "(null)"
+        return " ".join(os.fsdecode(word) for word in [os.path.join(self.cwd, self.script), *self.arguments])
+
+    @property
     def folder(self) -> bytes:
         """Where the job starts and relative logs go: `--chdir` made absolute, else the caller's folder."""
         chdir = self.options.get("chdir")

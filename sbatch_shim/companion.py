@@ -21,6 +21,10 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.slurm import find_command
 from sbatch_shim.spool import open_state, read, session_of
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sbatch_shim.act import OwnJob
+
 COMMANDS = ("squeue", "scancel", "sacct", "scontrol")
 
 
@@ -53,6 +57,8 @@ class Context:
         self.environment = environment
         # sacct tells of jobs long gone; the others of what is live.
         self.everything = command == "sacct"
+        # What act.own_job found, by raw id.
+        self.own_jobs: dict[str, OwnJob | None] = {}
 
     def variable(self, name: str) -> str | None:
         value = self.environment.get(os.fsencode(name))
@@ -61,6 +67,12 @@ class Context:
     @cached_property
     def book(self) -> Book:
         return Book(self.state, everything=self.everything)
+
+    @cached_property
+    def default_partition(self) -> str:
+        """Where Slurm puts a job that names no partition."""
+        words = self.run("sinfo", ["-h", "-o", "%P"]).out.decode(errors="replace").split()
+        return next((word[:-1] for word in words if word.endswith("*")), "(null)")
 
     def tool(self, name: str) -> str:
         """The real command of this name: beside ours, else on PATH."""
@@ -90,12 +102,12 @@ class Context:
         signal(SIGXFSZ, SIG_DFL)
         os.execve(self.real, [self.command, *words], self.environment)
 
-    def names_unknown_ticket(self) -> bool:
-        """Whether a word may be a ticket of another state folder."""
+    def looks_elsewhere(self) -> bool:
+        """Whether a word names a ticket of another state folder, or the job that we run in."""
         for word in self.words:
             for part in split_ids(re.sub("[=: ]", ",", word)):
                 found = target(part)
-                if found is not None and session_of(self.state, found.ticket) is None:
+                if part == self.variable("SLURM_JOB_ID") or (found and session_of(self.state, found.ticket) is None):
                     return True
         return False
 
@@ -135,11 +147,11 @@ def main(command: str) -> int:
         import site
 
         site.main()
-        if "SLURM_JOB_ID" in os.environ and context.names_unknown_ticket():
-            # A job without SARRAY_STATE_DIR (--export=NONE): its script lies in the state folder that it came from.
-            from sbatch_shim.act import state_of_own_job
+        if "SLURM_JOB_ID" in os.environ and context.looks_elsewhere():
+            from sbatch_shim.act import own_job
 
-            context.state = state_of_own_job(context) or state
+            own = own_job(context)
+            context.state = own.state if own else state
         status: int = import_module(f"sbatch_shim.{command}").main(context)
     except ShimError as error:
         say(f"{command}: error: {error}")

@@ -24,10 +24,11 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sbatch_shim.errors import ShimError
-from sbatch_shim.spool import BLOCK, Session, session_of, write
+from sbatch_shim.spool import BLOCK, Session, dropped, session_of, write
 from sbatch_shim.values import indices
 
 
@@ -53,28 +54,35 @@ class Place:
     tasks: int
     end: int
 
-    def elements(self) -> list[str]:
-        """The ids of all tasks, as Slurm writes them."""
-        if self.first is None:
-            return [str(self.job)]
-        count = 1 if self.spec is None else len(self.local_ids)
-        return [f"{self.job}_{self.first + offset}" for offset in range(count)]
+    @cached_property
+    def local_ids(self) -> list[int]:
+        """The task ids that the call asked for, in rising order; empty for a plain call."""
+        return [] if self.spec is None else indices(self.spec.encode())[0]
 
     @property
-    def local_ids(self) -> list[int]:
-        """The task ids that the call asked for; empty for a plain call."""
-        return [] if self.spec is None else indices(self.spec.encode())[0]
+    def indices(self) -> list[int]:
+        """The indices of the call's tasks; empty for a plain job."""
+        if self.first is None:
+            return self.local_ids
+        return list(range(self.first, self.first + max(1, len(self.local_ids))))
+
+    def elements(self) -> list[str]:
+        """The ids of all tasks, as Slurm writes them; the job's own where the call's indices are the job's."""
+        if self.first is None:
+            return [str(self.job)]
+        return [f"{self.job}_{index}" for index in self.indices]
 
     def element(self, local_id: int) -> str:
         """
         The id of the task that the call knows as `local_id`.
 
-        For one that it does not have, an element that nobody has: Slurm judges that, as it does directly.
+        For one that it does not have, an element that nobody has: Slurm judges that, as it does directly. (An index
+        beyond MaxArraySize stays one, since Slurm has other words for those.)
         """
         if self.first is None:
             return f"{self.job}_{local_id}"
         ids = self.local_ids
-        return f"{self.job}_{self.first + ids.index(local_id) if local_id in ids else self.end + local_id}"
+        return f"{self.job}_{self.first + ids.index(local_id) if local_id in ids else max(self.end, local_id)}"
 
 
 class Journal:
@@ -183,6 +191,12 @@ def flush_folders(session: Session) -> list[bytes]:
         return []
 
 
+def not_submitted(state: bytes, ticket: int) -> ShimError:
+    """Why a ticket cannot be waited for."""
+    what = "was cancelled" if dropped(state, ticket) else "is not submitted"
+    return ShimError(f"it waits for {ticket}, which {what}")
+
+
 class TicketMap:
     """From tickets to real jobs, over all sessions of a state folder; each journal is read once."""
 
@@ -211,7 +225,7 @@ class TicketMap:
         if place is None and ticket in self.assumed:
             raise ShimError(f"it waits for {ticket}, which was assumed to be submitted: its job id is not known")
         if place is None:
-            raise ShimError(f"it waits for {ticket}, which is not submitted")
+            raise not_submitted(self.state, ticket)
         return place
 
     def learn(self, event: dict[str, Any]) -> None:

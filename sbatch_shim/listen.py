@@ -60,12 +60,12 @@ def leave(context: Context, session: str) -> int:
     if not count:
         return 0
     if sys.stdin.isatty():
-        print(f"{count} calls are still queued: [s]ubmit, [d]rop or [k]eep? ", end="", flush=True)
+        print(f"still queued: {count}. [s]ubmit, [d]rop or [k]eep? ", end="", flush=True)
         answer = sys.stdin.readline().strip().lower()
         if answer in ("s", "submit"):
             return cli.run(["--session", session])
         if answer in ("d", "drop"):
             drop_all(context, session)
             return 0
-    print(f"{count} calls stay queued: sarray-flush --session {session} submits them", file=sys.stderr)
+    print(f"{count} stay queued; sarray-flush --session {session} submits them", file=sys.stderr)
     return 1

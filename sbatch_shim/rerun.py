@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from sbatch_shim.book import SUBMITTED, Pages, task_string
+from sbatch_shim.book import DROPPED, SUBMITTED, Pages, task_string
 from sbatch_shim.calls import Call
 from sbatch_shim.companion import Context
 from sbatch_shim.errors import ShimError
@@ -54,11 +54,22 @@ def failed_tasks(
     return found
 
 
+def reran(ticket: int, pages: Pages) -> bool:
+    """Whether a call was queued again, and that was not cancelled (`sessions/<name>/reruns`: lines OLD NEW)."""
+    try:
+        with open(pages.session.folder + b"/reruns", "rb") as stream:
+            pairs = [line.split() for line in stream]
+    except FileNotFoundError:
+        return False
+    return any(int(old) == ticket and pages.state(int(new)) != DROPPED for old, new in pairs)
+
+
 def rerun(context: Context, tickets: list[int]) -> int:
     """
     Queue again the failed tasks of these calls, or of all calls when none is named.
 
-    A dependency on a call that is queued again follows it. The exit status is 1 when nothing had failed.
+    A dependency on a call that is queued again follows it. Of all calls, those that have been queued again already are
+    left out, so that this can be repeated until nothing fails. The exit status is 1 when nothing had failed.
     """
     book = context.book
     which = ENDED_OTHERWISE if tickets else BROKEN
@@ -70,7 +81,7 @@ def rerun(context: Context, tickets: list[int]) -> int:
                 raise ShimError(f"{ticket} was not submitted; nothing was queued")
             chosen.append((ticket, pages))
     else:
-        chosen = [one for one in all_tickets(book) if one[1].state(one[0]) == SUBMITTED]
+        chosen = [one for one in all_tickets(book) if one[1].state(one[0]) == SUBMITTED and not reran(*one)]
     states = task_states(context, {pages.places[ticket].job for ticket, pages in chosen})
     renamed: dict[int, int] = {}
     for ticket, pages in chosen:
@@ -90,12 +101,15 @@ def rerun(context: Context, tickets: list[int]) -> int:
                 spec_now = spec_now.replace(b"%d" % old, b"%d" % new)
             words = with_option(words, b"--dependency=" + spec_now)
         renamed[ticket] = pages.session.append(encode(values, words, removed, changed))
+        with open(pages.session.folder + b"/reruns", "ab") as stream:
+            stream.write(b"%d %d\n" % (ticket, renamed[ticket]))
         told = "" if not call.is_array else f" (tasks {task_string([task for task in tasks if task is not None])})"
         print(f"{ticket}{told} is queued again as {renamed[ticket]}")
     if not renamed:
         print("sarray rerun: none of these tasks has failed", file=sys.stderr)
         return 1
     names = sorted({os.fsdecode(pages.session.name) for ticket, pages in chosen if ticket in renamed})
+    sys.stdout.flush()
     for name in names:
         print(f"to submit: sarray-flush --session {name}", file=sys.stderr)
     return 0

@@ -5,36 +5,74 @@ from __future__ import annotations
 import re
 
 from sbatch_shim.book import Book
+from sbatch_shim.calls import Call
+from sbatch_shim.dependency import Condition, parse
 
-TERM = re.compile(r"([a-z]+:)([0-9]{1,10})(_[0-9]+|_\*)?((?:\+[0-9]+)?(?:\([a-z]+\))?)")
+TERM = re.compile(r"([a-z]+):([0-9]{1,10})(?:_([0-9]+|\*))?((?:\+[0-9]+)?)((?:\([a-z]+\))?)")
 # The only places where scancel and scontrol name a job in an error.
 IN_ERROR = re.compile(r"((?:^|job (?:id )?|Job |job_id=))([0-9]{1,10})(_[0-9]+|_\[[^\]]*\])?(?=[: ,\n]|$)", re.M)
 
 
-def dependency_with_tickets(spec: str, book: Book, wholes: set[int]) -> str:
+def conditions_of(call: Call | None) -> tuple[Condition, ...]:
+    """What a call waits for by its own words."""
+    try:
+        return parse(call.options.get("dependency")).conditions if call else ()
+    except ValueError:
+        return ()
+
+
+def shown_condition(condition: Condition, book: Book, state: str) -> str:
+    """A condition as Slurm shows it, `afterok:7_*(unfulfilled)`: the whole of an array is `_*`."""
+    if not condition.job:
+        return condition.kind + state
+    element = "" if condition.element is None else f"_{condition.element}"
+    if not element and condition.on_ticket:
+        producer = book.call(condition.job)
+        element = "_*" if producer is not None and producer.is_array else ""
+    delay = f"+{condition.delay}" if condition.delay else ""
+    return f"{condition.kind}:{condition.job}{element}{delay}{state}"
+
+
+def waiting_dependency(call: Call, book: Book) -> str:
+    """What Slurm would show of the dependency of a call that no flush has submitted."""
+    separator = "?" if b"?" in (call.options.get("dependency") or b"") else ","
+    return separator.join(shown_condition(one, book, "(unfulfilled)") for one in conditions_of(call)) or "(null)"
+
+
+def dependency_with_tickets(spec: str, book: Book, call: Call | None, index: int) -> str:
     """
-    A dependency as Slurm shows it (`afterok:500001_3(unfulfilled)`), with tickets.
+    A dependency as Slurm shows it (`afterok:500001_3(unfulfilled)`) in the call's own words, as far as it is not met.
 
     Args:
-        wholes: Tickets that are waited for as wholes: their tasks become one `T_*`, as of an array.
+        call: Whose it is; None where its record is gone.
+        index: The task's index, which tells whom it waits for lane by lane (`aftercorr`).
     """
     separator = "?" if "?" in spec else ","
-    found: list[str] = []
+    own = conditions_of(call)
+    found: dict[str, int] = {}  # each with its place among the call's own
     for term in spec.split(separator):
         match = TERM.fullmatch(term)
         job = book.jobs.get(int(match[2])) if match else None
         if match is None or job is None:
-            found.append(term)
+            number = int(match[2]) if match else 0
+            found.setdefault(term, next((at for at, one in enumerate(own) if one.job == number), len(own)))
             continue
-        if match[3] in (None, "_*"):
-            ids = [f"{ticket}" + ("" if place.spec is None else "_*") for _, ticket, place in job.entries]
+        kind, task, delay, state = match[1], match[3], match[4], match[5]
+        if kind == "aftercorr" and job.is_array and len(job.entries) > 1:
+            producers = job.shares([index])
+        elif task in (None, "*"):
+            everything = [index for _, _, place in job.entries for index in place.indices]
+            producers = job.shares(everything or [None])
         else:
-            ids = []
-            for ticket, tasks in job.shares([int(match[3][1:])]).items():
-                task = "" if tasks[0] is None else "_*" if ticket in wholes else f"_{tasks[0]}"
-                ids.append(f"{ticket}{task}")
-        found += [f"{match[1]}{one}{match[4]}" for one in ids]
-    return separator.join(dict.fromkeys(found))
+            producers = job.shares([int(task)])
+        for ticket, tasks in producers.items():
+            meant = [(at, one) for at, one in enumerate(own) if one.job == ticket and one.element in (None, *tasks)]
+            for at, one in meant:
+                found.setdefault(shown_condition(one, book, state), at)
+            if not meant:  # given since by scontrol update
+                some = "" if tasks[0] is None else f"_{tasks[0]}" if task not in (None, "*") else "_*"
+                found.setdefault(f"{kind}:{ticket}{some}{delay}{state}", len(own))
+    return separator.join(sorted(found, key=lambda one: found[one]))
 
 
 def error_with_tickets(text: bytes, book: Book, given: dict[str, str]) -> bytes:

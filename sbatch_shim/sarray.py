@@ -120,7 +120,7 @@ def cancel(context: Context, words: list[str]) -> int:
     waiting = dependents(context, gone | set(submitted))
     if waiting:
         print(f"these wait for them: {', '.join(str(ticket) for ticket in waiting)}", file=sys.stderr)
-    if not sure(f"cancel {len(queued)} queued and {len(submitted)} submitted calls?", given.yes):
+    if not sure(f"cancel calls (queued: {len(queued)}, submitted: {len(submitted)})?", given.yes):
         return 1
     by_session: dict[bytes, tuple[Pages, list[int]]] = {}
     for ticket, pages in queued:
@@ -129,7 +129,7 @@ def cancel(context: Context, words: list[str]) -> int:
         submitted += drop_queued(pages, tickets)
     book.index()
     if gone:
-        print(f"{len(gone - set(submitted))} queued calls dropped")
+        print(f"queued calls dropped: {len(gone - set(submitted))}")
     if submitted:
         from sbatch_shim.scancel import Cancel
 

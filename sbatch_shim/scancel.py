@@ -11,7 +11,7 @@ import os
 import pwd
 import sys
 
-from sbatch_shim.act import drop_queued, own_task, placed
+from sbatch_shim.act import drop_queued, own_element, placed
 from sbatch_shim.book import DROPPED, FLYING, QUEUED, REFUSED, Pages, Target, compact, elements, split_ids, target
 from sbatch_shim.companion import Context, say
 from sbatch_shim.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
@@ -94,7 +94,7 @@ def queued_values(pages: Pages, ticket: int) -> dict[str, str]:
     call = pages.call(ticket)
     if call is None:
         return {}
-    values = {"state": "PENDING", "name": os.fsdecode(call.name or b"sbatch")}
+    values = {"state": "PENDING", "name": call.shown_name}
     for name in ("account", "partition", "qos"):
         given = call.options.get(name)
         if given is not None:
@@ -113,19 +113,17 @@ class Cancel:
         self.reals: list[str] = []
         self.targets: list[tuple[Target, Pages]] = []
         self.given: dict[str, str] = {}
-        own = context.variable("SLURM_JOB_ID") or ""
         for word in line.operands:
             for one in split_ids(word.replace(" ", ",")):
+                element = own_element(context, one)
                 found = target(one)
-                pages = context.book.landed(found.ticket) if found else None
+                pages = context.book.landed(found.ticket) if found and not element else None
                 if found is not None and pages is not None:
                     self.targets.append((found, pages))
-                elif own and one == own:
-                    task = own_task(context)
-                    self.reals.append(task or one)
-                    self.given[task or one] = one
-                else:
-                    self.reals.append(one)
+                    continue
+                self.reals.append(element or one)
+                if element:
+                    self.given[element] = one
 
     def run(self) -> int:
         ending = (self.line.last("signal") or None) in ENDING and not self.line.has("batch", "full")
@@ -219,8 +217,8 @@ class Cancel:
             ticket = job.task(int(task) if task.isdigit() else None)[0] if job else 0
         except KeyError:
             return ""
-        pages = self.context.book.find(ticket)
-        return queued_values(pages, ticket).get("name", "") if pages else ""
+        call = self.context.book.call(ticket)
+        return call.shown_name if call else ""
 
     def call(self, options: list[tuple[str, str | None]], ids: list[str]) -> None:
         """Run the real scancel; the worst exit status stays."""

@@ -8,14 +8,13 @@ queued submits its session first, as a handed-over call does that waits for one.
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import sys
-import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sbatch_shim import logs
-from sbatch_shim.act import own_task, placed
+from sbatch_shim.act import own_element, placed
 from sbatch_shim.book import (
     DROPPED,
     FLYING,
@@ -36,7 +35,8 @@ from sbatch_shim.dependency import parse, with_places
 from sbatch_shim.errors import ShimError
 from sbatch_shim.options import NONE, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.reverse import dependency_with_tickets, error_with_tickets
-from sbatch_shim.squeue import Shown, command_of, parse_tasks, time_text, wholes
+from sbatch_shim.shown import Shown, parse_tasks, shares, shares_of_rest
+from sbatch_shim.waiting import Waiting
 
 TABLE: Table = {
     "all": ("a", NONE),
@@ -71,13 +71,11 @@ ON_JOBS = {
     "wait_job": 1,
     "listpids": 1,
 }
-
-
 HEAD = re.compile(
     r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName="
 )
-
-
+# The task of a record that no longer tells its tasks: they were cancelled together while they waited.
+NO_TASKS = "4294967294"
 ABOUT_TASKS = re.compile(r"([0-9]+)_([0-9,:-]+): (.*)$")
 
 
@@ -175,12 +173,12 @@ class Control:
         """The real ids of a list; what is queued is submitted first."""
         ids: list[str] = []
         for one in split_ids(text):
+            element = own_element(self.context, one)
             found = target(one)
-            pages = self.context.book.landed(found.ticket) if found else None
+            pages = self.context.book.landed(found.ticket) if found and not element else None
             if found is None or pages is None:
-                task = own_task(self.context) if one == self.context.variable("SLURM_JOB_ID") else None
-                self.given[task or one] = one
-                ids.append(task or one)
+                self.given[element or one] = one
+                ids.append(element or one)
                 continue
             real = compact(placed(self.context, found, pages))
             before = self.asked.get(found.ticket, set())
@@ -261,14 +259,15 @@ class Control:
             asked = [str(pages.places[found.ticket].job)]
             self.given[asked[0]] = given or ""
         elif given:
-            asked = [own_task(self.context) or given] if given == self.context.variable("SLURM_JOB_ID") else [given]
+            asked = [own_element(self.context, given) or given]
         answer = self.context.run("scontrol", Line(options, ["show", "job", *asked]).words(), SLURM_BITSTR_LEN="0")
         sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, self.given))
         text = answer.out.decode(errors="surrogateescape")
         self.context.book.refresh()
+        originals = re.split(r"^(?=JobId=)", text, flags=re.M)
         records: list[str] = []
-        for record in re.split(r"^(?=JobId=)", text, flags=re.M):
-            records += self.translated(record, found)
+        for record in originals:
+            records += self.translated(record, originals, found)
         if found is None and not given:
             records += [
                 record_of_queued(self.context, where, Target(ticket, None, ""), where.state(ticket) or "")
@@ -288,50 +287,52 @@ class Control:
             write(record.encode(errors="surrogateescape"))
         return 0
 
-    def translated(self, record: str, wanted: Target | None) -> list[str]:
+    def translated(self, record: str, others: list[str], wanted: Target | None) -> list[str]:
         """A record of the real scontrol as those of our calls; as it is for other jobs."""
         head = HEAD.match(record)
         if head is None:
             return [record] if record else []
-        raw, array = head[1], head[2] or head[1]
+        raw, array, tasks = head[1], int(head[2] or head[1]), head[3] or ""
         command = re.search(r"^   Command=(.*)$", record, re.M)
         if command and self.context.book.ours(command[1]):
-            self.context.book.job_landed(int(array))
-        job: Job | None = self.context.book.jobs.get(int(array))
+            self.context.book.job_landed(array)
+        job = self.context.book.jobs.get(array)
         if job is None:
             return [cut_tasks(record)]
-        indices, throttle = parse_tasks(head[3] or "")
-        found = []
-        for ticket, locals_ in job.shares(indices or [None]).items():
-            tasks = [task for task in locals_ if task is not None]
-            if wanted is not None and wanted.ticket != ticket:
+        indices, throttle = parse_tasks(tasks)
+        if tasks == NO_TASKS:
+            heads = (HEAD.match(other) for other in others)
+            same = (one[3] for one in heads if one and one[2] == str(array) and one[3] != NO_TASKS)
+            found = shares_of_rest(job, (index for spec in same for index in parse_tasks(spec)[0]))
+        else:
+            found = shares(job, indices, not tasks.isdigit(), throttle, raw)
+        records = []
+        for shown in found:
+            if wanted is not None and wanted.ticket != shown.ticket:
                 continue
+            each = [shown]
             if wanted is not None and wanted.tasks is not None:
-                tasks = [task for task in tasks if task in wanted.tasks]
-                if not tasks:
-                    continue
-            folded = bool(tasks) and not (head[3] or "").isdigit() and (wanted is None or wanted.tasks is None)
-            each = [tasks] if folded or not tasks else [[task] for task in tasks]
-            for some in each:
-                shown = Shown(ticket, some or None, folded, throttle, "" if folded or raw == array else raw)
-                pages = self.context.book.find(ticket)
-                call = pages.call(ticket) if pages else None
-                found.append(self.rewrite(record, head[4], shown, call))
-        return found
+                # A record for each, as scontrol shows `A_3` of an array that waits.
+                some = [task for task in shown.tasks or () if task in wanted.tasks]
+                each = [replace(shown, tasks=[task], folded=False) for task in some]
+            records += [self.rewrite(record, head[4], one) for one in each]
+        return records
 
-    def rewrite(self, record: str, rest: str, shown: Shown, call: Call | None) -> str:
+    def rewrite(self, record: str, rest: str, shown: Shown) -> str:
         """One record of a call."""
-        name = os.fsdecode(call.name or b"sbatch") if call else re.findall(r" JobName=(.*)$", record, re.M)[0]
+        call = self.context.book.call(shown.ticket)
+        name = call.shown_name if call else re.findall(r" JobName=(.*)$", record, re.M)[0]
         first = f"JobId={shown.ids('jobid')}"
-        if shown.tasks is not None:
-            first += f" ArrayJobId={shown.ticket} ArrayTaskId={shown.ids('arraytaskid')}"
+        if call is not None and call.is_array:
+            first += f" ArrayJobId={shown.ticket} ArrayTaskId={shown.ids('arraytaskid') if shown.tasks else NO_TASKS}"
         lines = record.split("\n")
         lines[0] = f"{first}{rest} JobName={name}"
         for at, line in enumerate(lines):
             key = line.strip().partition("=")[0]
             if " Dependency=" in line:
                 before, _, spec = line.partition(" Dependency=")
-                lines[at] = f"{before} Dependency={dependency_with_tickets(spec, self.context.book, wholes(call))}"
+                spec = dependency_with_tickets(spec, self.context.book, call, shown.index)
+                lines[at] = f"{before} Dependency={spec}"
             elif call is not None:
                 own = own_line(call, key, shown)
                 if own is not None:
@@ -352,7 +353,7 @@ def cut_tasks(record: str) -> str:
 def own_line(call: Call, key: str, shown: Shown) -> str | None:
     """The value of a line that tells of the call; None for all others."""
     if key == "Command":
-        return command_of(call)
+        return call.command
     if key == "WorkDir":
         return os.fsdecode(call.folder)
     kind = {"StdOut": "output", "StdErr": "error", "StdIn": "input"}.get(key)
@@ -374,28 +375,21 @@ def record_of_queued(context: Context, pages: Pages, found: Target, state: str) 
     if call.is_array:
         tasks = [task for task in call.tasks if found.tasks is None or task in found.tasks]
     shown = Shown(found.ticket, tasks, tasks is not None and (len(tasks) > 1 or found.tasks is None), call.throttle)
-    user = pwd.getpwuid(os.getuid())
-    reason = {QUEUED: "SarrayQueued", REFUSED: "SarrayRefused"}.get(state, "None")
+    values = Waiting(context, call, state)
     first = f"JobId={shown.ids('jobid')}"
     if tasks is not None:
         first += f" ArrayJobId={found.ticket} ArrayTaskId={shown.ids('arraytaskid')}"
-
-    def option(name: str, missing: str = "(null)") -> str:
-        value = call.options.get(name)
-        return os.fsdecode(value) if value else missing
-
-    submitted = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(call.time))
     lines = [
-        f"{first} JobName={os.fsdecode(call.name or b'sbatch')}",
-        f"UserId={user.pw_name}({user.pw_uid}) GroupId={os.getgid()} MCS_label=N/A",
-        f"Priority=0 Nice={option('nice', '0')} Account={option('account')} QOS={option('qos')}",
-        f"JobState={'CANCELLED' if state == DROPPED else 'PENDING'} Reason={reason} Dependency={option('dependency')}",
+        f"{first} JobName={call.shown_name}",
+        f"UserId={values.user}({values.user_id}) GroupId={os.getgid()} MCS_label=N/A",
+        f"Priority=0 Nice={values.option('nice', '0')} Account={values.option('account')} QOS={values.option('qos')}",
+        f"JobState={values.state} Reason={values.reason} Dependency={values.dependency}",
         "Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:0",
-        f"RunTime=00:00:00 TimeLimit={time_text(call)} TimeMin=N/A",
-        f"SubmitTime={submitted} EligibleTime=Unknown",
+        f"RunTime=00:00:00 TimeLimit={values.time_limit} TimeMin=N/A",
+        f"SubmitTime={values.submitted} EligibleTime=Unknown",
         "StartTime=Unknown EndTime=Unknown Deadline=N/A",
-        f"Partition={option('partition')}",
-        f"NumNodes={option('nodes', '1')} NumCPUs={option('cpus-per-task', '1')} NumTasks={option('ntasks', '1')}",
+        f"Partition={values.partition}",
+        f"NumNodes={values.nodes} NumCPUs={values.cpus} NumTasks={values.option('ntasks', '1')}",
         *(f"{key}={own_line(call, key, shown)}" for key in ("Command", "WorkDir", "StdErr", "StdIn", "StdOut")),
         "Power=",
         "",

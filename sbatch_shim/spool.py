@@ -16,6 +16,7 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
         passed                  why calls went to the real sbatch, one line each
         flushes/<stamp>/        see flush.py
         dropped                 tickets that were cancelled before a flush took them (drop.py)
+        reruns                  tickets that sarray rerun queued again, and as which (rerun.py)
 
 Hot path: `posix` is what `os` is made of, without an import of its own. All paths are bytes.
 Folders are 0700 and files 0600 whatever the umask: environments hold secrets.

@@ -13,8 +13,8 @@ from sbatch_shim import logs
 from sbatch_shim.book import DROPPED, FLYING, REFUSED, SUBMITTED, Book, Pages, elements
 from sbatch_shim.calls import Call
 from sbatch_shim.companion import Context
+from sbatch_shim.shown import parse_tasks
 from sbatch_shim.spool import Session, replace
-from sbatch_shim.squeue import parse_tasks
 
 CACHE_SECONDS = 3
 BROKEN = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")
@@ -107,7 +107,8 @@ def lines_of(context: Context, chosen: list[tuple[int, Pages]]) -> list[Line]:
             if place.whole and place.spec is not None:
                 tasks = [place.element(task) for task in (call.tasks if call else [])]
             for one in tasks:
-                told, exit_code = states.get(one, ("UNKNOWN", ""))
+                # Slurm forgets the tasks of what it cancels while it waits: the array's own record stands for them.
+                told, exit_code = states.get(one) or states.get(str(job)) or ("UNKNOWN", "")
                 counts[told] += 1
                 if told in ENDED and exit_code > code:
                     code = exit_code
@@ -119,7 +120,7 @@ def lines_of(context: Context, chosen: list[tuple[int, Pages]]) -> list[Line]:
             Line(
                 ticket,
                 os.fsdecode(pages.session.name),
-                os.fsdecode(call.name or b"sbatch") if call else "?",
+                call.shown_name if call else "?",
                 job,
                 tasks,
                 dict(counts),
@@ -199,8 +200,8 @@ def table(lines: list[Line], totals: dict[str, object]) -> str:
     for row in rows:
         text += "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]]).rstrip() + "\n"
     text += (
-        f"{totals['calls']} calls, {totals['submitted']} of them submitted as {totals['arrays']} arrays "
-        f"({totals['submissions_saved']} submissions saved)\n"
+        f"calls: {totals['calls']}, submitted: {totals['submitted']}, as arrays or jobs: {totals['arrays']}, "
+        f"submissions saved: {totals['submissions_saved']}\n"
     )
     passed = totals["passed"]
     if isinstance(passed, dict):
@@ -215,13 +216,14 @@ def bars(lines: list[Line], width: int) -> str:
     sessions: dict[str, Counter[str]] = {}
     for line in lines:
         sessions.setdefault(line.session, Counter()).update(line.states)
+    longest = max(map(len, sessions), default=0)
     for name, states in sessions.items():
         total = sum(states.values())
         ended = sum(count for state, count in states.items() if state in ENDED)
-        room = max(10, min(40, width - 50))
+        room = max(10, min(40, width - longest - 30))
         filled = room * ended // total if total else 0
         told = ", ".join(f"{count} {state.lower()}" for state, count in states.most_common())
-        text += f"{name[:20]:20} [{'#' * filled}{'.' * (room - filled)}] {ended}/{total}  {told}\n"
+        text += f"{name:{longest}} [{'#' * filled}{'.' * (room - filled)}] {ended}/{total}  {told}\n"
     return text
 
 

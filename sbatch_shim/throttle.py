@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 
-from sbatch_shim.book import SUBMITTED, target
+from sbatch_shim.book import SUBMITTED, Job, target
 from sbatch_shim.companion import Context
 from sbatch_shim.errors import ShimError
+
+DONE = {"requeue": "requeued", "kill": "cancelled"}
 
 
 def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
@@ -20,7 +22,7 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
         act: "requeue", "kill" or None: what becomes of the most recently started tasks above the limit.
 
     Raises:
-        ShimError: before anything was changed.
+        ShimError: before anything was changed; also where `act` would reach tasks of calls that were not named.
     """
     number = word
     found = target(word)
@@ -44,29 +46,45 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
     alive = [record for record in records if record.get("JobState") in ("PENDING", "RUNNING", "SUSPENDED")]
     if not alive:
         raise ShimError(f"all tasks of job {word} have ended")
+    job = context.book.jobs.get(int(array))
+    above = started_last(records, limit) if act and limit else []
+    if found is not None and job is not None:
+        others = {ticket for index in above for ticket in job.shares([index])} - {found.ticket}
+        if others:
+            raise ShimError(
+                f"{word} shares array {array} with {', '.join(map(str, sorted(others)))}, of which tasks would be "
+                f"{DONE[act or '']} too; to have that done, name the array: sarray throttle {array}"
+            )
     first = re.split("[,:%-]", alive[0]["ArrayTaskId"])[0]
     changed = context.run("scontrol", ["update", f"JobId={array}_{first}", f"ArrayTaskThrottle={limit}"])
     if changed.status != 0:
         raise ShimError(changed.err.decode(errors="replace").strip())
-    job = context.book.jobs.get(int(array))
     shared = f" (it holds {len(job.entries)} calls)" if job and len(job.entries) > 1 else ""
     print(f"array {array}{shared}: {f'at most {limit} tasks' if limit else 'any number of tasks'} at a time")
-    if act is None or limit == 0:
-        return 0
-    running = sorted(
-        (record for record in records if record.get("JobState") == "RUNNING"), key=lambda record: record["StartTime"]
-    )
     status = 0
-    for record in running[limit:]:
-        one = f"{array}_{record['ArrayTaskId']}"
-        command = ["scontrol", "requeue", one] if act == "requeue" else ["scancel", one]
-        done = context.run(command[0], command[1:])
+    for index in above:
+        one = f"{array}_{index}"
+        done = context.run("scontrol", ["requeue", one]) if act == "requeue" else context.run("scancel", [one])
         if done.status != 0:
-            print(f"{one}: {done.err.decode(errors='replace').strip()}")
+            print(f"{name_of(job, one, index)}: {done.err.decode(errors='replace').strip()}")
             status = 1
         else:
-            print(f"{one} {'requeued' if act == 'requeue' else 'cancelled'}")
+            print(f"{name_of(job, one, index)} {DONE[act or '']}")
     return status
+
+
+def started_last(records: list[dict[str, str]], limit: int) -> list[int]:
+    """The indices of the running tasks beyond `limit`, in the order in which they started."""
+    running = [record for record in records if record.get("JobState") == "RUNNING"]
+    running.sort(key=lambda record: (record["StartTime"], int(record["ArrayTaskId"])))
+    return [int(record["ArrayTaskId"]) for record in running[limit:]]
+
+
+def name_of(job: Job | None, element: str, index: int) -> str:
+    """A task as its caller knows it."""
+    for ticket, locals_ in job.shares([index]).items() if job else ():
+        return str(ticket) if locals_[0] is None else f"{ticket}_{locals_[0]}"
+    return element
 
 
 def fields(line: str) -> dict[str, str]:

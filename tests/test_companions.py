@@ -144,13 +144,54 @@ def test_a_cancelled_queued_call_is_never_submitted(person: Person) -> None:
     shown = [f"{after} SarrayQueued", f"{never} DependencyNeverSatisfied"]
     assert lines(person, "squeue", "-h", "-o", "%i %r") == shown
     assert b"JobState=CANCELLED" in run(person, "scontrol", "show", "job", gone).out
-    assert person.flush().status == 1
+    flushed = person.flush()
+    assert flushed.status == 1
+    assert f"it waits for {gone}, which was cancelled".encode() in flushed.err
     person.settle()
     assert (person.home / "after").exists()
     assert not (person.home / "gone").exists()
     assert not (person.home / "never").exists()
     assert run(person, "sarray", "cancel", never).status == 0
     assert person.flush().status == 0
+
+
+def test_what_was_cancelled_while_it_waited_keeps_its_ids(person: Person) -> None:
+    """Slurm forgets the tasks of an array that is cancelled as a whole; the calls in it are told apart all the same."""
+    plain, array = merged_pair(person, "-H")
+    single = queued(person, "-H", "-J", "gamma", "-o", "/dev/null", "-a", "5", "--wrap=true")
+    ids = f"{plain},{array},{single}"
+    waiting = [plain, f"{array}_[1-3]", f"{single}_[5]"]
+    assert lines(person, "squeue", "-h", "-S", "i", "-j", ids, "-o", "%i") == waiting
+    assert person.flush().status == 0
+    assert lines(person, "squeue", "-h", "-S", "i", "-j", ids, "-o", "%i") == waiting
+    assert run(person, "scancel", plain, array, single).status == 0
+    shown = lines(person, "squeue", "-h", "-t", "all", "-S", "i", "-j", ids, "-o", "%i %A %F %K %T %j")
+    names = {plain: "alpha", array: "beta", single: "gamma"}
+    assert shown == [f"{one} {one} {one} N/A CANCELLED {name}" for one, name in names.items()]
+    assert run(person, "scontrol", "show", "job", array).out.startswith(
+        f"JobId={array} ArrayJobId={array} ArrayTaskId=4294967294 JobName=beta\n".encode()
+    )
+    assert run(person, "scontrol", "show", "job", plain).out.startswith(f"JobId={plain} JobName=alpha\n".encode())
+    jobs = json.loads(run(person, "squeue", "--json").out)["jobs"]
+    assert {names.get(str(job["job_id"])) for job in jobs if job["job_id"] in map(int, names)} == set(names.values())
+    document = json.loads(run(person, "sarray", "status", "--json").out)
+    assert [call["states"] for call in document["calls"]] == [{"CANCELLED": 1}, {"CANCELLED": 3}, {"CANCELLED": 1}]
+
+
+def test_a_job_cancels_itself_before_the_flush_has_noted_it(person: Person) -> None:
+    """The journal ends as one of a flush that was killed: nobody but the controller knows the array."""
+    command = "while [ ! -e go ]; do sleep 0.1; done; s${NOTHING-}cancel "
+    array = command + "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID; sleep 60 || exit; touch ended.$SLURM_ARRAY_TASK_ID"
+    queued(person, "-o", "/dev/null", "-a", "3-4", f"--wrap={array}")
+    queued(person, "-o", "/dev/null", f"--wrap={command} $SLURM_JOB_ID; sleep 60 || exit; touch ended")
+    queued(person, "-H", "-J", "other", "-o", "/dev/null", "--wrap=true")
+    assert person.flush().status == 0
+    (journal,) = (person.home / "state/sessions/test/flushes").glob("*/journal")
+    journal.write_text("".join(one for one in journal.open() if "submitting" in one))
+    (person.home / "go").touch()
+    left = ["squeue", "-h", "-o", "%T %r"]
+    until(lambda: lines(person, *left, PATH=SYSTEM_PATH) == ["PENDING JobHeldUser"])
+    assert not list(person.home.glob("ended*"))
 
 
 def test_scancel_and_a_flush_at_once(person: Person) -> None:
@@ -281,7 +322,7 @@ def test_sarray_shows_drops_throttles_and_reruns(person: Person) -> None:
     drop = queued(person, "-J", "drop", "-o", "/dev/null", "--wrap=true")
     waits = queued(person, "-J", "waits", "-o", "/dev/null", "-d", f"afterok:{drop}", "--wrap=true")
     done = run(person, "sarray", "cancel", drop)
-    assert (done.status, done.out) == (0, b"1 queued calls dropped\n")
+    assert (done.status, done.out) == (0, b"queued calls dropped: 1\n")
     assert waits.encode() in done.err
     assert run(person, "sarray", "cancel", waits).status == 0
     assert person.flush().status == 0
@@ -294,17 +335,33 @@ def test_sarray_shows_drops_throttles_and_reruns(person: Person) -> None:
     assert states()[drop] == {"DROPPED": 1}
     done = run(person, "sarray", "throttle", array, "-n", "1", "--kill")
     assert done.status == 0, done.err
-    assert done.out.count(b"cancelled") == 2
+    assert re.findall(r"^(\S+) cancelled$", done.out.decode(), re.M) == [f"{array}_3", f"{array}_4"]
     again = run(person, "sarray", "rerun", array, bad)
     assert again.status == 0, again.err
     new = dict(re.findall(r"^(\d+)(?: \(tasks [\d,-]+\))? is queued again as (\d+)$", again.out.decode(), re.M))
     assert set(new) == {array, bad}
     assert len(lines(person, "squeue", "-h", "-r", "-j", new[array], "-o", "%i")) in (1, 3)
+    assert run(person, "sarray", "rerun", "--failed").status == 1, "all that failed is queued again"
     for words, status in (
         (["throttle", bad, "-n", "x"], 2), (["throttle", "12", "-n", "2"], 1), (["status", "2000000000"], 1),
         (["nosuch"], 2), (["rerun"], 2), (["completion", "bash"], 0), (["gc", "-n", "--days", "0"], 0),
     ):  # fmt: skip
         assert run(person, "sarray", *words).status == status, words
+
+
+def test_throttle_ends_no_task_of_a_call_that_was_not_named(person: Person) -> None:
+    first = queued(person, "-o", "/dev/null", "-a", "1-2", "--wrap=sleep 60")
+    second = queued(person, "-o", "/dev/null", "-a", "1-2", "--wrap=sleep 60")
+    assert person.flush().status == 0
+    running = ["squeue", "-h", "-t", "R", "-o", "%i"]
+    until(lambda: len(lines(person, *running)) == 4)
+    done = run(person, "sarray", "throttle", first, "-n", "1", "--requeue")
+    assert done.status == 1
+    assert b"shares array" in done.err and second.encode() in done.err
+    assert len(lines(person, *running)) == 4
+    done = run(person, "sarray", "throttle", second, "-n", "2", "--requeue")
+    assert done.status == 0, done.err
+    until(lambda: sorted(lines(person, *running)) == [f"{first}_1", f"{first}_2"])
 
 
 def test_a_queue_file_is_submitted_whole_or_not_at_all(person: Person) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from sbatch_shim.book import Job, Target, compact, spans, split_ids, target, task_string
 from sbatch_shim.drop import without_met
 from sbatch_shim.journal import Place
 from sbatch_shim.options import Line, Unreadable, read
+from sbatch_shim.reverse import dependency_with_tickets
 from sbatch_shim.scancel import matches
-from sbatch_shim.squeue import TABLE, parse_tasks, short_layout
-from sbatch_shim.throttle import fields
+from sbatch_shim.shown import parse_tasks, shares_of_rest
+from sbatch_shim.squeue import TABLE
+from sbatch_shim.squeue_columns import short_layout
+from sbatch_shim.throttle import fields, started_last
+from sbatch_shim.waiting import Waiting
 
 T = 1000000003
 
@@ -140,3 +146,68 @@ def test_the_first_value_of_a_record_counts() -> None:
     line = "JobId=5 ArrayJobId=4 JobName=x JobId=9 UserId=u(7) TRES=cpu=1,mem=10M"
     assert fields(line)["JobId"] == "5"
     assert fields(line)["UserId"] == "u(7)"
+
+
+def lanes() -> SimpleNamespace:
+    """Two arrays of lanes: 5 holds T to T+2, 6 holds the array call T+3 with tasks 1-2, and T+4."""
+    jobs = {5: Job(5), 6: Job(6)}
+    for at in range(3):
+        jobs[5].add(T + at, Place(5, 10 + at, None, False, 3, 13))
+    jobs[6].add(T + 3, Place(6, 0, "1-2", False, 3, 13))
+    jobs[6].add(T + 4, Place(6, 12, None, False, 3, 13))
+    return SimpleNamespace(jobs=jobs, call=lambda ticket: SimpleNamespace(is_array=ticket == T + 3))
+
+
+@pytest.mark.parametrize(
+    ("spec", "own", "index", "wanted"),
+    [
+        ("aftercorr:5_*(unfulfilled)", f"afterok:{T + 1}", 11, f"afterok:{T + 1}(unfulfilled)"),
+        ("aftercorr:5_*(failed)", f"afterok:{T + 1}", 11, f"afterok:{T + 1}(failed)"),
+        ("afterok:7(unfulfilled),aftercorr:5_*(unfulfilled)", f"afterok:{T}:7", 10,
+         f"afterok:{T}(unfulfilled),afterok:7(unfulfilled)"),
+        ("afterok:6_0(unfulfilled),afterok:6_1(unfulfilled)", f"afterok:{T + 3}", 3, f"afterok:{T + 3}_*(unfulfilled)"),
+        ("afterok:6_1(unfulfilled)", f"afterok:{T + 3}_2", 3, f"afterok:{T + 3}_2(unfulfilled)"),
+        ("after:5_12+3(unfulfilled)", f"after:{T + 2}+3", 3, f"after:{T + 2}+3(unfulfilled)"),
+        ("afterany:5_10(unfulfilled)?afterany:5_11(unfulfilled)", f"afterany:{T}?afterany:{T + 1}", 3,
+         f"afterany:{T}(unfulfilled)?afterany:{T + 1}(unfulfilled)"),
+        ("afterok:6_12(unfulfilled)", "", 3, f"afterok:{T + 4}(unfulfilled)"),  # given by scontrol update
+        ("(null)", f"afterok:{T}", 3, "(null)"),  # it is met
+    ],
+)  # fmt: skip
+def test_a_dependency_in_the_calls_own_words(spec: str, own: str, index: int, wanted: str) -> None:
+    call = SimpleNamespace(options={"dependency": own.encode()})
+    assert dependency_with_tickets(spec, lanes(), call, index) == wanted  # type: ignore[arg-type]
+
+
+def test_who_is_in_a_record_without_tasks() -> None:
+    """Each call of which a task has no record of its own."""
+    job = lanes().jobs[6]
+    assert [one.ticket for one in shares_of_rest(job, [])] == [T + 3, T + 4]
+    assert [one.ticket for one in shares_of_rest(job, [0, 12])] == [T + 3]
+    assert [one.ticket for one in shares_of_rest(job, [0, 1])] == [T + 4]
+    assert shares_of_rest(job, [12, 1, 0]) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "short", "long"),
+    [
+        (None, "UNLIMITED", "UNLIMITED"),
+        (b"5", "5:00", "00:05:00"),
+        (b"10", "10:00", "00:10:00"),
+        (b"60", "1:00:00", "01:00:00"),
+        (b"10:00:00", "10:00:00", "10:00:00"),
+        (b"1-1", "1-01:00:00", "1-01:00:00"),
+    ],
+)
+def test_a_time_limit_as_slurm_shows_it(given: bytes | None, short: str, long: str) -> None:
+    options = {} if given is None else {"time": given}
+    values = Waiting(SimpleNamespace(book=None), SimpleNamespace(options=options), "queued")  # type: ignore[arg-type]
+    assert (values.short_time_limit, values.time_limit) == (short, long)
+
+
+def test_a_throttled_array_loses_what_started_last() -> None:
+    running = [("3", "12:00:01"), ("10", "12:00:00"), ("2", "12:00:00"), ("1", "12:00:00")]
+    records = [{"JobState": "RUNNING", "ArrayTaskId": task, "StartTime": when} for task, when in running]
+    records.append({"JobState": "PENDING", "ArrayTaskId": "4-9", "StartTime": "Unknown"})
+    assert started_last(records, 1) == [2, 10, 3]
+    assert started_last(records, 4) == []

@@ -1,0 +1,118 @@
+"""
+sacct's columns and rows.
+
+The width of a column is kept with its name, so that hidden columns cannot have widths of their own: rows come in the
+parsable form, and the real header, with the line of dashes below it, says how wide each column is and on which side
+it is justified.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+DEFAULT = "jobid,jobname,partition,account,alloccpus,state,exitcode"
+BRIEF = "jobid,state,exitcode"
+LONG = (
+    "jobid,jobidraw,jobname,partition,maxvmsize,maxvmsizenode,maxvmsizetask,avevmsize,maxrss,maxrssnode,maxrsstask,"
+    "averss,maxpages,maxpagesnode,maxpagestask,avepages,mincpu,mincpunode,mincputask,avecpu,ntasks,alloccpus,elapsed,"
+    "state,exitcode,avecpufreq,reqcpufreqmin,reqcpufreqmax,reqcpufreqgov,reqmem,consumedenergy,maxdiskread,"
+    "maxdiskreadnode,maxdiskreadtask,avediskread,maxdiskwrite,maxdiskwritenode,maxdiskwritetask,avediskwrite,reqtres,"
+    "alloctres,tresusageinave,tresusageinmax,tresusageinmaxn,tresusageinmaxt,tresusageinmin,tresusageinminn,"
+    "tresusageinmint,tresusageintot,tresusageoutmax,tresusageoutmaxn,tresusageoutmaxt,tresusageoutave,tresusageouttot"
+)
+# Columns that we write.
+OWN_COLUMNS = ("jobid", "jobidraw", "jobname", "workdir", "submitline")
+HIDDEN = "JobID,JobIDRaw,JobName"
+SEPARATOR = "\x1f"
+
+
+@dataclass
+class Column:
+    """
+    A column of the caller's.
+
+    Attributes:
+        name: In lower case; one of OWN_COLUMNS where it is a beginning of one.
+        left: Left-justified.
+    """
+
+    name: str
+    left: bool
+
+
+def columns_of(form: str) -> list[Column]:
+    """The columns of --format."""
+    found = []
+    for token in form.split(","):
+        name, percent, width = token.strip().lower().partition("%")
+        if not name:
+            continue
+        for whole in OWN_COLUMNS:
+            if whole.startswith(name) and len(name) > 1:
+                name = "submit" if whole == "submitline" and "submit".startswith(name) else whole
+                break
+        if name == "j":
+            name = "jobid"
+        left = width.startswith("-") if percent else name in ("jobid", "jobidraw")
+        found.append(Column(name, left))
+    return found
+
+
+@dataclass
+class Row:
+    """
+    A row of sacct.
+
+    Attributes:
+        texts: The caller's columns as printed.
+    """
+
+    id: str
+    raw: str
+    name: str
+    texts: list[bytes]
+
+
+class Output:
+    """
+    sacct's rows taken apart, and how to print them.
+
+    Args:
+        out: From `--parsable2` with our separator, the hidden columns first.
+        header: What the real sacct prints for the caller's own format and no job: its titles, and for a table the
+            dashes that tell each column's width.
+    """
+
+    def __init__(self, out: bytes, header: bytes, columns: list[Column], parsable: bool) -> None:
+        self.columns = columns
+        self.parsable = parsable
+        self.header = header
+        self.widths: list[int] = []
+        if not parsable:
+            titles, dashes = header.split(b"\n")[:2]
+            at = 0
+            for column, part in zip(columns, dashes.split()):
+                self.widths.append(len(part))
+                title = titles[at : at + len(part)]
+                column.left = title[:1] != b" " and title[-1:] == b" "
+                at += len(part) + 1
+        self.rows: list[Row] = []
+        for line in out.split(b"\n")[:-1]:
+            parts = line.split(os.fsencode(SEPARATOR))
+            if len(parts) != HIDDEN.count(",") + 1 + len(columns):
+                raise ValueError("a value holds a control character or a line end")
+            job, raw, name = (os.fsdecode(part) for part in parts[:3])
+            self.rows.append(Row(job, raw, name, parts[3:]))
+
+    def line(self, texts: list[bytes], delimiter: bytes, ends: bool) -> bytes:
+        """A row as sacct prints it."""
+        if self.parsable:
+            return delimiter.join(texts) + (delimiter if ends else b"") + b"\n"
+        return b"".join(self.cell(at, text) for at, text in enumerate(texts)) + b"\n"
+
+    def cell(self, at: int, text: bytes) -> bytes:
+        width = self.widths[at]
+        if len(text) > width:
+            text = text[: width - 1] + b"+"
+        return (text.ljust(width) if self.columns[at].left else text.rjust(width)) + b" "
