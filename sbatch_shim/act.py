@@ -32,10 +32,6 @@ class OwnJob:
     element: str
     state: bytes
 
-    def in_list(self, jobs: str) -> str:
-        """A list of ids in which this job's own names its element."""
-        return ",".join(self.element if one == self.raw else one for one in split_ids(jobs))
-
 
 def own_job(context: Context) -> OwnJob | None:
     """
@@ -71,6 +67,13 @@ def own_element(context: Context, word: str) -> str | None:
         return None
     own = own_job(context)
     return own.element if own else None
+
+
+def with_own_job(context: Context, jobs: str) -> str:
+    """A list of job ids in which this job's own is that of its element."""
+    return ",".join(
+        own_element(context, one) or one if one == context.variable("SLURM_JOB_ID") else one for one in split_ids(jobs)
+    )
 
 
 def placed(context: Context, found: Target, pages: Pages) -> list[str]:

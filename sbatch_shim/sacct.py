@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from sbatch_shim import documents
-from sbatch_shim.act import own_job
+from sbatch_shim.act import with_own_job
 from sbatch_shim.book import DROPPED, Job, Pages
 from sbatch_shim.calls import Call
 from sbatch_shim.companion import Context, write
@@ -295,16 +295,6 @@ def waiting_text(column: str, values: Waiting) -> str:
     return table[column]() if column in table else ""
 
 
-def with_own_job(line: Line, context: Context) -> Line:
-    """The line with this job's own id made that of its element, where it is one of a merged array."""
-    own, jobs = own_job(context), asked_jobs(line)
-    if own is None or jobs is None:
-        return line
-    changed = line.without("jobs")
-    changed.options.append(("jobs", own.in_list(jobs)))
-    return changed
-
-
 def main(context: Context) -> int:
     """sacct; returns its exit status."""
     try:
@@ -326,7 +316,10 @@ def main(context: Context) -> int:
     if "all" in form.lower().split(","):
         every = ",".join(context.run("sacct", ["--helpformat"]).out.decode().split())
         form = ",".join(every if one.lower() == "all" else one for one in form.split(","))
-    line = with_own_job(line, context)
+    jobs = asked_jobs(line)
+    if jobs is not None:
+        line = line.without("jobs")
+        line.options.append(("jobs", with_own_job(context, jobs)))
     if line.has("json", "yaml"):
         accounting = Accounting(context, line)
         return documents.sacct(context, accounting.real_line(), accounting.wanted)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sbatch_shim import documents
-from sbatch_shim.act import own_job
+from sbatch_shim.act import with_own_job
 from sbatch_shim.book import Book, Job, Pages
 from sbatch_shim.calls import Call
 from sbatch_shim.companion import Context, say, write
@@ -91,7 +91,7 @@ class Queue:
         self.line = line
         self.book: Book = context.book
         self.one_per_task = line.has("array") or context.variable("SQUEUE_ARRAY") is not None
-        self.wanted: Wanted = wanted_of(self.book, line.last("jobs") if line.has("jobs") else None, line.last("name"))
+        self.wanted: Wanted = wanted_of(self.book, line.last("jobs"), line.last("name"))
         self.apart: dict[tuple[int, int], Row] = {}
         self.waiting = self.book.unsubmitted()
         if not self.wanted.anything:
@@ -347,17 +347,6 @@ def layout_of(line: Line, context: Context) -> Layout:
     return short_layout(short)
 
 
-def with_own_job(line: Line, context: Context) -> Line:
-    """The line with this job's own id made that of its element, where it is one of a merged array."""
-    own = own_job(context)
-    jobs = line.last("jobs")
-    if own is None or jobs is None:
-        return line
-    changed = line.without("jobs")
-    changed.options.append(("jobs", own.in_list(jobs)))
-    return changed
-
-
 def show(context: Context, line: Line, layout: Layout | None) -> int:
     """Print one look; ValueError, before anything is printed, where a value cannot be told from its neighbours."""
     if layout is None:
@@ -385,7 +374,10 @@ def main(context: Context) -> int:
         layout = None if line.has("json", "yaml") else layout_of(line, context)
     except Unreadable:
         return context.become(context.words)
-    once = with_own_job(line.without("iterate", "format", "Format", "json", "yaml"), context)
+    once = line.without("iterate", "format", "Format", "json", "yaml", "jobs")
+    if line.has("jobs"):
+        jobs = line.last("jobs")
+        once.options.append(("jobs", None if jobs is None else with_own_job(context, jobs)))
     try:
         if every is None:
             status = show(context, once, layout)

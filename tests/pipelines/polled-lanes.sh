@@ -27,7 +27,7 @@ for i in 1 8 15; do
 done > shown.records
 scontrol hold ${b[4]}
 scontrol update JobId=${c[5]} TimeLimit=7
-look -o '%i %r %l' > shown.changed
+{ look -o '%i %l'; squeue -h -j ${b[4]} -o %r; } > shown.changed
 touch go.a.{3,4}
 until_shown %t R ${b[3]}
 until_shown %r JobHeldUser ${b[4]}
@@ -38,6 +38,7 @@ scancel ${b[7]}
 scancel ${a[9]}
 until_shown %r DependencyNeverSatisfied ${c[7]}
 until_shown %r DependencyNeverSatisfied ${b[9]}
+while look -o '%t %r' | grep -q 'PD None'; do sleep 0.1; done # the scheduler has not looked since a change
 look -o '%i %t %r %E' > shown.cancelled
 scancel ${c[7]} ${b[9]} ${c[9]}
 touch $(seq -f go.a.%g 1 $n) $(seq -f go.b.%g 1 $n) go.map.{2,4,6}
