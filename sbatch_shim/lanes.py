@@ -104,26 +104,29 @@ def find(members: list[Member], limits: Limits) -> list[Group]:
 
 def keep_whole(members: list[Member], known: dict[int, Member], lookahead: int) -> None:
     """Leave array calls alone where one waits for the other's tasks and lanes could not say so."""
-    again = True
-    while again:
-        again = False
-        for member in members:
-            if not member.call.is_array:
+    # For each ticket those that are alone if it is, and why.
+    linked: dict[int, list[tuple[Member, str]]] = defaultdict(list)
+    for member in members:
+        if not member.call.is_array:
+            continue
+        for condition in member.waits.conditions:
+            producer = known.get(condition.job)
+            if condition.kind != "aftercorr" or (producer is not None and not producer.call.is_array):
                 continue
-            for condition in member.waits.conditions:
-                producer = known.get(condition.job)
-                if condition.kind != "aftercorr" or (producer is not None and not producer.call.is_array):
-                    continue
-                if producer is not None and not (producer.alone or member.alone) and lanes_fit(
-                    member, producer, condition, lookahead
-                ):
-                    continue
-                for one, why in ((member, "its tasks wait for those of another array (aftercorr)"), (producer, WAITED)):
-                    if one is not None and not one.alone:
-                        one.alone = why
-                        again = True
+            if producer is None or not lanes_fit(member, producer, condition, lookahead):
+                member.alone = member.alone or WAITS
+            if producer is not None:
+                linked[member.call.ticket].append((producer, WAITED))
+                linked[producer.call.ticket].append((member, WAITS))
+    alone = [member for member in members if member.alone]
+    while alone:
+        for other, why in linked[alone.pop().call.ticket]:
+            if not other.alone:
+                other.alone = why
+                alone.append(other)
 
 
+WAITS = "its tasks wait for those of another array (aftercorr)"
 WAITED = "another call waits for it in a way that needs an array of its own"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -308,3 +309,14 @@ def test_what_a_singleton_waits_for_keeps_its_name_and_its_place() -> None:
     arrays = plan(calls, Limits())
     assert [[one.ticket % 10 for one in array.calls] for array in arrays] == [[0, 2], [1, 5], [3], [4]]
     assert [submission.job_name(array) for array in arrays] == [b"x", b"y", b"x", b"x"]
+
+
+def test_a_long_chain_of_arrays_that_stay_alone_is_planned_in_time() -> None:
+    """The last one's limit makes all alone, one after the other; step by step over all of them that took 30 s."""
+    calls = [call(number, {"array": b"1-4"}) for number in range(4000)]
+    for one in calls[1:]:
+        one.options["dependency"] = b"aftercorr:%d" % (one.ticket - 1)
+    calls[-1].options["array"] = b"1-4%2"
+    began = time.process_time()
+    assert len(plan(calls, Limits())) == len(calls)
+    assert time.process_time() - began < 10
