@@ -42,9 +42,7 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
     array = records[0].get("ArrayJobId")
     if array is None:
         raise ShimError(f"job {word} is not an array")
-    # Any element carries it to its array; finished ones would be reported as errors.
-    alive = [record for record in records if record.get("JobState") in ("PENDING", "RUNNING", "SUSPENDED")]
-    if not alive:
+    if not any(record.get("JobState") in ("PENDING", "RUNNING", "SUSPENDED") for record in records):
         raise ShimError(f"all tasks of job {word} have ended")
     job = context.book.jobs.get(int(array))
     above = started_last(records, limit) if act and limit else []
@@ -55,10 +53,10 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
                 f"{word} shares array {array} with {', '.join(map(str, sorted(others)))}, of which tasks would be "
                 f"{DONE[act or '']} too; to have that done, name the array: sarray throttle {array}"
             )
-    first = re.split("[,:%-]", alive[0]["ArrayTaskId"])[0]
-    changed = context.run("scontrol", ["update", f"JobId={array}_{first}", f"ArrayTaskThrottle={limit}"])
-    if changed.status != 0:
-        raise ShimError(changed.err.decode(errors="replace").strip())
+    changed = context.run("scontrol", ["update", f"JobId={array}", f"ArrayTaskThrottle={limit}"])
+    said = (changed.out + changed.err).decode(errors="replace").strip()
+    if changed.status != 0 and not all(line.endswith(("No error", "already finished")) for line in said.splitlines()):
+        raise ShimError(said)
     shared = f" (it holds {len(job.entries)} calls)" if job and len(job.entries) > 1 else ""
     print(f"array {array}{shared}: {f'at most {limit} tasks' if limit else 'any number of tasks'} at a time")
     status = 0

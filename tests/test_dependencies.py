@@ -67,7 +67,8 @@ def test_a_later_flush_waits_for_lanes_of_an_earlier_one(person: Person) -> None
     queued = person.run("bash", "-c", CHAINS.replace("touch b", "sleep 1; touch b"), env=env)
     last = queued.out.split()[-1].decode()
     assert person.flush().status == 0
-    assert person.queue("-o", "/dev/null", "-d", f"afterok:{last}", "--wrap", "ls c.39 > d.39").status == 0
+    body = "ls c.39 > seen; mv seen d.39"
+    assert person.queue("-o", "/dev/null", "-d", f"afterok:{last}", "--wrap", body).status == 0
     done = person.flush()
     assert done.status == 0, done.err
     until(person, "d.*", {"d.39"})
