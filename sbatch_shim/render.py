@@ -94,7 +94,7 @@ def render(array: Array, limits: Limits) -> tuple[bytes, dict[bytes, bytes]]:
     def program(rows_offset: int) -> bytes:
         names = sorted({(call.name or b"sbatch").decode("utf-8", "backslashreplace") for call in array.calls})
         text = TEMPLATE.render(
-            title=comment(f"{len(array.calls)} sbatch calls as one Slurm job"),
+            title=comment(f"{len(array.calls)} sbatch call{'s' * (len(array.calls) > 1)} as one Slurm job"),
             version=__version__,
             summary=comment(f"Jobs: {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}."),
             tickets=f"{array.calls[0].ticket} to {array.calls[-1].ticket}",
