@@ -136,6 +136,39 @@ def test_an_update_that_failed_is_made_by_the_next_flush(person: Person) -> None
     until(person, "c.*", {f"c.{i}" for i in range(24, 40)})
 
 
+RECORDED = """
+record='date +%s%N > start.$1; [ -z "$2" ] || until [ "$(ls end.d.* 2>/dev/null | wc -l)" = 15 ]; do sleep 0.2; done'
+printf '#!/bin/bash\\n%s\\ndate +%%s%%N > end.tmp.$1 && mv end.tmp.$1 end.$1\\n' "$record" > job.sh
+for i in $(seq 0 15); do
+    [ $i = 0 ] && slow=slow || slow=
+    a=$(sbatch --parsable -o /dev/null job.sh a.$i $slow)
+    b=$(sbatch --parsable -o /dev/null -d afterok:$a job.sh b.$i)
+    c=$(sbatch --parsable -o /dev/null -d afterok:$a job.sh c.$i)
+    d=$(sbatch --parsable -o /dev/null -d afterok:$b:$c job.sh d.$i)
+    all=$all:$d
+done
+sbatch -o /dev/null -d afterok$all job.sh e
+"""
+
+
+@pytest.mark.parametrize("mode", ["", "queue"])
+def test_recorded_times_keep_the_order_of_each_pair(person: Person, mode: str) -> None:
+    """The first sample ends its first job only when all others have ended their last: whoever waits for it hangs."""
+    env = person.environment(SARRAY_MODE=mode, SARRAY_SESSION="test")
+    assert person.run("bash", "-ec", RECORDED, env=env).status == 0
+    if mode:
+        done = person.flush()
+        assert (done.status, len(done.out.splitlines())) == (0, 5), done.err
+    until(person, "end.e", {"end.e"})
+
+    def at(what: str, job: str) -> int:
+        return int((person.home / f"{what}.{job}").read_text())
+
+    pairs = [(f"{one}.{i}", f"{two}.{i}") for one, two in ("ab", "ac", "bd", "cd") for i in range(16)]
+    for producer, consumer in pairs + [(f"d.{i}", "e") for i in range(16)]:
+        assert at("end", producer) < at("start", consumer), f"{consumer} started before {producer} had ended"
+
+
 def random_pipeline(seed: int) -> tuple[list[tuple[str | None, str, bool]], str]:
     """
     Calls that wait for earlier ones in all ways.
