@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from dataclasses import dataclass
 
 from sbatch_shim.book import DROPPED, FLYING, QUEUED, REFUSED, SUBMITTED, Pages, Target, elements, split_ids
@@ -91,14 +90,10 @@ def placed(context: Context, found: Target, pages: Pages) -> list[str]:
 
 
 def submit_session(context: Context, pages: Pages) -> None:
-    """Flush a session, as sarray-flush does; what Slurm says goes to stderr."""
-    from sbatch_shim.flush import Flush, Slurm, Wishes
+    """Flush a session, and read again what became of it."""
+    from sbatch_shim.handover import submit_now
 
-    flush = Flush(pages.session, Slurm(lambda: context.tool("sbatch")), Wishes(keep_arrays=True))
-    flush.run()
-    for outcome in flush.outcomes:
-        if outcome.text:
-            sys.stderr.write(outcome.text.rstrip("\n") + "\n")
+    submit_now(pages.session, lambda: context.tool("sbatch"))
     pages.read()
     context.book.index()
 

@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sbatch_shim.calls import Call, load
+from sbatch_shim.calls import Call, load, ranges
 from sbatch_shim.drop import dropped
 from sbatch_shim.journal import Journal, Place, flush_folders, not_submitted, places_in
 from sbatch_shim.record import frames
@@ -65,17 +65,6 @@ def split_ids(text: str) -> list[str]:
     return [one for one in re.split(r",(?![^\[]*\])", text) if one]
 
 
-def spans(ids: Iterable[int]) -> str:
-    """`1-4,7`, without the steps that not every command reads."""
-    parts: list[list[int]] = []
-    for one in sorted(set(ids)):
-        if parts and one == parts[-1][1] + 1:
-            parts[-1][1] = one
-        else:
-            parts.append([one, one])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
-
-
 def task_string(ids: Iterable[int], throttle: int = 0, limit: int | None = None) -> str:
     """
     Task ids as Slurm 22.05 writes those of a pending array.
@@ -93,7 +82,7 @@ def task_string(ids: Iterable[int], throttle: int = 0, limit: int | None = None)
         steps = {high - low for low, high in zip(found, found[1:])}
         if len(steps) == 1 and 1 not in steps:
             return f"{found[0]}-{found[-1]}:{steps.pop()}{after}"
-    text = spans(found)
+    text = ranges(found)
     if limit and len(text) > limit - 3:
         text = text[: limit - 4] + "..."
     return text + after
@@ -349,5 +338,5 @@ def compact(ids: Iterable[str]) -> list[str]:
         elif len(tasks) == 1:
             found.append(f"{job}_{tasks[0]}")
         else:
-            found.append(f"{job}_[{spans(tasks)}]")
+            found.append(f"{job}_[{ranges(tasks)}]")
     return found

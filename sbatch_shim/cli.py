@@ -14,7 +14,7 @@ from sbatch_shim.calls import look, waiting_sessions
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush import Adopted, Backend, Flush, Outcome, Slurm, Wishes, by_controller, prepare
 from sbatch_shim.grammar import ARRAY, OPTIONS, REQUIRED, long_name, parse
-from sbatch_shim.graph import counted, describe, graph, reason
+from sbatch_shim.graph import counted, describe, graph, reason, summary
 from sbatch_shim.limits import Limits
 from sbatch_shim.local import Local
 from sbatch_shim.meaning import describe_time
@@ -193,12 +193,8 @@ def report(
     for one in adopted:
         if "json" not in own:
             print(one.job if "parsable" in own else f"Submitted batch job {one.job}")
-        tickets = f"{one.tickets[0]}..{one.tickets[-1]}" if len(one.tickets) > 1 else str(one.tickets[0])
-        print(
-            f"  job {one.job}: {len(one.tickets)} calls, {one.tasks} tasks, tickets {tickets}; "
-            "Slurm has it from an earlier flush that was cut short",
-            file=sys.stderr,
-        )
+        held = summary(one.tickets, one.tasks)
+        print(f"  job {one.job}: {held}; Slurm has it from an earlier flush that was cut short", file=sys.stderr)
     for outcome in outcomes:
         if outcome.text:
             print(outcome.text.rstrip("\n"), file=sys.stderr)
@@ -285,6 +281,8 @@ def run(words: list[str]) -> int:
     if "version" in own:
         print(f"sarray-flush {__version__}")
         return 0
+    # All calls stay alive until the end; looking through them for garbage again and again costs more than planning.
+    gc.disable()
     state = os.fsencode(state_folder())
     open_state(state)
     asked = {name: value for name, value in os.environb.items() if name.startswith(b"SARRAY_")}
@@ -332,8 +330,6 @@ def main() -> None:
     open_closed_streams()
     # Folders and files of ours are private whatever the caller's umask; sbatch gets each call's own.
     os.umask(0o077)
-    # All calls stay alive until the end; looking through them for garbage again and again costs more than planning.
-    gc.disable()
     try:
         status = run(sys.argv[1:])
     except ShimError as error:

@@ -18,14 +18,14 @@ from signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal
 
 from sbatch_shim.book import Book, split_ids, target
 from sbatch_shim.errors import ShimError
-from sbatch_shim.slurm import find_command
+from sbatch_shim.slurm import beside
 from sbatch_shim.spool import open_state, read, session_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sbatch_shim.act import OwnJob
 
-COMMANDS = ("squeue", "scancel", "sacct", "scontrol")
+COMPANIONS = ("squeue", "scancel", "sacct", "scontrol")
 
 
 @dataclass
@@ -47,14 +47,18 @@ class Context:
         state: The state folder.
         words: The words after the command's name.
         environment: As the kernel holds it.
+        umask: The caller's; ours is 077, for what we write into the state folder.
     """
 
-    def __init__(self, command: str, real: str, state: bytes, words: list[str], environment: dict[bytes, bytes]):
+    def __init__(
+        self, command: str, real: str, state: bytes, words: list[str], environment: dict[bytes, bytes], umask: int
+    ) -> None:
         self.command = command
         self.real = real
         self.state = state
         self.words = words
         self.environment = environment
+        self.umask = umask
         # sacct tells of jobs long gone; the others of what is live.
         self.everything = command == "sacct"
         # What act.own_job found, by raw id.
@@ -78,16 +82,18 @@ class Context:
         """The real command of this name: beside ours, else on PATH."""
         if name == self.command:
             return self.real
-        beside = os.path.join(os.path.dirname(self.real), name)
-        if os.access(beside, os.X_OK):
-            return beside
-        return find_command(name, self.variable("PATH") or os.defpath)[0] or name
+        return beside(self.real, name, self.variable("PATH") or os.defpath)
 
     def run(self, name: str, words: Sequence[str], **variables: str) -> Answer:
         """Run a real command and take what it says."""
         environment = {**self.environment, **{os.fsencode(key): os.fsencode(value) for key, value in variables.items()}}
         done = subprocess.run(
-            [name, *words], executable=self.tool(name), env=environment, capture_output=True, check=False
+            [name, *words],
+            executable=self.tool(name),
+            env=environment,
+            umask=self.umask,
+            capture_output=True,
+            check=False,
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 
@@ -100,6 +106,7 @@ class Context:
         # Python ignores these two, and exec would pass that on.
         signal(SIGPIPE, SIG_DFL)
         signal(SIGXFSZ, SIG_DFL)
+        os.umask(self.umask)
         os.execve(self.real, [self.command, *words], self.environment)
 
     def looks_elsewhere(self) -> bool:
@@ -136,10 +143,9 @@ def main(command: str) -> int:
     for entry in read(b"/proc/self/environ").split(b"\0")[:-1]:
         name, _, value = entry.partition(b"=")
         environment[name] = value
-    context = Context(command, real, state, words, environment)
+    context = Context(command, real, state, words, environment, os.umask(0o077))
     if not real:
         return context.become(words)
-    os.umask(0o077)
     try:
         if os.path.isdir(state):
             open_state(state)

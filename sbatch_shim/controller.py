@@ -5,11 +5,11 @@ from __future__ import annotations
 import calendar
 import os
 import re
-import shutil
 import subprocess
 import time
 
 from sbatch_shim.errors import ShimError
+from sbatch_shim.slurm import beside
 
 # What scontrol says of elements that need no splitting off any more: they run, they have ended, they are forgotten.
 SPLIT_ALREADY = ("No error", "Job has already finished", "Invalid job id specified")
@@ -17,12 +17,6 @@ SPLIT_ALREADY = ("No error", "Job has already finished", "Invalid job id specifi
 
 class NoAnswer(ShimError):
     """A command of Slurm that did not tell what it was asked."""
-
-
-def beside(sbatch: str, name: str) -> str:
-    """The path of one of Slurm's commands: beside sbatch, else on PATH (a site's own sbatch may stand alone)."""
-    path = os.path.join(os.path.dirname(sbatch), name)
-    return path if os.access(path, os.X_OK) else shutil.which(name) or path
 
 
 class Controller:
@@ -44,13 +38,17 @@ class Controller:
         """The controller that a journal's `submitting` event tells of."""
         return cls(sbatch, {os.fsencode(name): os.fsencode(value) for name, value in variables.items()})
 
+    def command(self, name: str) -> str:
+        """The path of one of Slurm's commands."""
+        return beside(self.sbatch, name, os.environ.get("PATH", os.defpath))
+
     def ask(self, name: str, *words: str) -> bytes:
         """
         The stdout of a command; NoAnswer when it fails or complains, ShimError when it is not there.
 
         squeue's status is 0 for a user it does not know, so words on stderr are a failure too.
         """
-        command = beside(self.sbatch, name)
+        command = self.command(name)
         try:
             done = subprocess.run(
                 [command, *words], env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
@@ -127,7 +125,7 @@ class Controller:
             What went wrong, an empty string for nothing.
         """
         target = b"JobId=%d_[%s]" % (job, elements.encode())
-        words = [os.fsencode(beside(self.sbatch, "scontrol")), b"update", target, b"JobName=" + name]
+        words = [os.fsencode(self.command("scontrol")), b"update", target, b"JobName=" + name]
         try:
             done = subprocess.run(
                 words, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False

@@ -11,11 +11,11 @@ import time
 
 from sbatch_shim import __version__
 from sbatch_shim.calls import waiting_sessions
-from sbatch_shim.companion import COMMANDS, Context
+from sbatch_shim.companion import COMPANIONS, Context
 from sbatch_shim.controller import Controller
 from sbatch_shim.errors import ShimError
 from sbatch_shim.locks import exclusive
-from sbatch_shim.slurm import MARK, MARK_WITHIN, find_command, limits_of
+from sbatch_shim.slurm import find_command, is_ours, limits_of
 from sbatch_shim.spool import open_state
 
 NETWORK = ("nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "cifs", "smb3", "glusterfs", "panfs")
@@ -27,11 +27,7 @@ def commands_on_path(name: str, path: str) -> list[tuple[str, bool]]:
     for folder in path.split(os.pathsep):
         candidate = os.path.join(folder, name)
         if os.path.isabs(folder) and os.path.isfile(candidate) and os.access(candidate, os.X_OK):
-            try:
-                with open(candidate, "rb") as stream:
-                    found.append((candidate, MARK in stream.read(MARK_WITHIN)))
-            except OSError:
-                found.append((candidate, False))
+            found.append((candidate, is_ours(candidate)))
     return found
 
 
@@ -61,7 +57,7 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
         "system": f"{platform.system()} {platform.release()}",
         "SARRAY_MODE": context.variable("SARRAY_MODE") or "(unset: pass)",
     }
-    for name in ("sbatch", *COMMANDS):
+    for name in ("sbatch", *COMPANIONS):
         listed = commands_on_path(name, path)
         found[f"{name} on PATH"] = [f"{one}{' (this shim)' if ours else ''}" for one, ours in listed]
         if not listed or not listed[0][1]:

@@ -477,7 +477,7 @@ class Flush:
                     other.run()
                     self.outcomes += other.outcomes
                     self.adopted += other.adopted
-                    self.halted = other.halted
+                    self.halted = self.halted or other.halted
 
     def keep_script(self, script: bytes, stamp: bytes, number: int) -> None:
         """A private copy of a script where the user asked for one."""

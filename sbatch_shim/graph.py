@@ -11,12 +11,16 @@ from sbatch_shim.submission import job_name
 
 def describe(array: Array) -> str:
     """One array in words."""
-    tickets = [call.ticket for call in array.calls]
-    first, last = min(tickets), max(tickets)
-    told = str(first) if first == last else f"{first}..{last}"
-    text = f"{counted(len(tickets), 'call')}, {counted(array.size, 'task')}, tickets {told}"
+    text = summary([call.ticket for call in array.calls], array.size)
     why = reason(array)
     return text + (f"; alone: {why}" if why else "")
+
+
+def summary(tickets: list[int], tasks: int) -> str:
+    """How much an array holds."""
+    first, last = min(tickets), max(tickets)
+    told = f"ticket {first}" if first == last else f"tickets {first}..{last}"
+    return f"{counted(len(tickets), 'call')}, {counted(tasks, 'task')}, {told}"
 
 
 def counted(number: int, word: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from sbatch_shim import grammar, request
 from sbatch_shim.dependency import parse, with_places
@@ -48,20 +49,36 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None) -> lis
     sessions = {tickets.session(ticket) for ticket in ticket_numbers(dependency)} - {None}
     if not sessions:
         return words
-    slurm = Slurm(lambda: real_sbatch(os.environ.get("PATH", os.defpath)))
     for name in sorted(name for name in sessions if name is not None):
-        with Stop() as stop:
-            flush = Flush(Session(state, name), slurm, Wishes(keep_arrays=True), tickets, Patience(stop=stop))
-            flush.run()
-        if stop.signal:
-            raise ShimError("interrupted")
-        for outcome in flush.outcomes:
-            if outcome.text:
-                os.write(2, outcome.text.rstrip("\n").encode() + b"\n")
+        submit_now(Session(state, name), lambda: real_sbatch(os.environ.get("PATH", os.defpath)), tickets)
     real = with_places(parse(dependency), tickets.place, for_array=True)
-    # Options end at the script, and the last one wins: in front of it, behind the caller's own.
+    return with_option(words, b"--dependency=" + real)
+
+
+def submit_now(session: Session, sbatch: Callable[[], str], tickets: TicketMap | None = None) -> None:
+    """
+    Flush a session because somebody needs its real ids; what Slurm says goes to stderr.
+
+    Args:
+        sbatch: Finds the real sbatch where a call's own is gone.
+        tickets: Learns what was submitted.
+
+    Raises ShimError when a signal cut it short.
+    """
+    with Stop() as stop:
+        flush = Flush(session, Slurm(sbatch), Wishes(keep_arrays=True), tickets, Patience(stop=stop))
+        flush.run()
+    if stop.signal:
+        raise ShimError("interrupted")
+    for outcome in flush.outcomes:
+        if outcome.text:
+            os.write(2, outcome.text.rstrip("\n").encode() + b"\n")
+
+
+def with_option(words: list[bytes], option: bytes) -> list[bytes]:
+    """sbatch's words with one more option, which wins: behind the caller's own and in front of the script."""
     rest = grammar.parse(words)[1]
     at = len(words) - len(rest)
     if at and words[at - 1] == b"--":
         at -= 1
-    return [*words[:at], b"--dependency=" + real, *words[at:]]
+    return [*words[:at], option, *words[at:]]

@@ -13,11 +13,11 @@ import jinja2
 
 from sbatch_shim import __version__
 from sbatch_shim.calls import waiting_sessions
+from sbatch_shim.companion import COMPANIONS
 from sbatch_shim.paths import state_folder
 
 TEMPLATES = Path(__file__).parent / "templates"
 MANIFEST = "installed.json"
-COMPANIONS = ("squeue", "scancel", "sacct", "scontrol")
 COMMANDS = {"sarray": "sarray", "sarray-flush": "cli"}
 RC_LINE = '. {env} # sbatch-shim\n'
 
@@ -40,19 +40,23 @@ def render(name: str, **values: str) -> str:
     return environment.get_template(name).render(version=__version__, **values)
 
 
-def launcher(command: str, bash: str, env: str, python: str, site: str) -> str:
-    """The launcher of sbatch or of a companion."""
+def start_code(command: str, site: str) -> str:
+    """What `python -I -S -c` runs to be sbatch or a companion; `site` is the folder that holds this package."""
     start = "from sbatch_shim.shim import main;posix._exit(main())"
     if command != "sbatch":
         start = f"from sbatch_shim.companion import main;sys.exit(main({command!r}))"
-    code = f"import posix,sys;sys.path.insert(0,{site!r});{start}"
+    return f"import posix,sys;sys.path.insert(0,{site!r});{start}"
+
+
+def launcher(command: str, bash: str, env: str, python: str, site: str) -> str:
+    """The launcher of sbatch or of a companion."""
     return render(
         "launcher",
         command=command,
         bash=bash,
         env=env,
         python=shlex.quote(python),
-        code=shlex.quote(code),
+        code=shlex.quote(start_code(command, site)),
         # sacct tells of jobs long gone; the others list what is live.
         live="sessions" if command == "sacct" else "live",
     )

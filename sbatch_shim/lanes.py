@@ -41,8 +41,11 @@ class Member:
     waits: Dependency
     alone: str = ""
     lanes: list[Condition] = field(default_factory=list)
-    root: Group | None = None
+    root: Group = field(init=False)
     offset: int = 0
+
+    def __post_init__(self) -> None:
+        self.root = Group([self], 0, len(self.tasks))
 
     @property
     def tasks(self) -> list[int]:
@@ -86,8 +89,6 @@ def find(members: list[Member], limits: Limits) -> list[Group]:
     known = {member.call.ticket: member for member in members}
     keep_whole(members, known, limits.lookahead)
     for member in members:
-        member.root = Group([member], 0, len(member.tasks))
-    for member in members:
         if member.call.is_array and not member.alone:
             member.lanes = [
                 condition
@@ -97,9 +98,8 @@ def find(members: list[Member], limits: Limits) -> list[Group]:
             for condition in member.lanes:
                 join([(known[condition.job], 0)], member)
     for class_ in classes(members, known):
-        judge(class_, known, limits.array_size)
-    found = dict.fromkeys(member.root for member in members)
-    return [group for group in found if group is not None]
+        judge(class_, limits.array_size)
+    return list(dict.fromkeys(member.root for member in members))
 
 
 def keep_whole(members: list[Member], known: dict[int, Member], lookahead: int) -> None:
@@ -144,8 +144,12 @@ def lanes_fit(member: Member, producer: Member, condition: Condition, lookahead:
     )
 
 
-def producers(member: Member, known: dict[int, Member]) -> list[tuple[Condition, Member, int]]:
-    """The conditions of a plain call that lanes could meet, each with its producer and the place of the task there."""
+# A condition that a lane could meet, with its producer and the place of the task there.
+Link = tuple[Condition, Member, int]
+
+
+def links(member: Member, known: dict[int, Member]) -> list[Link]:
+    """The conditions of a plain call that lanes could meet."""
     if member.alone or member.call.is_array or member.waits.any_of:
         return []
     found = []
@@ -160,8 +164,8 @@ def producers(member: Member, known: dict[int, Member]) -> list[tuple[Condition,
     return found
 
 
-# Calls that could share an array, each with the conditions that lanes could meet.
-Class = list[tuple[Member, list[Condition]]]
+# Calls that could share an array, each with what lanes could meet.
+Class = list[tuple[Member, list[Link]]]
 
 
 def classes(members: list[Member], known: dict[int, Member]) -> Iterable[Class]:
@@ -174,22 +178,22 @@ def classes(members: list[Member], known: dict[int, Member]) -> Iterable[Class]:
     alike: dict[Hashable, Class] = defaultdict(list)
     depth: dict[int, int] = {}
     for member in members:
-        wanted = producers(member, known)
-        found = [condition for condition, _, _ in wanted]
+        found = links(member, known)
         if 0 < len(found) <= MOST_PRODUCERS:
-            depth[member.call.ticket] = below = 1 + max(depth.get(one.call.ticket, 0) for _, one, _ in wanted)
+            depth[member.call.ticket] = below = 1 + max(depth.get(one.call.ticket, 0) for _, one, _ in found)
             rest = member.waits.conditions if len(found) < len(member.waits.conditions) else ()
-            alike[member.key, len(found), below, frozenset(rest).difference(found)].append((member, found))
+            others = frozenset(rest).difference(condition for condition, _, _ in found)
+            alike[member.key, len(found), below, others].append((member, found))
     rounds: dict[Hashable, Class] = defaultdict(list)
     for key, class_ in alike.items():
         heavy = shared_conditions(class_)
         met: Counter[Condition] = Counter()
         for member, found in class_:
-            light = [condition for condition in found if condition not in heavy]
+            light = [link for link in found if link[0] not in heavy]
             if light:
-                met.update(light)
-                common = frozenset(found).difference(light)
-                rounds[key, common, max(met[condition] for condition in light)].append((member, light))
+                met.update(condition for condition, _, _ in light)
+                common = frozenset(condition for condition, _, _ in found if condition in heavy)
+                rounds[key, common, max(met[condition] for condition, _, _ in light)].append((member, light))
     return sorted(rounds.values(), key=lambda class_: class_[0][0].call.ticket)
 
 
@@ -199,56 +203,52 @@ def shared_conditions(class_: Class) -> set[Condition]:
 
     The bound on how many calls may share a lane's condition is chosen for the fewest arrays.
     """
-    counts = Counter(condition for _, found in class_ for condition in found)
+    counts = Counter(condition for _, found in class_ for condition, _, _ in found)
     best, fewest = 0, len(class_) + 1
     for bound in [0, *sorted(set(counts.values()))[:16]]:
         sets: dict[frozenset[Condition], Counter[Condition]] = defaultdict(Counter)
         for _, found in class_:
-            common = frozenset(condition for condition in found if counts[condition] > bound)
-            sets[common].update(condition for condition in found if counts[condition] <= bound)
+            common = frozenset(condition for condition, _, _ in found if counts[condition] > bound)
+            sets[common].update(condition for condition, _, _ in found if counts[condition] <= bound)
         arrays = sum(max(light.values(), default=1) for light in sets.values())
         if arrays < fewest:
             best, fewest = bound, arrays
     return {condition for condition, count in counts.items() if count > best}
 
 
-def judge(class_: Class, known: dict[int, Member], array_size: int) -> None:
+def judge(class_: Class, array_size: int) -> None:
     """Join the calls of a class to the groups of their producers, if that makes fewer arrays."""
     # Calls whose first tasks would get the same index cannot share an array: one round for each of them.
-    rounds: dict[int, list[tuple[Member, list[Condition], list[tuple[Member, int]]]]] = defaultdict(list)
+    rounds: dict[int, Class] = defaultdict(list)
     followers: Counter[tuple[Group, int]] = Counter()
     touched: set[Group] = set()
     extra = 0
-    for member, conditions in class_:
-        light = set(conditions)
-        wanted = [(producer, at) for condition, producer, at in producers(member, known) if condition in light]
-        groups = {id(producer.root): producer.root for producer, _ in wanted if producer.root is not None}
-        places = {(id(producer.root), producer.offset + at) for producer, at in wanted}
+    for member, found in class_:
+        groups = {producer.root for _, producer, _ in found}
+        places = {(producer.root, producer.offset + at) for _, producer, at in found}
         if len(places) > len(groups):
             continue  # it waits for two tasks that cannot have one index
-        first, at = wanted[0]
-        assert first.root is not None
-        place = (first.root, first.offset + at)
         if len(groups) > 1:
-            if touched.intersection(groups.values()) or joint_width(wanted) > array_size:
+            if touched & groups or joint_width(found) > array_size:
                 continue
-            sizes = sorted(group.slots() for group in groups.values())
+            sizes = sorted(group.slots() for group in groups)
             extra = max(extra, sum(sizes[:-1]))
-        touched.update(groups.values())
+        touched |= groups
+        _, first, at = found[0]
+        place = (first.root, first.offset + at)
         followers[place] += 1
-        rounds[followers[place]].append((member, conditions, wanted))
+        rounds[followers[place]].append((member, found))
     for accepted in rounds.values():
         if len(accepted) - 1 > extra:
-            for member, conditions, wanted in accepted:
-                member.lanes = conditions
-                join(wanted, member)
+            for member, found in accepted:
+                member.lanes = [condition for condition, _, _ in found]
+                join([(producer, at) for _, producer, at in found], member)
 
 
-def joint_width(wanted: list[tuple[Member, int]]) -> int:
+def joint_width(found: list[Link]) -> int:
     """How many indices the groups of these tasks need once the tasks share one."""
     before = after = 0
-    for producer, at in wanted:
-        assert producer.root is not None
+    for _, producer, at in found:
         before = max(before, producer.offset + at - producer.root.low)
         after = max(after, producer.root.high - producer.offset - at)
     return before + after
@@ -265,7 +265,7 @@ def join(wanted: list[tuple[Member, int]], member: Member) -> None:
 def merge(first: Member, at: int, second: Member) -> None:
     """Move the group of `second` into that of `first`, so that its offset is `at` after the first one's."""
     into, other = first.root, second.root
-    if into is other or into is None or other is None:
+    if into is other:
         return
     shift = first.offset + at - second.offset
     if len(into.members) < len(other.members):

@@ -44,9 +44,8 @@ def listen(context: Context, shell: str | None) -> int:
             words = ["bash", "--rcfile", str(TEMPLATES / "listen.bash"), "-i"]
         print(f"sbatch queues here; sarray submit submits, sarray cancel drops, both leave (session {session})")
         sys.stdout.flush()
-        os.umask(0o022)
         try:
-            subprocess.call(words, env=environment)
+            subprocess.call(words, env=environment, umask=context.umask)
         except FileNotFoundError:
             raise ShimError(f"there is no {shell} here; say which shell with --shell") from None
     return leave(context, session)

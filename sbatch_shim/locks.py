@@ -36,13 +36,23 @@ def exclusive(path: bytes, patience: Patience | None = None) -> BaseFileLock:
 
 def has_flock(path: bytes) -> bool:
     """Whether the file system locks; filelock would take most errors for a lock that somebody holds."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    return try_lock(path, os.O_CREAT | os.O_NOFOLLOW) is not None
+
+
+def try_lock(path: bytes, flags: int = 0) -> bool | None:
+    """
+    Take the lock on a file and give it back: True, or False while somebody holds it, or None where there are no locks.
+
+    Args:
+        flags: For open(2), beside reading and writing.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    except OSError:
         return False
+    except OSError:
+        return None
     finally:
         os.close(descriptor)
     return True

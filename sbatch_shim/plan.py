@@ -131,7 +131,7 @@ def merge_key(call: Call, keep_names: bool) -> tuple[object, ...]:
     )
 
 
-def singleton_names(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[int, tuple[bytes, int]]:
+def singleton_names(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[int, tuple[str, int]]:
     """
     By ticket, for each call with the name of a singleton: that name, and how many singletons of it came before.
 
@@ -142,19 +142,14 @@ def singleton_names(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[
         for call, dependency in zip(calls, waits)
         if any(condition.kind == "singleton" for condition in dependency.conditions)
     }
-    before = {shown_name(call): 0 for call in calls if call.ticket in single}
+    before = {call.shown_name: 0 for call in calls if call.ticket in single}
     found = {}
     for call in calls:
-        name = shown_name(call)
+        name = call.shown_name
         if name in before:
             found[call.ticket] = (name, before[name])
             before[name] += call.ticket in single
     return found
-
-
-def shown_name(call: Call) -> bytes:
-    """The call's job name in squeue."""
-    return call.name or b"sbatch"
 
 
 def fan_ins(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[int, list[int]]:

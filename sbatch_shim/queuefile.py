@@ -15,6 +15,7 @@ from sbatch_shim import cli
 from sbatch_shim.act import drop_queued
 from sbatch_shim.companion import Context
 from sbatch_shim.errors import ShimError
+from sbatch_shim.install import start_code
 from sbatch_shim.slurm import find_command
 
 USAGE = """\
@@ -48,12 +49,12 @@ def calls_in(text: str, name: str) -> list[tuple[int, list[str]]]:
 def queue_call(context: Context, words: list[str], session: str) -> int:
     """Queue one call as our sbatch does, in a session of its own; returns its exit status."""
     real = find_command("sbatch", context.variable("PATH") or os.defpath)[0] or ""
-    site = str(Path(__file__).parent.parent)
-    code = f"import posix,sys;sys.path.insert(0,{site!r});from sbatch_shim.shim import main;posix._exit(main())"
+    code = start_code("sbatch", str(Path(__file__).parent.parent))
     environment = {**context.environment, b"SARRAY_MODE": b"queue", b"SARRAY_SESSION": os.fsencode(session)}
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, os.fsdecode(context.state), real, *words],
         env=environment,
+        umask=context.umask,
         check=False,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -112,8 +113,6 @@ def queue_file(context: Context, file: str, session: str) -> None:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(errors="surrogateescape")
     except OSError as error:
         raise ShimError(f"{file}: {error.strerror}") from None
-    umask = os.umask(0o022)
-    os.umask(umask)
     for number, words in calls_in(text, file):
         if queue_call(context, words, session) != 0:
             drop_all(context, session)

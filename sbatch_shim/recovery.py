@@ -15,6 +15,7 @@ from typing import Any
 
 from sbatch_shim.controller import Controller, NoAnswer
 from sbatch_shim.errors import ShimError
+from sbatch_shim.locks import try_lock
 from sbatch_shim.patience import Patience
 
 # sbatch itself tries for 120 s when the queue is full, and then waits for an answer.
@@ -60,18 +61,9 @@ def hold(script: bytes) -> int:
 def is_held(script: bytes) -> bool:
     """An sbatch that a killed flush has left behind still runs with this script."""
     try:
-        descriptor = os.open(script, os.O_RDWR | os.O_CLOEXEC)
+        return try_lock(script) is False
     except FileNotFoundError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def settle(submitting: dict[str, Any], sbatch: str, patience: Patience) -> Fate:

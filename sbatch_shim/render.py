@@ -13,6 +13,7 @@ So the start of a task costs the same however many calls an array holds. Layout 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import jinja2
@@ -92,7 +93,7 @@ def render(array: Array, limits: Limits) -> tuple[bytes, dict[bytes, bytes]]:
             bodies[call.body_hash] = call.body()
 
     def program(rows_offset: int) -> bytes:
-        names = sorted({(call.name or b"sbatch").decode("utf-8", "backslashreplace") for call in array.calls})
+        names = sorted({os.fsencode(call.shown_name).decode("utf-8", "backslashreplace") for call in array.calls})
         text = TEMPLATE.render(
             title=comment(f"{len(array.calls)} sbatch call{'s' * (len(array.calls) > 1)} as one Slurm job"),
             version=__version__,

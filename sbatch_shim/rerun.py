@@ -10,7 +10,7 @@ from sbatch_shim.book import DROPPED, SUBMITTED, Pages, task_string
 from sbatch_shim.calls import Call
 from sbatch_shim.companion import Context
 from sbatch_shim.errors import ShimError
-from sbatch_shim.grammar import parse
+from sbatch_shim.handover import with_option
 from sbatch_shim.journal import flush_folders
 from sbatch_shim.record import decode, encode, frames
 from sbatch_shim.spool import QUEUE_HEAD, read, ticket_numbers
@@ -30,15 +30,6 @@ def payload_of(pages: Pages, ticket: int) -> bytes:
             if number == ticket and payload:
                 return payload
     raise ShimError(f"the record of {ticket} is gone; nothing was queued")
-
-
-def with_option(words: list[bytes], option: bytes) -> list[bytes]:
-    """The words with one more option, which wins: behind the caller's own and in front of the script."""
-    rest = parse(words)[1]
-    at = len(words) - len(rest)
-    if at and words[at - 1] == b"--":
-        at -= 1
-    return [*words[:at], option, *words[at:]]
 
 
 def failed_tasks(

@@ -43,10 +43,10 @@ Exit status: 0 done; 1 something could not be done, and was named; 2 wrong usage
 SHELLS = ("bash", "zsh", "fish")
 
 
-def context_of(state: bytes) -> Context:
+def context_of(state: bytes, umask: int) -> Context:
     """What the verbs need to ask Slurm: the real squeue stands for all its commands."""
     real = find_command("squeue", os.environ.get("PATH", os.defpath))[0] or ""
-    return Context("sarray", real, state, [], dict(os.environb))
+    return Context("sarray", real, state, [], dict(os.environb), umask)
 
 
 def ticket_list(words: Sequence[str]) -> list[int]:
@@ -257,8 +257,8 @@ VERBS = {
 }
 
 
-def run(words: list[str]) -> int:
-    """The whole command; returns its exit status."""
+def run(words: list[str], umask: int) -> int:
+    """The whole command; returns its exit status. `umask`: the caller's."""
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
         return 0 if words else 2
@@ -273,13 +273,13 @@ def run(words: list[str]) -> int:
         raise cli.Usage(f"there is no verb {verb!a}{f'; {near[0]}?' if near else ''} (sarray --help)")
     state = os.fsencode(state_folder())
     open_state(state)
-    return VERBS[verb](context_of(state), words[1:])
+    return VERBS[verb](context_of(state, umask), words[1:])
 
 
 def main() -> None:
-    os.umask(0o077)
+    umask = os.umask(0o077)
     try:
-        code = run(sys.argv[1:])
+        code = run(sys.argv[1:], umask)
     except ShimError as error:
         print(f"sarray: {error}", file=sys.stderr)
         code = error.status

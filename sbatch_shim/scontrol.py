@@ -24,12 +24,11 @@ from sbatch_shim.book import (
     Pages,
     Target,
     compact,
-    spans,
     split_ids,
     target,
     task_string,
 )
-from sbatch_shim.calls import Call
+from sbatch_shim.calls import Call, ranges
 from sbatch_shim.companion import Context, write
 from sbatch_shim.dependency import parse, with_places
 from sbatch_shim.errors import ShimError
@@ -147,12 +146,12 @@ class Control:
                 continue
             tasks = tasks if asked is None else [task for task in tasks if task in asked]
             if tasks:
-                found.append(f"{ticket}_{spans(tasks)}: {text}\n")
+                found.append(f"{ticket}_{ranges(tasks)}: {text}\n")
         # Elements that nobody has: what stands for a task id that the call did not ask for.
         nobody = {f"{job.number}_{index}" for index in indices if not job.shares([index])}
         for ticket, wanted in self.asked.items() if nobody else ():
             left = [task for task in wanted or () if self.context.book.place(ticket).element(task) in nobody]
-            found += [f"{ticket}_{spans(left)}: {text}\n"] if left else []
+            found += [f"{ticket}_{ranges(left)}: {text}\n"] if left else []
         return found
 
     def real_words(self, words: Sequence[str]) -> list[str]:
@@ -237,11 +236,14 @@ class Control:
         if name == "-":
             write(call.body())
             return 0
+        before = os.umask(self.context.umask)
         try:
-            with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+            with open(name, "wb") as stream:
                 stream.write(call.body())
         except OSError as error:
             raise ShimError(f"{name}: {error.strerror}") from None
+        finally:
+            os.umask(before)
         if not self.line.has("quiet"):
             write(f"batch script for job {found.ticket} written to {name}\n".encode())
         return 0

@@ -67,17 +67,33 @@ def find_command(name: str, path: str) -> tuple[str | None, list[str]]:
         if not os.path.isabs(entry):
             continue
         if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
-            try:
-                with open(candidate, "rb") as stream:
-                    ours = MARK in stream.read(MARK_WITHIN)
-            except OSError:
-                ours = False
-            if not ours:
+            if not is_ours(candidate):
                 return candidate, passed
             passed.append(f"{candidate} (this shim)")
         else:
             passed.append(entry)
     return None, passed
+
+
+def is_ours(path: str) -> bool:
+    """Whether a command is one of our launchers; not one that cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return MARK in stream.read(MARK_WITHIN)
+    except OSError:
+        return False
+
+
+def beside(command: str, name: str, path: str) -> str:
+    """
+    Another real command: beside one of Slurm's, else on PATH, since a site's own sbatch may stand in a folder alone.
+
+    Args:
+        command: The path of the one that is known.
+        path: The value of PATH.
+    """
+    near = os.path.join(os.path.dirname(command), name)
+    return near if os.access(near, os.X_OK) else find_command(name, path)[0] or near
 
 
 def limits_of(values: dict[str, str]) -> Limits:

@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable
 
 from sbatch_shim import logs
+from sbatch_shim.calls import ranges
 from sbatch_shim.dependency import with_places
 from sbatch_shim.errors import ShimError
 from sbatch_shim.grammar import OPTIONS
 from sbatch_shim.journal import Place
 from sbatch_shim.limits import Limits
-from sbatch_shim.plan import Array, shown_name
+from sbatch_shim.plan import Array
 from sbatch_shim.render import common_folder
 from sbatch_shim.spool import make_folder
 
@@ -23,7 +24,7 @@ def option(name: str, value: bytes | None) -> bytes:
 
 def job_name(array: Array) -> bytes:
     """What squeue shows: the calls' name, or the first one's and how many more there are."""
-    names = list(dict.fromkeys(shown_name(call) for call in array.calls))
+    names = list(dict.fromkeys(os.fsencode(call.shown_name) for call in array.calls))
     return names[0] if len(names) == 1 else b"%s+%d" % (names[0], len(names) - 1)
 
 
@@ -35,20 +36,9 @@ def array_spec(array: Array, throttle: int | None) -> bytes | None:
         spec = (array.calls[0].options["array"] or b"").partition(b"%")[0]
         limit = array.calls[0].throttle if throttle is None else throttle
     else:
-        spec = ranges([index for index, _, _ in array.tasks()])
+        spec = ranges(index for index, _, _ in array.tasks()).encode()
         limit = throttle or 0
     return spec + (b"%%%d" % limit if limit else b"")
-
-
-def ranges(numbers: list[int]) -> bytes:
-    """Ascending numbers as `0-4,7,9-12`; without steps, which scontrol does not take (tried on 22.05)."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][1] + 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return b",".join(b"%d-%d" % (low, high) if high > low else b"%d" % low for low, high in parts)
 
 
 def dependency(array: Array, limits: Limits, place_of: Callable[[int], Place]) -> bytes:
@@ -75,7 +65,7 @@ def unseen_elements(array: Array, limits: Limits) -> bytes:
     """
     if not array.upstream or array.size <= limits.lookahead:
         return b""
-    return ranges([index for index, _, _ in array.tasks()][:-1])
+    return ranges([index for index, _, _ in array.tasks()][:-1]).encode()
 
 
 def log_options(array: Array, folder: bytes, limits: Limits) -> list[bytes]:

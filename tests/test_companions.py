@@ -376,6 +376,15 @@ def test_a_queue_file_is_submitted_whole_or_not_at_all(person: Person) -> None:
     person.settle()
     assert (person.home / "a.txt").read_text() == "a\n"
     assert (person.home / "b.txt").read_text() == "b\n"
+    # The caller's umask reaches the job, as it does with sbatch.
+    plain = b"-o umask.log --wrap=umask\n"
+    done = person.run(
+        "bash", "-c", "umask 027; exec sarray submit -", stdin=plain, env=person.environment()
+    )
+    assert done.status == 0, done.err
+    person.settle()
+    log = person.home / "umask.log"
+    assert (log.read_text(), log.stat().st_mode & 0o777) == ("0027\n", 0o640)
     broken = b'sbatch --wrap="touch never"\nsbatch --wrap="x\n'
     done = person.run("sarray", "submit", "-", stdin=broken, env=person.environment())
     assert done.status == 2

@@ -165,6 +165,11 @@ def test_a_flush_killed_at_every_step(user: Person) -> None:
     }
 
 
+def healthy(user: Person) -> None:
+    """The site's sbatch does what it should from now on."""
+    (user.home / "site/sbatch").write_text('#!/bin/sh\nexec /usr/bin/sbatch "$@"\n')
+
+
 def shim(person: Person, body: str) -> str:
     """A PATH on which the user's site has an sbatch of its own; $REAL is the real one."""
     folder = person.home / "site"
@@ -255,7 +260,7 @@ def test_what_slurm_has_forgotten_is_kept_until_the_user_decides(user: Person) -
     first = user.queue("--parsable", "-H", "-o", "/dev/null", "--wrap=true", PATH=path).out.decode().strip()
     assert user.flush().status == -signal.SIGKILL
     age(user, 1000)
-    (user.home / "site/sbatch").write_text('#!/bin/sh\nexec /usr/bin/sbatch "$@"\n')
+    healthy(user)
     user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
     user.queue("-H", "-o", "/dev/null", "-d", f"afterok:{first}", "--wrap=true", PATH=path)
     done = user.flush("--parsable")
@@ -276,7 +281,7 @@ def test_what_is_assumed_lost_is_submitted_again(user: Person) -> None:
     user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
     assert user.flush().status == -signal.SIGKILL
     age(user, 1000)
-    (user.home / "site/sbatch").write_text('#!/bin/sh\nexec /usr/bin/sbatch "$@"\n')
+    healthy(user)
     assert user.flush().status == 1
     assert jobs(user) == []
     done = user.flush("--assume=lost", "--parsable")
@@ -290,7 +295,7 @@ def test_a_refused_submission_leaves_a_record_that_is_not_adopted(user: Person) 
     user.queue("-o", "/dev/null", "--mem=9999G", "--wrap=true", PATH=path)
     assert user.flush().status == -signal.SIGKILL
     assert len(jobs(user)) == 1
-    (user.home / "site/sbatch").write_text('#!/bin/sh\nexec /usr/bin/sbatch "$@"\n')
+    healthy(user)
     done = user.flush()
     assert kept(done, 1)
     assert b"Requested node configuration is not available" in done.err
@@ -459,7 +464,7 @@ def test_an_sbatch_that_cannot_be_started_is_a_refusal(user: Person) -> None:
     done = user.flush()
     assert kept(done, 1)
     assert b"cannot be started" in done.err
-    (user.home / "site/sbatch").write_text('#!/bin/sh\nexec /usr/bin/sbatch "$@"\n')
+    healthy(user)
     assert user.flush().status == 0
     assert len(jobs(user)) == 1
 

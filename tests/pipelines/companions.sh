@@ -32,6 +32,8 @@ for id in $a ${b}_3 $c $d $f; do
 done > records.txt
 scontrol show job $e | grep -oE 'Dependency=.*' | tr ',' '\n' | sed 's/Dependency=//' | sort > waits.txt
 scontrol write batch_script $b - > script.txt
+(umask 027; scontrol write batch_script $b written.sh; echo $?) > written.txt 2>&1
+sed -i "s/job [0-9]*/job/" written.txt
 scontrol hold ${b}_99 > errors.txt 2>&1; echo $? >> errors.txt
 scontrol requeue $a >> errors.txt 2>&1; echo $? >> errors.txt
 scancel ${a}x >> errors.txt 2>&1; echo $? >> errors.txt
