@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sbatch_shim.book import Job, Target, compact, spans, split_ids, target, task_string
+from sbatch_shim.book import Job, Target, compact, split_ids, target, task_string
+from sbatch_shim.calls import ranges
 from sbatch_shim.drop import without_met
 from sbatch_shim.journal import Place
 from sbatch_shim.options import Line, Unreadable, read
@@ -75,7 +76,7 @@ def test_a_list_of_tasks_as_slurm_writes_it(
 
 def test_elements_are_named_together() -> None:
     assert compact(["5_1", "5_2", "7", "5_9", "8_4"]) == ["5_[1-2,9]", "7", "8_4"]
-    assert spans([9, 1, 2, 2]) == "1-2,9"
+    assert ranges([9, 1, 2, 2]) == "1-2,9"
 
 
 def test_a_task_belongs_to_its_call() -> None:
