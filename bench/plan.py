@@ -18,10 +18,10 @@ import tracemalloc
 from collections.abc import Callable
 
 from sbatch_shim.calls import Call, Environment
-from sbatch_shim.limits import Limits
-from sbatch_shim.plan import plan
+from sbatch_shim.merge.limits import Limits
+from sbatch_shim.merge.plan import plan
+from sbatch_shim.merge.submission import unseen_elements
 from sbatch_shim.spool import FIRST_TICKET, Session, open_state
-from sbatch_shim.submission import unseen_elements
 
 STATE = os.fsencode(tempfile.mkdtemp()) + b"/state"
 open_state(STATE)

@@ -13,12 +13,11 @@ import jinja2
 
 from sbatch_shim import __version__
 from sbatch_shim.calls import waiting_sessions
-from sbatch_shim.companion import COMPANIONS
-from sbatch_shim.paths import state_folder
+from sbatch_shim.companions.companion import COMPANIONS
+from sbatch_shim.paths import PACKAGE, TEMPLATES, state_folder
 
-TEMPLATES = Path(__file__).parent / "templates"
 MANIFEST = "installed.json"
-COMMANDS = {"sarray": "sarray", "sarray-flush": "cli"}
+COMMANDS = {"sarray": "verbs.sarray", "sarray-flush": "flush.cli"}
 RC_LINE = '. {env} # sbatch-shim\n'
 
 
@@ -44,7 +43,7 @@ def start_code(command: str, site: str) -> str:
     """What `python -I -S -c` runs to be sbatch or a companion; `site` is the folder that holds this package."""
     start = "from sbatch_shim.shim import main;posix._exit(main())"
     if command != "sbatch":
-        start = f"from sbatch_shim.companion import main;sys.exit(main({command!r}))"
+        start = f"from sbatch_shim.companions.companion import main;sys.exit(main({command!r}))"
     return f"import posix,sys;sys.path.insert(0,{site!r});{start}"
 
 
@@ -75,7 +74,7 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
     Prints only what changed; a second run changes nothing.
     """
     python = prefix / "venv" / "bin" / "python"
-    site = Path(__file__).parent.parent
+    site = PACKAGE.parent
     tools = {name: shutil.which(name, path="/usr/local/bin:/usr/bin:/bin") for name in ("bash", "env")}
     for name, found in tools.items():
         if found is None:

@@ -8,7 +8,7 @@ import os
 from filelock import BaseFileLock, Timeout, UnixFileLock
 
 from sbatch_shim.errors import ShimError
-from sbatch_shim.patience import Patience
+from sbatch_shim.flush.patience import Patience
 from sbatch_shim.softlock import acquire
 
 

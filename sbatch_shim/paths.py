@@ -1,10 +1,14 @@
-"""Where the state folder is, for everything that is not on the hot path."""
+"""Where things are, for everything that is not on the hot path."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import platformdirs
+
+PACKAGE = Path(__file__).parent
+TEMPLATES = PACKAGE / "templates"
 
 
 def state_folder() -> str:

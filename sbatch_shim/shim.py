@@ -116,7 +116,7 @@ def run_behind_tickets(
     import site
 
     site.main()
-    from sbatch_shim.handover import with_real_ids
+    from sbatch_shim.flush.handover import with_real_ids
 
     try:
         words = with_real_ids(words, state, script)

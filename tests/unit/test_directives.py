@@ -11,7 +11,7 @@ from strategies import QUICK
 
 from sbatch_shim.directives import directive_words, words_of
 from sbatch_shim.errors import HandOver
-from sbatch_shim.meaning import array_options
+from sbatch_shim.merge.meaning import array_options
 from sbatch_shim.request import combine, from_directives, understand
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import QUICK, call, environment
 
 from sbatch_shim.calls import Call
-from sbatch_shim.logs import NO_TASK, expand, literal
+from sbatch_shim.merge.logs import NO_TASK, expand, literal
 from sbatch_shim.request import STDIN
 from sbatch_shim.spool import FIRST_TICKET
 

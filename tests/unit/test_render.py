@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from strategies import NAMES, PROCESSES, array_of, call, no_nul
 
 from sbatch_shim.calls import Call, Environment
-from sbatch_shim.environment import SPANK_PREFIX, SUBMIT_VARIABLES, for_job
-from sbatch_shim.limits import Limits
-from sbatch_shim.plan import Array
-from sbatch_shim.render import common_folder, escape, render
+from sbatch_shim.merge.environment import SPANK_PREFIX, SUBMIT_VARIABLES, for_job
+from sbatch_shim.merge.limits import Limits
+from sbatch_shim.merge.plan import Array
+from sbatch_shim.merge.render import common_folder, escape, render
 
 PROBE = """#!%s -IS
 import os, sys

@@ -9,8 +9,8 @@ import pytest
 from strategies import array_of, call
 
 from sbatch_shim.install import launcher
-from sbatch_shim.limits import Limits
-from sbatch_shim.render import render
+from sbatch_shim.merge.limits import Limits
+from sbatch_shim.merge.render import render
 
 
 def check(text: bytes) -> None:

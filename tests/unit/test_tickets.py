@@ -6,18 +6,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from sbatch_shim.book import Job, Target, compact, split_ids, target, task_string
 from sbatch_shim.calls import ranges
+from sbatch_shim.companions.book import Job, Target, compact, split_ids, target, task_string
+from sbatch_shim.companions.options import Line, Unreadable, read
+from sbatch_shim.companions.reverse import dependency_with_tickets
+from sbatch_shim.companions.scancel import matches
+from sbatch_shim.companions.shown import parse_tasks, shares_of_rest
+from sbatch_shim.companions.squeue import TABLE
+from sbatch_shim.companions.squeue_columns import short_layout
+from sbatch_shim.companions.waiting import Waiting
 from sbatch_shim.drop import without_met
 from sbatch_shim.journal import Place
-from sbatch_shim.options import Line, Unreadable, read
-from sbatch_shim.reverse import dependency_with_tickets
-from sbatch_shim.scancel import matches
-from sbatch_shim.shown import parse_tasks, shares_of_rest
-from sbatch_shim.squeue import TABLE
-from sbatch_shim.squeue_columns import short_layout
-from sbatch_shim.throttle import fields, started_last
-from sbatch_shim.waiting import Waiting
+from sbatch_shim.verbs.throttle import fields, started_last
 
 T = 1000000003
 

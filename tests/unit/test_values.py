@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from strategies import QUICK
 
 from sbatch_shim.grammar import HAND, OPTIONS
-from sbatch_shim.meaning import canonical, fixed_begin
+from sbatch_shim.merge.meaning import canonical, fixed_begin
 from sbatch_shim.values import MAX_INDEX, RECOGNISERS, indices, megabytes, minutes
 
 # kind: (taken, refused)

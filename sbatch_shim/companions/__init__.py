@@ -1,0 +1,1 @@
+"""squeue, scancel, sacct and scontrol with tickets."""

@@ -1,0 +1,117 @@
+"""What scancel, scontrol and sarray do with tickets: find the real jobs, submit first, drop."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from sbatch_shim.companions.book import DROPPED, FLYING, QUEUED, REFUSED, SUBMITTED, Pages, Target, elements, split_ids
+from sbatch_shim.companions.companion import Context
+from sbatch_shim.drop import drop
+from sbatch_shim.errors import ShimError
+
+# A job of ours runs a script in a flush's folder.
+OUR_SCRIPT = re.compile(r"^ *Command=(.*)/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/script$", re.M)
+
+
+@dataclass(frozen=True)
+class OwnJob:
+    """
+    The merged job that this command runs in, as the controller knows it.
+
+    Attributes:
+        raw: Its SLURM_JOB_ID.
+        element: The same task as `A_i`; equal to `raw` in a plain job. In an array the raw id of one element is that
+            of the array too, and that of any other one means nothing to scancel.
+        state: The state folder from which it was submitted.
+    """
+
+    raw: str
+    element: str
+    state: bytes
+
+
+def own_job(context: Context) -> OwnJob | None:
+    """
+    The merged job around us; None elsewhere.
+
+    Nothing but its id is needed: neither the map, which the flush may not have written yet, nor SARRAY_STATE_DIR,
+    which does not reach a job.
+    """
+    raw = context.variable("SLURM_JOB_ID") or ""
+    if not raw.isdigit():
+        return None
+    if raw not in context.own_jobs:
+        answer = context.run("scontrol", ["show", "job", raw])
+        context.own_jobs[raw] = own_job_in(raw, answer.out.decode(errors="surrogateescape"))
+    return context.own_jobs[raw]
+
+
+def own_job_in(raw: str, records: str) -> OwnJob | None:
+    """The job in what `scontrol show job` says: all elements, where its raw id is also the array's."""
+    for record in re.split(r"^(?=JobId=)", records, flags=re.M):
+        script = OUR_SCRIPT.search(record)
+        found = re.match(r"JobId=([0-9]+) (?:ArrayJobId=([0-9]+) ArrayTaskId=([0-9]+) )?", record)
+        if script and found and found[1] == raw:
+            element = f"{found[2]}_{found[3]}" if found[2] else raw
+            return OwnJob(raw, element, os.fsencode(script[1]))
+    return None
+
+
+def own_element(context: Context, word: str) -> str | None:
+    """This very job's element, where a word names it as a job names itself; None otherwise."""
+    array, task = context.variable("SLURM_ARRAY_JOB_ID"), context.variable("SLURM_ARRAY_TASK_ID")
+    if word != context.variable("SLURM_JOB_ID") and (array is None or word != f"{array}_{task}"):
+        return None
+    own = own_job(context)
+    return own.element if own else None
+
+
+def with_own_job(context: Context, jobs: str) -> str:
+    """A list of job ids in which this job's own is that of its element."""
+    return ",".join(
+        own_element(context, one) or one if one == context.variable("SLURM_JOB_ID") else one for one in split_ids(jobs)
+    )
+
+
+def placed(context: Context, found: Target, pages: Pages) -> list[str]:
+    """The real ids of a ticket's tasks, after submitting what is still queued; ShimError when that fails."""
+    if pages.state(found.ticket) in (QUEUED, REFUSED):
+        submit_session(context, pages)
+    state = pages.state(found.ticket)
+    if state == SUBMITTED:
+        return [one + found.rest for one in elements(pages.places[found.ticket], found.tasks)]
+    reasons = {
+        DROPPED: "it was cancelled before it was submitted",
+        FLYING: "it is not known whether Slurm took it; see sarray status",
+    }
+    raise ShimError(f"{found.ticket}: {reasons.get(state or '', 'Slurm refused it; see sarray status')}")
+
+
+def submit_session(context: Context, pages: Pages) -> None:
+    """Flush a session, and read again what became of it."""
+    from sbatch_shim.flush.handover import submit_now
+
+    submit_now(pages.session, lambda: context.tool("sbatch"))
+    pages.read()
+    context.book.index()
+
+
+def drop_queued(pages: Pages, tickets: list[int]) -> list[int]:
+    """
+    Cancel calls that are not submitted; a flush that is running is waited for.
+
+    Returns:
+        Those that a flush has submitted meanwhile.
+    """
+    from sbatch_shim.locks import exclusive
+
+    with exclusive(pages.session.folder + b"/flush.lock"):
+        pages.queued.clear()
+        pages.read()
+        gone = [ticket for ticket in tickets if pages.state(ticket) in (QUEUED, REFUSED)]
+        if gone:
+            drop(pages.session, gone)
+        pages.read()
+    return [ticket for ticket in tickets if pages.state(ticket) in (SUBMITTED, FLYING)]

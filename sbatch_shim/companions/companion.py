@@ -1,0 +1,165 @@
+"""
+squeue, scancel, sacct and scontrol with tickets: what the launcher starts when it does not exec the real command.
+
+Whatever is not understood goes to the real command untouched, as with sbatch.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal
+
+from sbatch_shim.companions.book import Book, split_ids, target
+from sbatch_shim.errors import ShimError
+from sbatch_shim.flush.slurm import beside
+from sbatch_shim.spool import open_state, read, session_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sbatch_shim.companions.act import OwnJob
+
+COMPANIONS = ("squeue", "scancel", "sacct", "scontrol")
+
+
+@dataclass
+class Answer:
+    """What a real command said."""
+
+    status: int
+    out: bytes
+    err: bytes
+
+
+class Context:
+    """
+    One call of a companion command.
+
+    Attributes:
+        command: Its name.
+        real: Path of the real command; empty when there is none.
+        state: The state folder.
+        words: The words after the command's name.
+        environment: As the kernel holds it.
+        umask: The caller's; ours is 077, for what we write into the state folder.
+    """
+
+    def __init__(
+        self, command: str, real: str, state: bytes, words: list[str], environment: dict[bytes, bytes], umask: int
+    ) -> None:
+        self.command = command
+        self.real = real
+        self.state = state
+        self.words = words
+        self.environment = environment
+        self.umask = umask
+        # sacct tells of jobs long gone; the others of what is live.
+        self.everything = command == "sacct"
+        # What act.own_job found, by raw id.
+        self.own_jobs: dict[str, OwnJob | None] = {}
+
+    def variable(self, name: str) -> str | None:
+        value = self.environment.get(os.fsencode(name))
+        return None if value is None else os.fsdecode(value)
+
+    @cached_property
+    def book(self) -> Book:
+        return Book(self.state, everything=self.everything)
+
+    @cached_property
+    def default_partition(self) -> str:
+        """Where Slurm puts a job that names no partition."""
+        words = self.run("sinfo", ["-h", "-o", "%P"]).out.decode(errors="replace").split()
+        return next((word[:-1] for word in words if word.endswith("*")), "(null)")
+
+    def tool(self, name: str) -> str:
+        """The real command of this name: beside ours, else on PATH."""
+        if name == self.command:
+            return self.real
+        return beside(self.real, name, self.variable("PATH") or os.defpath)
+
+    def run(self, name: str, words: Sequence[str], **variables: str) -> Answer:
+        """Run a real command and take what it says."""
+        environment = {**self.environment, **{os.fsencode(key): os.fsencode(value) for key, value in variables.items()}}
+        done = subprocess.run(
+            [name, *words],
+            executable=self.tool(name),
+            env=environment,
+            umask=self.umask,
+            capture_output=True,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def become(self, words: Sequence[str]) -> int:
+        """Be the real command from here on."""
+        if not self.real:
+            say(f"{self.command}: error: no other {self.command} on PATH")
+            return 127
+        sys.stdout.flush()
+        # Python ignores these two, and exec would pass that on.
+        signal(SIGPIPE, SIG_DFL)
+        signal(SIGXFSZ, SIG_DFL)
+        os.umask(self.umask)
+        os.execve(self.real, [self.command, *words], self.environment)
+
+    def looks_elsewhere(self) -> bool:
+        """Whether a word names a ticket of another state folder, or the job that we run in."""
+        for word in self.words:
+            for part in split_ids(re.sub("[=: ]", ",", word)):
+                found = target(part)
+                if part == self.variable("SLURM_JOB_ID") or (found and session_of(self.state, found.ticket) is None):
+                    return True
+        return False
+
+
+def say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def write(data: bytes) -> None:
+    """To stdout, ignoring a reader that has gone, as the real command would die of it in silence."""
+    sys.stdout.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def main(command: str) -> int:
+    """Entry of the launcher: `python -I -S -c CODE STATE REAL WORDS...`."""
+    if getsignal(SIGINT) != SIG_IGN:
+        signal(SIGINT, SIG_DFL)
+    raw = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
+    state, real, words = raw[0], os.fsdecode(raw[1]), [os.fsdecode(word) for word in raw[2:]]
+    environment = {}
+    for entry in read(b"/proc/self/environ").split(b"\0")[:-1]:
+        name, _, value = entry.partition(b"=")
+        environment[name] = value
+    context = Context(command, real, state, words, environment, os.umask(0o077))
+    if not real:
+        return context.become(words)
+    try:
+        if os.path.isdir(state):
+            open_state(state)
+        # python -S left these out; they stand beside this package.
+        import site
+
+        site.main()
+        if "SLURM_JOB_ID" in os.environ and context.looks_elsewhere():
+            from sbatch_shim.companions.act import own_job
+
+            own = own_job(context)
+            context.state = own.state if own else state
+        status: int = import_module(f"sbatch_shim.companions.{command}").main(context)
+    except ShimError as error:
+        say(f"{command}: error: {error}")
+        status = error.status
+    return status

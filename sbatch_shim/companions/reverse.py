@@ -1,0 +1,99 @@
+"""Real ids in what Slurm says, as the tickets that the caller knows."""
+
+from __future__ import annotations
+
+import re
+
+from sbatch_shim.calls import Call
+from sbatch_shim.companions.book import Book
+from sbatch_shim.merge.dependency import Condition, parse
+
+TERM = re.compile(r"([a-z]+):([0-9]{1,10})(?:_([0-9]+|\*))?((?:\+[0-9]+)?)((?:\([a-z]+\))?)")
+# The only places where scancel and scontrol name a job in an error.
+IN_ERROR = re.compile(r"((?:^|job (?:id )?|Job |job_id=))([0-9]{1,10})(_[0-9]+|_\[[^\]]*\])?(?=[: ,\n]|$)", re.M)
+
+
+def conditions_of(call: Call | None) -> tuple[Condition, ...]:
+    """What a call waits for by its own words."""
+    try:
+        return parse(call.options.get("dependency")).conditions if call else ()
+    except ValueError:
+        return ()
+
+
+def shown_condition(condition: Condition, book: Book, state: str) -> str:
+    """A condition as Slurm shows it, `afterok:7_*(unfulfilled)`: the whole of an array is `_*`."""
+    if not condition.job:
+        return condition.kind + state
+    element = "" if condition.element is None else f"_{condition.element}"
+    if not element and condition.on_ticket:
+        producer = book.call(condition.job)
+        element = "_*" if producer is not None and producer.is_array else ""
+    delay = f"+{condition.delay}" if condition.delay else ""
+    return f"{condition.kind}:{condition.job}{element}{delay}{state}"
+
+
+def waiting_dependency(call: Call, book: Book) -> str:
+    """What Slurm would show of the dependency of a call that no flush has submitted."""
+    separator = "?" if b"?" in (call.options.get("dependency") or b"") else ","
+    return separator.join(shown_condition(one, book, "(unfulfilled)") for one in conditions_of(call)) or "(null)"
+
+
+def dependency_with_tickets(spec: str, book: Book, call: Call | None, index: int) -> str:
+    """
+    A dependency as Slurm shows it (`afterok:500001_3(unfulfilled)`) in the call's own words, as far as it is not met.
+
+    Args:
+        call: Whose it is; None where its record is gone.
+        index: The task's index, which tells whom it waits for lane by lane (`aftercorr`).
+    """
+    separator = "?" if "?" in spec else ","
+    own = conditions_of(call)
+    found: dict[str, int] = {}  # each with its place among the call's own
+    for term in spec.split(separator):
+        match = TERM.fullmatch(term)
+        job = book.jobs.get(int(match[2])) if match else None
+        if match is None or job is None:
+            number = int(match[2]) if match else 0
+            found.setdefault(term, next((at for at, one in enumerate(own) if one.job == number), len(own)))
+            continue
+        kind, task, delay, state = match[1], match[3], match[4], match[5]
+        if kind == "aftercorr" and job.is_array and len(job.entries) > 1:
+            producers = job.shares([index])
+        elif task in (None, "*"):
+            everything = [index for _, _, place in job.entries for index in place.indices]
+            producers = job.shares(everything or [None])
+        else:
+            producers = job.shares([int(task)])
+        for ticket, tasks in producers.items():
+            meant = [(at, one) for at, one in enumerate(own) if one.job == ticket and one.element in (None, *tasks)]
+            for at, one in meant:
+                found.setdefault(shown_condition(one, book, state), at)
+            if not meant:  # given since by scontrol update
+                some = "" if tasks[0] is None else f"_{tasks[0]}" if task not in (None, "*") else "_*"
+                found.setdefault(f"{kind}:{ticket}{some}{delay}{state}", len(own))
+    return separator.join(sorted(found, key=lambda one: found[one]))
+
+
+def error_with_tickets(text: bytes, book: Book, given: dict[str, str]) -> bytes:
+    """
+    What a command wrote to stderr, with the ids that we gave it as the caller wrote them.
+
+    Args:
+        given: From the real id on the command line to the caller's.
+    """
+
+    def name(found: re.Match[str]) -> str:
+        whole = found[2] + (found[3] or "")
+        if whole in given:
+            return found[1] + given[whole]
+        job = book.jobs.get(int(found[2]))
+        if job is None or (found[3] or "_")[1:].isdigit() is False:
+            return found[0]
+        try:
+            ticket, local = job.task(int(found[3][1:]))
+        except KeyError:
+            return found[0]
+        return found[1] + (str(ticket) if local is None else f"{ticket}_{local}")
+
+    return IN_ERROR.sub(name, text.decode(errors="surrogateescape")).encode(errors="surrogateescape")

@@ -1,0 +1,329 @@
+"""
+sacct with tickets.
+
+The real sacct is asked, in its parsable form, for the caller's columns and, in front of them, for the ids of each row.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import sys
+import time
+from collections.abc import Callable
+
+from sbatch_shim.calls import Call
+from sbatch_shim.companions import documents
+from sbatch_shim.companions.act import with_own_job
+from sbatch_shim.companions.book import DROPPED, Job, Pages
+from sbatch_shim.companions.companion import Context, write
+from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
+from sbatch_shim.companions.sacct_columns import BRIEF, DEFAULT, HIDDEN, LONG, SEPARATOR, Output, Row, columns_of
+from sbatch_shim.companions.shown import Shown, Wanted, parse_tasks, shares, shares_of_rest, wanted_of, whole
+from sbatch_shim.companions.waiting import Waiting
+
+TABLE: Table = {
+    "accounts": ("A", REQUIRED),
+    "allocations": ("X", NONE),
+    "allusers": ("a", NONE),
+    "associations": ("x", REQUIRED),
+    "allclusters": ("L", NONE),
+    "batch-script": ("B", NONE),
+    "brief": ("b", NONE),
+    "cluster": ("M", REQUIRED),
+    "clusters": ("M", REQUIRED),
+    "completion": ("c", NONE),
+    "constraints": ("C", REQUIRED),
+    "delimiter": ("", REQUIRED),
+    "duplicates": ("D", NONE),
+    "endtime": ("E", REQUIRED),
+    "env-vars": ("", NONE),
+    "federation": ("", NONE),
+    "file": ("f", REQUIRED),
+    "flags": ("F", REQUIRED),
+    "format": ("o", REQUIRED),
+    "gid": ("g", REQUIRED),
+    "group": ("g", REQUIRED),
+    "help": ("h", NONE),
+    "helpformat": ("e", NONE),
+    "jobs": ("j", REQUIRED),
+    "json": ("", NONE),
+    "local": ("", NONE),
+    "long": ("l", NONE),
+    "name": ("", REQUIRED),
+    "ncpus": ("I", REQUIRED),
+    "nnodes": ("i", REQUIRED),
+    "noconvert": ("", NONE),
+    "nodelist": ("N", REQUIRED),
+    "noheader": ("n", NONE),
+    "parsable": ("p", NONE),
+    "parsable2": ("P", NONE),
+    "partition": ("r", REQUIRED),
+    "qos": ("q", REQUIRED),
+    "reason": ("R", REQUIRED),
+    "starttime": ("S", REQUIRED),
+    "state": ("s", REQUIRED),
+    "timelimit-max": ("K", REQUIRED),
+    "timelimit-min": ("k", REQUIRED),
+    "truncate": ("T", NONE),
+    "uid": ("u", REQUIRED),
+    "units": ("", REQUIRED),
+    "usage": ("", NONE),
+    "user": ("u", REQUIRED),
+    "verbose": ("v", NONE),
+    "version": ("V", NONE),
+    "wckeys": ("W", REQUIRED),
+    "whole-hetjob": ("", OPTIONAL),
+    "yaml": ("", NONE),
+}
+# An id that no job has, for the header alone.
+NO_JOB = "2147483646"
+ID = re.compile(r"([0-9]+)(?:_([0-9]+)|_\[([^\]]*)\]?)?(\..*)?", re.A)
+
+
+class Accounting:
+    """One look at the accounting records."""
+
+    def __init__(self, context: Context, line: Line) -> None:
+        self.context = context
+        self.line = line
+        self.book = context.book
+        self.wanted: Wanted = wanted_of(self.book, asked_jobs(line), line.last("name"))
+
+    def real_line(self) -> Line:
+        """The line for the real sacct, but for the format: names are compared by us, ids are real ones."""
+        line = self.line.without("jobs", "name")
+        if not self.wanted.anything:
+            line.options.append(("jobs", ",".join(self.wanted.asked) or NO_JOB))
+        return line
+
+    def header(self, form: str) -> tuple[int, bytes]:
+        """What the real sacct prints above the caller's columns, and its exit status."""
+        line = self.line.without("noheader", "brief", "long", "format", "jobs", "name")
+        line.options += [("jobs", NO_JOB), ("format", form)]
+        answer = self.context.run("sacct", line.words())
+        if answer.status != 0:
+            sys.stderr.buffer.write(answer.err)
+        return answer.status, answer.out
+
+    def table(self, form: str) -> int:
+        """Print the table; the exit status."""
+        columns = columns_of(form)
+        parsable = self.line.has("parsable", "parsable2")
+        header = b""
+        if not parsable or not self.line.has("noheader"):
+            status, header = self.header(form)
+            if status != 0:
+                return status
+        line = self.real_line().without("noheader", "parsable", "parsable2", "delimiter", "brief", "long", "format")
+        line.options += [("noheader", None), ("parsable2", None), ("delimiter", SEPARATOR)]
+        line.options.append(("format", f"{HIDDEN},{form}"))
+        answer = self.context.run("sacct", line.words())
+        sys.stderr.buffer.write(answer.err)
+        if answer.status != 0:
+            return answer.status
+        table = Output(answer.out, header, columns, parsable)
+        self.book.refresh()
+        delimiter = os.fsencode(self.line.last("delimiter") or "|")
+        # The last of -p and -P decides.
+        ends = [name for name, _ in self.line.options if name in ("parsable", "parsable2")][-1:] == ["parsable"]
+        top = b"" if self.line.has("noheader") else table.header
+        write(top + b"".join(table.line(texts, delimiter, ends) for texts in self.rows(table)))
+        return answer.status
+
+    def rows(self, table: Output) -> list[list[bytes]]:
+        """All rows: ours in the order of their tickets, in the places where those of merged jobs stood."""
+        ours: list[tuple[tuple[int, int], list[bytes]]] = []
+        out: list[list[bytes]] = []
+        places: list[int] = []
+        seen: set[int] = set()
+        kept_names: set[str] = set()
+        for row in table.rows:
+            found = ID.fullmatch(row.id)
+            job = self.book.jobs.get(int(found[1])) if found else None
+            if found is None or job is None:
+                # Steps have names of their own and follow their job.
+                base = row.id.partition(".")[0]
+                if "." not in row.id and self.wanted.has_name(row.name):
+                    kept_names.add(base)
+                if self.wanted.names is None or base in kept_names:
+                    out.append(row.texts)
+                continue
+            step = found[4] or ""
+            for shown in self.shares(found, row, job, table):
+                seen.add(shown.ticket)
+                call = self.book.call(shown.ticket)
+                chosen = self.wanted.takes(shown, step)
+                if chosen is not None and self.wanted.has_name(call.shown_name if call else ""):
+                    order = (chosen.ticket, chosen.tasks[0] if chosen.tasks else 0)
+                    ours.append((order, self.merged(table, row, chosen, step, call)))
+                    places.append(len(out))
+                    out.append([])
+        ours.sort(key=lambda one: one[0])
+        for at, (_, texts) in zip(places, ours):
+            out[at] = texts
+        return out + self.unsubmitted(table, seen)
+
+    def shares(self, found: re.Match[str], row: Row, job: Job, table: Output) -> list[Shown]:
+        """The calls that a row tells of."""
+        raw = row.raw.partition(".")[0]
+        if found[2] is not None:
+            return shares(job, [int(found[2])], False, 0, raw)
+        if found[3] is None:
+            # For a moment, a task that starts stands under its array's id alone.
+            return [] if job.is_array else shares(job, [], False, 0, raw)
+        indices, throttle = parse_tasks(found[3])
+        if not indices:  # sacct cuts a long list
+            throttle = parse_tasks("0" + found[3][found[3].rfind("%") :])[1] if "%" in found[3] else 0
+            indices = self.pending_indices(job)
+        if not indices:
+            others = (ID.fullmatch(one.id) for one in table.rows)
+            return shares_of_rest(job, (int(one[2]) for one in others if one and one[1] == found[1] and one[2]))
+        return shares(job, indices, True, throttle)
+
+    def pending_indices(self, job: Job) -> list[int]:
+        """The waiting tasks of an array whose list sacct cuts short."""
+        answer = self.context.run(
+            "squeue", ["-h", "-t", "PD", "-j", str(job.number), "-o", "%K"], SLURM_BITSTR_LEN="0"
+        )
+        return [index for line in answer.out.decode().splitlines() for index in parse_tasks(line)[0]]
+
+    def merged(self, table: Output, row: Row, shown: Shown, step: str, call: Call | None) -> list[bytes]:
+        """The columns of a row of ours."""
+        texts = list(row.texts)
+        for at, column in enumerate(table.columns):
+            text = own_text(column.name, shown, step, call)
+            blank = column.name in ("workdir", "submitline") and not texts[at].strip()
+            if text is not None and not blank:
+                texts[at] = os.fsencode(text)
+        return texts
+
+    def unsubmitted(self, table: Output, seen: set[int]) -> list[list[bytes]]:
+        """Rows of the calls that Slurm does not know."""
+        found = []
+        for ticket, pages, state in self.waiting():
+            call = pages.call(ticket)
+            if ticket in seen or call is None or not self.passes(state) or not self.wanted.has_name(call.shown_name):
+                continue
+            chosen = self.wanted.takes(whole(call))
+            if chosen is None:
+                continue
+            values = Waiting(self.context, call, state)
+            texts = []
+            for column in table.columns:
+                text = own_text(column.name, chosen, "", call)
+                texts.append(os.fsencode(waiting_text(column.name, values) if text is None else text))
+            found.append(texts)
+        return found
+
+    def waiting(self) -> list[tuple[int, Pages, str]]:
+        """The calls that wait for a flush, and the dropped ones that sacct would still list."""
+        found = [(ticket, pages, pages.state(ticket) or "") for ticket, pages in self.book.unsubmitted()]
+        midnight = time.mktime((*time.localtime()[:3], 0, 0, 0, 0, 0, -1))
+        for pages in self.book.pages.values():
+            found += [
+                (ticket, pages, DROPPED)
+                for ticket, when in pages.dropped.items()
+                if when >= midnight or ticket in self.wanted.targets
+            ]
+        return sorted(found, key=lambda one: one[0])
+
+    def passes(self, state: str) -> bool:
+        """Whether calls in this state pass the caller's filters."""
+        me = pwd.getpwuid(os.getuid())
+        users = self.line.last("user", "uid")
+        if users and not {me.pw_name, str(me.pw_uid)} & set(users.split(",")):
+            return False
+        states = self.line.last("state")
+        if states:
+            names = {"CA", "CANCELLED"} if state == DROPPED else {"PD", "PENDING"}
+            if not names & set(states.upper().split(",")):
+                return False
+        return not self.line.has("nodelist", "accounts", "qos", "partition", "gid", "group", "completion")
+
+
+def asked_jobs(line: Line) -> str | None:
+    """The values of all -j; None without one."""
+    given = [value or "" for option, value in line.options if option == "jobs"]
+    return ",".join(given) if given else None
+
+
+def own_text(column: str, shown: Shown, step: str, call: Call | None) -> str | None:
+    """What one of our columns shows; None where the real sacct's text is right."""
+    if column == "jobid":
+        return shown.ids("jobarrayid") + step
+    if column == "jobidraw":
+        return shown.ids("jobid") + step
+    if call is None or step:
+        return None
+    if column == "jobname":
+        return call.shown_name
+    if column == "workdir":
+        return os.fsdecode(call.folder)
+    if column == "submitline":
+        return " ".join(["sbatch", *(os.fsdecode(word) for word in call.words)])
+    return None
+
+
+def waiting_text(column: str, values: Waiting) -> str:
+    """What any other column shows of a call that is not submitted."""
+    dropped = values.dropped
+    table: dict[str, Callable[[], str]] = {
+        "account": lambda: values.option("account", ""),
+        "alloccpus": lambda: values.cpus,
+        "ncpus": lambda: values.cpus,
+        "reqcpus": lambda: values.cpus,
+        "partition": lambda: values.partition,
+        "qos": lambda: values.option("qos", ""),
+        "state": lambda: f"CANCELLED by {values.user_id}" if dropped else "PENDING",
+        "exitcode": lambda: "0:0",
+        "derivedexitcode": lambda: "0:0",
+        "user": lambda: values.user,
+        "uid": lambda: str(values.user_id),
+        "submit": lambda: values.submitted,
+        "start": lambda: "None" if dropped else "Unknown",
+        "end": lambda: "Unknown",
+        "elapsed": lambda: "00:00:00",
+        "elapsedraw": lambda: "0",
+        "nodelist": lambda: "None assigned",
+        "reason": lambda: values.reason,
+        "timelimit": lambda: values.time_limit,
+        "allocnodes": lambda: "0",
+        "nnodes": lambda: values.nodes,
+    }
+    return table[column]() if column in table else ""
+
+
+def main(context: Context) -> int:
+    """sacct; returns its exit status."""
+    try:
+        line = read(context.words, TABLE)
+        if line.operands or line.has(
+            "help", "usage", "version", "helpformat", "batch-script", "env-vars", "completion", "file", "federation"
+        ):
+            raise Unreadable("not about jobs")
+        form = line.last("format")
+        if form is not None and line.has("long"):
+            raise Unreadable("two formats")
+    except Unreadable:
+        return context.become(context.words)
+    if not context.book.pages:
+        return context.become(context.words)
+    if form is None:
+        form = LONG if line.has("long") else BRIEF if line.has("brief") else None
+    form = form or context.variable("SACCT_FORMAT") or DEFAULT
+    if "all" in form.lower().split(","):
+        every = ",".join(context.run("sacct", ["--helpformat"]).out.decode().split())
+        form = ",".join(every if one.lower() == "all" else one for one in form.split(","))
+    jobs = asked_jobs(line)
+    if jobs is not None:
+        line = line.without("jobs")
+        line.options.append(("jobs", with_own_job(context, jobs)))
+    if line.has("json", "yaml"):
+        accounting = Accounting(context, line)
+        return documents.sacct(context, accounting.real_line(), accounting.wanted)
+    try:
+        return Accounting(context, line).table(form)
+    except ValueError:
+        return context.become(context.words)

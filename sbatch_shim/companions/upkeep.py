@@ -1,0 +1,106 @@
+"""
+Housekeeping: sessions whose tickets nothing lists any more are no longer live, and old finished flushes go.
+
+Runs by itself behind squeue (the live marks at most once a minute, the rest once a day), and as `sarray gc`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+
+from sbatch_shim.companions.book import FLYING, QUEUED, REFUSED, Pages
+from sbatch_shim.companions.companion import Context
+from sbatch_shim.journal import Journal, flush_folders, places_in
+from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
+
+LIVE_SECONDS = 60
+DAY = 86400
+KEEP_DAYS = 30
+
+
+def listed_jobs(context: Context) -> set[int] | None:
+    """The arrays and jobs of this user that squeue lists, finished ones among them; None when it cannot be known."""
+    answer = context.run("squeue", ["-h", "-t", "all", "-u", str(os.getuid()), "-o", "%F"])
+    if answer.status != 0:
+        return None
+    return {int(word) for word in answer.out.split() if word.isdigit()}
+
+
+def by_itself(context: Context) -> None:
+    """What squeue does on the way out; a failure is nobody's concern."""
+    try:
+        due = [pages for pages in context.book.pages.values() if age(pages.session.live) > LIVE_SECONDS]
+        if not due:
+            return
+        for pages in due:
+            os.utime(pages.session.live)
+        listed = listed_jobs(context)
+        if listed is None:
+            return
+        for pages in due:
+            retire(pages, listed)
+        if age(context.state + b"/collected") > DAY:
+            replace(context.state + b"/collected", b"")
+            collect(context.state, KEEP_DAYS, listed)
+    except OSError:
+        pass
+
+
+def age(path: bytes) -> float:
+    """Seconds since a file was written; endless for a missing one."""
+    try:
+        return time.time() - os.stat(path).st_mtime
+    except FileNotFoundError:
+        return float("inf")
+
+
+def retire(pages: Pages, listed: set[int]) -> bool:
+    """Take the live mark from a session of which nothing waits and nothing is listed."""
+    session = pages.session
+    known = flush_folders(session)
+    pages = Pages(session).read()
+    if any(pages.state(ticket) in (QUEUED, REFUSED, FLYING) for ticket in pages.queued | pages.flying):
+        return False
+    if any(place.job in listed for place in pages.places.values()):
+        return False
+    with session.lock():
+        # What came meanwhile is in the queue, or in a flush folder that is new or not done.
+        try:
+            empty = os.stat(session.queue).st_size <= EMPTY_QUEUE
+        except FileNotFoundError:
+            empty = True
+        now = flush_folders(session)
+        if not empty or now != known or not all(os.path.exists(folder + b"/done") for folder in now):
+            return False
+        try:
+            os.unlink(session.live)
+        except FileNotFoundError:
+            pass
+    return True
+
+
+def collect(state: bytes, days: float, listed: set[int], dry: bool = False) -> list[bytes]:
+    """
+    Remove the folders of flushes that are done, older than `days`, and of which no job is listed.
+
+    Returns:
+        The folders.
+    """
+    gone = []
+    try:
+        names = sorted(os.listdir(state + b"/sessions"))
+    except FileNotFoundError:
+        return []
+    for name in names:
+        for folder in flush_folders(Session(state, name)):
+            if age(folder + b"/done") < days * DAY or not os.path.exists(folder + b"/done"):
+                continue
+            jobs = {place.job for event in Journal(folder).events() for place in places_in(event).values()}
+            if jobs & listed:
+                continue
+            gone.append(folder)
+            if not dry:
+                shutil.rmtree(folder)
+    return gone

@@ -1,0 +1,90 @@
+"""What Slurm would show of a call that no flush has submitted."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+
+from sbatch_shim.calls import Call
+from sbatch_shim.companions.book import DROPPED, FLYING, REFUSED
+from sbatch_shim.companions.companion import Context
+from sbatch_shim.companions.reverse import waiting_dependency
+from sbatch_shim.drop import without_met
+from sbatch_shim.spool import ticket_numbers
+from sbatch_shim.values import minutes
+
+
+class Waiting:
+    """
+    The values of one call, in Slurm's own forms.
+
+    Args:
+        state: One of book's words.
+    """
+
+    def __init__(self, context: Context, call: Call, state: str) -> None:
+        self.context = context
+        self.call = call
+        self.user = pwd.getpwuid(os.getuid()).pw_name
+        self.user_id = os.getuid()
+        self.dropped = state == DROPPED
+        self.state = "CANCELLED" if self.dropped else "PENDING"
+        self.reason = {REFUSED: "SarrayRefused", FLYING: "None", DROPPED: "None"}.get(state, "SarrayQueued")
+
+        def is_dropped(ticket: int) -> bool:
+            pages = context.book.find(ticket)
+            return pages is not None and pages.state(ticket) == DROPPED
+
+        unmet = without_met(call.options.get("dependency") or b"", is_dropped) or b""
+        if not self.dropped and any(is_dropped(ticket) for ticket in ticket_numbers(unmet)):
+            self.reason = "DependencyNeverSatisfied"
+
+    def option(self, name: str, missing: str = "(null)") -> str:
+        """An option as the caller wrote it."""
+        value = self.call.options.get(name)
+        return os.fsdecode(value) if value else missing
+
+    @property
+    def dependency(self) -> str:
+        return waiting_dependency(self.call, self.context.book)
+
+    @property
+    def partition(self) -> str:
+        return self.option("partition", "") or self.context.default_partition
+
+    @property
+    def nodes(self) -> str:
+        return self.option("nodes", "1").partition("-")[0]
+
+    @property
+    def cpus(self) -> str:
+        tasks, each = self.option("ntasks", "1"), self.option("cpus-per-task", "1")
+        return str(int(tasks) * int(each)) if tasks.isdigit() and each.isdigit() else "1"
+
+    @property
+    def submitted(self) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(self.call.time))
+
+    @property
+    def limit(self) -> int:
+        """Minutes, -1 for none."""
+        given = self.call.options.get("time")
+        return -1 if given is None else minutes(given)
+
+    @property
+    def time_limit(self) -> str:
+        """As scontrol and sacct show it: `[days-]hh:mm:ss`."""
+        if self.limit < 0:
+            return "UNLIMITED"
+        days, rest = divmod(self.limit, 1440)
+        hours, left = divmod(rest, 60)
+        return f"{f'{days}-' if days else ''}{hours:02}:{left:02}:00"
+
+    @property
+    def short_time_limit(self) -> str:
+        """As squeue shows it: without hours and minutes that are zero in front."""
+        text = self.time_limit
+        if self.limit < 0 or self.limit >= 1440:
+            return text
+        return text.removeprefix("00:").removeprefix("0")

@@ -1,0 +1,1 @@
+"""sarray-flush: claim, merge, submit, record, recover."""

@@ -1,0 +1,348 @@
+"""sarray-flush: the command line and what it prints."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import time
+from signal import SIG_DFL, SIGPIPE, signal
+
+from sbatch_shim import __version__
+from sbatch_shim.calls import look, waiting_sessions
+from sbatch_shim.errors import HandOver, ShimError
+from sbatch_shim.flush.flush import Adopted, Backend, Flush, Outcome, Slurm, Wishes, by_controller, prepare
+from sbatch_shim.flush.local import Local
+from sbatch_shim.flush.patience import Patience, Stop
+from sbatch_shim.flush.slurm import real_sbatch
+from sbatch_shim.grammar import ARRAY, OPTIONS, REQUIRED, long_name, parse
+from sbatch_shim.merge.graph import counted, describe, graph, reason, summary
+from sbatch_shim.merge.limits import Limits
+from sbatch_shim.merge.meaning import describe_time
+from sbatch_shim.merge.submission import option
+from sbatch_shim.paths import state_folder
+from sbatch_shim.spool import Session, open_state, session_name
+from sbatch_shim.values import RECOGNISERS, integer
+
+USAGE = """\
+usage: sarray-flush [options] [any option of sbatch, for all arrays]
+
+Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
+
+  -n, --dry-run       show the plan and the scripts; submit and claim nothing
+  -t, --throttle N    at most N tasks of each array at a time (0: no limit)
+  -o, --output DIR    also keep the scripts in DIR
+  --session NAME      the session to flush (default: $SARRAY_SESSION, else this login)
+  --all               flush every session that holds calls
+  --keep-names        do not merge calls with different job names
+  --wide-lanes        do not split arrays of chained jobs up (saves one request each); then slurmctld
+                      looks at ten of them at a time, and slow or failed ones hold up the others
+  --retry SECONDS     how long to go on trying while Slurm is away or full (default: 60)
+  --assume FATE       take submissions that Slurm can no longer tell about as submitted, or as lost (to submit again)
+  --local             run the arrays as processes on this machine, without Slurm
+  --json              print a document instead of lines
+  --parsable          print job ids only
+  -h, --help          print this text
+  --version           print the version
+
+Exit status: 0 all submitted (or nothing to do); 1 something stays queued, or only other sessions hold calls;
+2 wrong usage; 127 no sbatch found; 129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM (after the running submission).
+"""
+OWN_FLAGS = ("dry-run", "all", "keep-names", "wide-lanes", "local", "json", "parsable", "help", "version")
+OWN_VALUES = ("throttle", "session", "output", "retry", "assume")
+SHORT = {"-n": "dry-run", "-t": "throttle", "-o": "output", "-h": "help"}
+# Options of sbatch that make no sense for a whole flush.
+REFUSED = ("array", "wrap", "parsable", "quiet", "wait", "test-only", "help", "usage", "version", "export-file", "bbf")
+
+
+class Usage(ShimError):
+    status = 2
+
+
+def read_arguments(words: list[str]) -> tuple[dict[str, str], Wishes]:
+    """Our own options by name, and the wishes they and sbatch's options make."""
+    own: dict[str, str] = {}
+    wishes = Wishes()
+    at = 0
+    while at < len(words):
+        word = words[at]
+        at += 1
+        name, equals, value = word.partition("=")
+        name = SHORT.get(name, name[2:] if name.startswith("--") else "")
+        glued = next((short for short in ("-t", "-o") if word.startswith(short) and len(word) > 2), None)
+        if glued:
+            own[SHORT[glued]] = word[2:]
+        elif name in OWN_FLAGS and not equals:
+            own[name] = "yes"
+        elif name in OWN_VALUES:
+            if not equals:
+                if at == len(words):
+                    raise Usage(f"{word} needs a value")
+                value = words[at]
+                at += 1
+            own[name] = value
+        else:
+            at = read_sbatch_option(words, at - 1, wishes)
+    if "throttle" in own:
+        if not integer(own["throttle"].encode(), 0, 1000000):
+            raise Usage(f"--throttle={own['throttle']} is not a number of tasks")
+        wishes.throttle = int(own["throttle"])
+    if not own.get("retry", "60").isdigit():
+        raise Usage(f"--retry={own['retry']} is not a number of seconds")
+    if own.get("assume") not in (None, "submitted", "lost"):
+        raise Usage(f"--assume={own['assume']} is unknown; it can be submitted or lost")
+    wishes.assume = own.get("assume")
+    wishes.keep_names = "keep-names" in own
+    wishes.wide_lanes = "wide-lanes" in own
+    wishes.scripts = own.get("output")
+    return own, wishes
+
+
+def read_sbatch_option(words: list[str], at: int, wishes: Wishes) -> int:
+    """Take one option of sbatch at `at`; returns where the next word is."""
+    word = words[at]
+    count = 1
+    try:
+        if not word.startswith("-"):
+            raise HandOver("")
+        if word.startswith("--"):
+            name = long_name(word[2:].partition("=")[0])
+            count = 2 if OPTIONS[name][1] == REQUIRED and "=" not in word else 1
+        else:
+            takes_next = len(word) == 2 and any(row[0] == word[1] and row[1] == REQUIRED for row in OPTIONS.values())
+            count = 2 if takes_next else 1
+        options, _ = parse([os.fsencode(one) for one in words[at : at + count]])
+    except HandOver:
+        raise Usage(f"{word} is not an option of sarray-flush or sbatch; see sarray-flush --help") from None
+    for name, value in options:
+        row = OPTIONS[name]
+        if name in REFUSED:
+            raise Usage(f"--{name} cannot be given for all arrays")
+        if row[3] != ARRAY and name not in ("output", "error", "input", "job-name", "chdir", "export"):
+            wishes.extra.append(option(name, value))
+        elif (row[1] == REQUIRED and value is None) or not RECOGNISERS[row[4]](value):
+            raise Usage(f"the value of --{name} is not understood")
+        else:
+            wishes.overrides[name] = value
+    return at + count
+
+
+class Progress:
+    """A line on a terminal, once the flush has taken more than a moment."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.shown = False
+
+    def __call__(self, done: int, total: int) -> None:
+        if sys.stderr.isatty() and time.monotonic() - self.started > 1:
+            end = "\n" if done == total else ""
+            print(f"\rsubmitted {done} of {total} arrays ", end=end, file=sys.stderr, flush=True)
+
+
+def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
+    """The dry run: each array as it would be submitted, and its script."""
+    signal(SIGPIPE, SIG_DFL)  # for `sarray-flush -n | head`
+    calls, problems = look(session)
+    for problem in problems:
+        print(f"sarray-flush: {problem}", file=sys.stderr)
+    out = sys.stdout.buffer
+    limits = None
+    for group in by_controller(backend, calls):
+        limits = backend.limits(group[0]).narrowed(limits)
+    ready = prepare(calls, limits or Limits(), wishes)
+    verb = "becomes" if len(calls) == 1 else "become"
+    out.write(f"{counted(len(calls), 'call')} {verb} {counted(len(ready), 'submission')}\n\n".encode())
+    out.write(graph([array for array, _, _ in ready]).encode("utf-8", "backslashreplace") + b"\n")
+    for number, (array, script, _) in enumerate(ready, 1):
+        out.write(f"\n== {number}: {describe(array)}\n".encode())
+        for name, value in array.options.items():
+            out.write(b"   " + option(name, value) + b"\n")
+        out.write(script + b"\n")
+    out.flush()
+
+
+def report(
+    outcomes: list[Outcome], adopted: list[Adopted], own: dict[str, str], kept: list[int], uncertain: list[int]
+) -> None:
+    """Ids to stdout; the table of what became what, and what Slurm said, to stderr."""
+    signal(SIGPIPE, SIG_DFL)  # all is submitted and on disk
+    if "json" in own:
+        document = {
+            "adopted": [
+                {"job": one.job, "script": os.fsdecode(one.script), "tasks": one.tasks, "tickets": one.tickets}
+                for one in adopted
+            ],
+            "arrays": [
+                {
+                    "job": outcome.job,
+                    "script": os.fsdecode(outcome.script),
+                    "tasks": outcome.array.size,
+                    "tickets": [call.ticket for call in outcome.array.calls],
+                    "alone": reason(outcome.array) or None,
+                    "message": outcome.text or None,
+                    "uncertain": outcome.uncertain,
+                }
+                for outcome in outcomes
+            ],
+            "kept": kept,
+            "uncertain": uncertain,
+        }
+        print(json.dumps(document, indent=1))
+    for one in adopted:
+        if "json" not in own:
+            print(one.job if "parsable" in own else f"Submitted batch job {one.job}")
+        held = summary(one.tickets, one.tasks)
+        print(f"  job {one.job}: {held}; Slurm has it from an earlier flush that was cut short", file=sys.stderr)
+    for outcome in outcomes:
+        if outcome.text:
+            print(outcome.text.rstrip("\n"), file=sys.stderr)
+        if outcome.job is not None and "json" not in own:
+            print(outcome.job if "parsable" in own else f"Submitted batch job {outcome.job}")
+        fate = f"job {outcome.job}" if outcome.job is not None else "uncertain" if outcome.uncertain else "kept"
+        print(f"  {fate}: {describe(outcome.array)}", file=sys.stderr)
+
+
+def say(text: str) -> None:
+    print(f"sarray-flush: {text}", file=sys.stderr, flush=True)
+
+
+def flush_sessions(
+    names: list[bytes], state: bytes, backend: Backend, own: dict[str, str], wishes: Wishes, patience: Patience
+) -> int:
+    """Flush the named sessions; the exit status."""
+    status = 0
+    outcomes: list[Outcome] = []
+    adopted: list[Adopted] = []
+    kept: list[int] = []
+    uncertain: list[int] = []
+    for name in names:
+        flush = Flush(Session(state, name), backend, wishes, patience=patience)
+        try:
+            flush.run(Progress())
+        except ShimError as error:
+            # What was submitted before is reported all the same.
+            flush.problems.append(str(error))
+            status = error.status
+        except OSError as error:
+            flush.problems.append(f"{error}; what is not submitted stays queued")
+        outcomes += flush.outcomes
+        adopted += flush.adopted
+        kept += flush.kept
+        uncertain += flush.uncertain
+        if flush.halted:
+            flush.problems.append(f"{flush.halted}: the rest was not tried")
+        for problem in flush.problems:
+            say(problem)
+        if flush.problems:
+            status = status or 1
+        if patience.stop.signal:
+            break
+    if outcomes or adopted or "json" in own:
+        report(outcomes, adopted, own, kept, uncertain)
+    if kept:
+        say(f"{len(kept)} calls stay queued; the next sarray-flush tries them again")
+    if uncertain:
+        say(
+            f"it is not known whether Slurm took {len(uncertain)} calls ({uncertain[0]} ...); they are kept, and not "
+            "submitted again. The next sarray-flush asks again; --assume submitted, or --assume lost, decides"
+        )
+    if patience.stop.signal:
+        return patience.stop.status
+    if kept or uncertain:
+        return status or 1
+    if outcomes or adopted or status:
+        return status
+    return nothing_queued(state, names)
+
+
+def nothing_queued(state: bytes, names: list[bytes]) -> int:
+    """Say so, and which other sessions hold calls."""
+    others = [held for held in waiting_sessions(state) if os.fsencode(held.name) not in names]
+    print("sarray-flush: nothing is queued in this session", file=sys.stderr)
+    for held in others[:10]:
+        print(
+            f"sarray-flush: session {held.name} holds {held.count} calls since {describe_time(held.since)}: "
+            f"sarray-flush --session {held.name}",
+            file=sys.stderr,
+        )
+    if len(others) > 10:
+        print(f"sarray-flush: and {len(others) - 10} more; sarray-flush --all flushes all", file=sys.stderr)
+    return 1 if others else 0
+
+
+def run(words: list[str]) -> int:
+    """The whole command; returns its exit status."""
+    own, wishes = read_arguments(words)
+    if "help" in own:
+        print(USAGE, end="")
+        return 0
+    if "version" in own:
+        print(f"sarray-flush {__version__}")
+        return 0
+    # All calls stay alive until the end; looking through them for garbage again and again costs more than planning.
+    gc.disable()
+    state = os.fsencode(state_folder())
+    open_state(state)
+    asked = {name: value for name, value in os.environb.items() if name.startswith(b"SARRAY_")}
+    if "session" in own:
+        asked[b"SARRAY_SESSION"] = os.fsencode(own["session"])
+    names = [os.fsencode(held.name) for held in waiting_sessions(state)] if "all" in own else [session_name(asked)]
+    path = os.environ.get("PATH", os.defpath)
+    backend: Backend = Local(state) if "local" in own else Slurm(lambda: real_sbatch(path))
+    if "dry-run" in own:
+        for name in names:
+            show_plan(Session(state, name), backend, wishes)
+        return 0
+    with Stop() as stop:
+        patience = Patience(int(own.get("retry", "60")), stop, say)
+        status = flush_sessions(names, state, backend, own, wishes, patience)
+    if isinstance(backend, Local) and not stop.signal:
+        backend.wait()
+    return status
+
+
+def open_closed_streams() -> None:
+    """Give what the caller has closed of stdin, stdout and stderr to /dev/null: no file of ours may take its place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
+
+
+def flush_stdout(status: int) -> int:
+    """Write out what is buffered; the exit status, which is not 0 where the ids could not be told."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        say(f"stdout cannot be written ({error.strerror}); what was submitted is in the state folder")
+        # Python would try again at its end, and complain in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return status or 1
+    return status
+
+
+def main() -> None:
+    open_closed_streams()
+    # Folders and files of ours are private whatever the caller's umask; sbatch gets each call's own.
+    os.umask(0o077)
+    try:
+        status = run(sys.argv[1:])
+    except ShimError as error:
+        print(f"sarray-flush: {error}", file=sys.stderr)
+        status = error.status
+    except OSError as error:
+        print(f"sarray-flush: {error}; what is not submitted stays queued", file=sys.stderr)
+        status = 1
+    except KeyboardInterrupt:
+        print("sarray-flush: interrupted; what is not submitted stays queued", file=sys.stderr)
+        status = 130
+    sys.exit(flush_stdout(status))
+
+
+if __name__ == "__main__":
+    main()

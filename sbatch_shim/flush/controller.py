@@ -1,0 +1,139 @@
+"""The controller and the accounting behind it: questions to them, and one request."""
+
+from __future__ import annotations
+
+import calendar
+import os
+import re
+import subprocess
+import time
+
+from sbatch_shim.errors import ShimError
+from sbatch_shim.flush.slurm import beside
+
+# What scontrol says of elements that need no splitting off any more: they run, they have ended, they are forgotten.
+SPLIT_ALREADY = ("No error", "Job has already finished", "Invalid job id specified")
+
+
+class NoAnswer(ShimError):
+    """A command of Slurm that did not tell what it was asked."""
+
+
+class Controller:
+    """
+    Questions to one controller.
+
+    Args:
+        sbatch: The commands beside it are used.
+        variables: The environment to run them in; SLURM_CONF says which controller.
+    """
+
+    def __init__(self, sbatch: str, variables: dict[bytes, bytes]) -> None:
+        self.sbatch = sbatch
+        # Times are written for the client's time zone.
+        self.environment = {**variables, b"TZ": b"UTC"}
+
+    @classmethod
+    def recorded(cls, sbatch: str, variables: dict[str, str]) -> Controller:
+        """The controller that a journal's `submitting` event tells of."""
+        return cls(sbatch, {os.fsencode(name): os.fsencode(value) for name, value in variables.items()})
+
+    def command(self, name: str) -> str:
+        """The path of one of Slurm's commands."""
+        return beside(self.sbatch, name, os.environ.get("PATH", os.defpath))
+
+    def ask(self, name: str, *words: str) -> bytes:
+        """
+        The stdout of a command; NoAnswer when it fails or complains, ShimError when it is not there.
+
+        squeue's status is 0 for a user it does not know, so words on stderr are a failure too.
+        """
+        command = self.command(name)
+        try:
+            done = subprocess.run(
+                [command, *words], env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+            )
+        except OSError as error:
+            raise ShimError(f"{command} cannot be run ({error.strerror}); the calls stay queued") from None
+        if done.returncode or done.stderr:
+            text = done.stderr.decode(errors="replace").strip() or f"exit status {done.returncode}"
+            raise NoAnswer(f"{name} does not answer: {text}")
+        return done.stdout
+
+    def config(self) -> dict[str, str]:
+        """`scontrol show config`; `clock` is the controller's time, whole seconds since the epoch, rounded down."""
+        values = {}
+        for line in self.ask("scontrol", "show", "config").decode(errors="replace").splitlines():
+            name, equals, value = line.partition("=")
+            if equals:
+                values[name.strip()] = value.strip()
+            elif line.startswith("Configuration data as of "):
+                at = time.strptime(line.split()[-1], "%Y-%m-%dT%H:%M:%S")
+                values["clock"] = str(calendar.timegm(at))
+        return values
+
+    def queued(self, script: bytes) -> int | None:
+        """
+        The job in the controller's memory that was submitted with this script.
+
+        Args:
+            script: Absolute; of other paths squeue knows the name only.
+        """
+        # -a: partitions that are hidden from the user too. The user's own jobs are shown whatever PrivateData says.
+        words = ("-h", "-a", "-t", "all", "-u", str(os.geteuid()), "-o", "%F|%T|%N|%o")
+        for job, state, nodes in re.findall(
+            rb"^(\d+)\|(\w+)\|([^|\n]*)\|" + re.escape(script) + rb"$", self.ask("squeue", *words), re.MULTILINE
+        ):
+            # A refused submission can leave a record: failed, and never on a node.
+            if state != b"FAILED" or nodes:
+                return int(job)
+        return None
+
+    def accounted(self, script: bytes, since: float) -> int | None:
+        """
+        The ended job in the accounting that was submitted with this script, `since` seconds since the epoch or later.
+
+        Raises NoAnswer also while the controller still holds records that the accounting has not got.
+        """
+        if b"\n" in script:
+            raise NoAnswer("the script's path has a line break, so sacct's lines cannot be told apart")
+        backlog = re.search(rb"DBD Agent queue size:\s*(\d+)", self.ask("sdiag"))
+        if backlog is None or int(backlog.group(1)):
+            raise NoAnswer("the accounting has not got all records yet")
+        start = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since - 60))
+        # --delimiter: a path may hold the usual one.
+        words = ["-X", "-n", "-P", "--delimiter=\x01", "-u", str(os.geteuid()), "-S", start]
+        # Without states sacct leaves out jobs that were cancelled before they could have started, and with them it
+        # needs an end. What has not ended is in squeue.
+        words += ["-E", "now", "-s", "BF,CA,CD,DL,F,NF,OOM,PR,TO"]
+        found = self.ask("sacct", *words, "-o", "JobID,State,NodeList,SubmitLine")
+        for line in found.split(b"\n"):
+            job, state, nodes, submitted = (*line.split(b"\x01"), b"", b"", b"")[:4]
+            if submitted.endswith(b" " + script) and (state != b"FAILED" or nodes != b"None assigned"):
+                return int(re.match(rb"\d+", job).group())  # type: ignore[union-attr]
+        return None
+
+    def split_off(self, job: int, elements: str, name: bytes) -> str:
+        """
+        Split elements off their array, by an update that gives them the name they have.
+
+        Args:
+            elements: Ranges of indices.
+            name: The array's job name.
+
+        Returns:
+            What went wrong, an empty string for nothing.
+        """
+        target = b"JobId=%d_[%s]" % (job, elements.encode())
+        words = [os.fsencode(self.command("scontrol")), b"update", target, b"JobName=" + name]
+        try:
+            done = subprocess.run(
+                words, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+            )
+        except OSError as error:
+            return str(error)
+        said = (done.stdout + done.stderr).decode(errors="replace").strip()
+        # One line for each range of elements with one fate (tried on 22.05).
+        if done.returncode == 0 or (said and all(line.endswith(SPLIT_ALREADY) for line in said.splitlines())):
+            return ""
+        return said or f"scontrol ended with {done.returncode}"

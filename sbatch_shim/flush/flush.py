@@ -1,0 +1,497 @@
+"""
+One flush: claim, plan, render, submit, record.
+
+Every step is in the journal before the next one, so that what a killed flush has done is known.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from sbatch_shim.calls import Call, pending
+from sbatch_shim.errors import ShimError
+from sbatch_shim.flush.controller import Controller, NoAnswer
+from sbatch_shim.flush.patience import Patience
+from sbatch_shim.flush.recovery import NEVER_LEFT, Fate, hold, settle
+from sbatch_shim.flush.slurm import Answer, limits_of, submit
+from sbatch_shim.journal import Journal, TicketMap, flush_folders, places_in
+from sbatch_shim.locks import exclusive
+from sbatch_shim.merge import submission
+from sbatch_shim.merge.environment import controller_variables
+from sbatch_shim.merge.graph import counted
+from sbatch_shim.merge.limits import Limits
+from sbatch_shim.merge.plan import Array, halve, plan
+from sbatch_shim.merge.render import render
+from sbatch_shim.spool import Session, create, make_folder, ticket_numbers
+
+LEFT_BEHIND = "it waits for a call that was not submitted"
+
+# Bytes of an --array value that slurmctld takes (tried).
+MAX_SPEC = 4096
+
+
+@dataclass
+class Wishes:
+    """
+    What the user asked of this flush beyond the calls.
+
+    Attributes:
+        throttle: Tasks at a time for every array (0: no limit), or None.
+        overrides: Options that replace the calls' own.
+        extra: Options that are passed on as they are.
+        keep_names: Calls with different job names do not share an array.
+        keep_arrays: Array calls stay alone; for a flush in the middle of a pipeline.
+        wide_lanes: Leave it to slurmctld how many lanes of an array it looks at together.
+        scripts: A folder that also gets the scripts, or None.
+        assume: What to take for the fate of submissions that cannot be known: submitted, lost, or None.
+    """
+
+    throttle: int | None = None
+    overrides: dict[str, bytes | None] = field(default_factory=dict)
+    extra: list[bytes] = field(default_factory=list)
+    keep_names: bool = False
+    keep_arrays: bool = False
+    wide_lanes: bool = False
+    scripts: str | None = None
+    assume: str | None = None
+
+
+@dataclass
+class Outcome:
+    """
+    What became of one array.
+
+    Attributes:
+        job: Its real id; None when it was not submitted.
+        text: sbatch's stderr, or why it was not tried.
+        uncertain: It may have been accepted.
+    """
+
+    array: Array
+    script: bytes
+    job: int | None
+    text: str = ""
+    uncertain: bool = False
+
+
+@dataclass
+class Adopted:
+    """
+    A submission of an earlier flush that Slurm turned out to have.
+
+    Attributes:
+        script: Its path.
+        tickets: In their order.
+        tasks: How many tasks it has.
+    """
+
+    job: int
+    script: bytes
+    tickets: list[int]
+    tasks: int
+
+
+class Backend(Protocol):
+    """What arrays are given to: Slurm, or this machine (local.py)."""
+
+    def controller(self, call: Call) -> Hashable:
+        """Equal for calls that one controller takes."""
+
+    def limits(self, call: Call) -> Limits:
+        """What the controller of a call allows; NoAnswer when it does not tell."""
+
+    def origin(self, array: Array) -> dict[str, Any]:
+        """For the journal: what `settle` will need to know of a submission that is made now."""
+
+    def submit(self, array: Array, words: list[bytes], environment: dict[bytes, bytes]) -> Answer:
+        """Submit one array; `words` are those after `sbatch`, the last one is the script."""
+
+    def settle(self, submitting: dict[str, Any], patience: Patience) -> Fate:
+        """What became of a submission whose outcome is not known; NoAnswer when that cannot be asked now."""
+
+    def split_off(self, submitting: dict[str, Any], job: int) -> str:
+        """Make the scheduler see each of a job's lanes; what went wrong, or an empty string."""
+
+
+class Slurm:
+    """The real sbatch: the one that the calls would have run, else the one on PATH."""
+
+    def __init__(self, fallback: Callable[[], str]) -> None:
+        self.fallback = fallback
+        # By sbatch and variables: the controller's time less time.monotonic().
+        self.clocks: dict[tuple[str, tuple[tuple[bytes, bytes], ...]], float] = {}
+
+    def sbatch(self, call: Call) -> str:
+        return self.usable(os.fsdecode(call.sbatch))
+
+    def usable(self, recorded: str) -> str:
+        return recorded if recorded and os.access(recorded, os.X_OK) else self.fallback()
+
+    def controller(self, call: Call) -> Hashable:
+        return self.sbatch(call), controller_variables(call)
+
+    def limits(self, call: Call) -> Limits:
+        sbatch, variables = self.sbatch(call), controller_variables(call)
+        values = Controller(sbatch, dict(variables)).config()
+        if "clock" in values:
+            self.clocks[sbatch, variables] = int(values["clock"]) - time.monotonic()
+        return limits_of(values)
+
+    def submit(self, array: Array, words: list[bytes], environment: dict[bytes, bytes]) -> Answer:
+        call = array.calls[0]
+        limits = {}
+        for part in call.limits.decode().split(","):
+            name, _, value = part.partition("=")
+            limits[name] = int(value)
+        held = hold(words[-1])
+        try:
+            words = [os.fsencode(self.sbatch(call)), *words]
+            return submit(words, environment, int(call.umask, 8), limits, b"/", held)
+        finally:
+            os.close(held)
+
+    def origin(self, array: Array) -> dict[str, Any]:
+        call = array.calls[0]
+        sbatch, variables = self.sbatch(call), controller_variables(call)
+        clock = self.clocks.get((sbatch, variables))
+        return {
+            "sbatch": sbatch,
+            "variables": {os.fsdecode(name): os.fsdecode(value) for name, value in variables},
+            "since": None if clock is None else int(clock + time.monotonic()),
+        }
+
+    def settle(self, submitting: dict[str, Any], patience: Patience) -> Fate:
+        if "sbatch" not in submitting:
+            return NEVER_LEFT
+        return settle(submitting, self.usable(submitting["sbatch"]), patience)
+
+    def split_off(self, submitting: dict[str, Any], job: int) -> str:
+        lanes = submitting["lanes"]
+        controller = Controller.recorded(self.usable(submitting["sbatch"]), submitting["variables"])
+        return controller.split_off(job, lanes["elements"], os.fsencode(lanes["name"]))
+
+
+def by_controller(backend: Backend, calls: list[Call]) -> list[list[Call]]:
+    """The calls, those for one controller together."""
+    groups: dict[Hashable, list[Call]] = {}
+    for call in calls:
+        groups.setdefault(backend.controller(call), []).append(call)
+    return list(groups.values())
+
+
+def prepare(calls: list[Call], limits: Limits, wishes: Wishes) -> list[tuple[Array, bytes, dict[bytes, bytes]]]:
+    """Plan and render: each array with its script and sbatch's environment, producers first."""
+    for call in calls:
+        apply_overrides(call, wishes.overrides)
+    ready: list[tuple[Array, bytes, dict[bytes, bytes]]] = []
+    arrays = plan(calls, limits, wishes.keep_names, wishes.keep_arrays)
+    while len(ready) < len(arrays):
+        at = len(ready)
+        array = arrays[at]
+        script, environment = render(array, limits)
+        spec = submission.array_spec(array, wishes.throttle) or b""
+        if len(array.calls) > 1 and (len(script) > limits.script_bytes or len(spec) > MAX_SPEC):
+            arrays[at:] = halve(array, arrays[at + 1 :])
+        else:
+            ready.append((array, script, environment))
+    return ready
+
+
+def apply_overrides(call: Call, overrides: dict[str, bytes | None]) -> None:
+    """Replace a call's options; a dependency is added to the call's own, which a flush may not drop."""
+    for name, value in overrides.items():
+        own = call.options.get("dependency")
+        if name == "dependency" and own and value:
+            if b"?" in own or b"?" in value:
+                raise ShimError("--dependency with ? cannot be added to calls that have a dependency of their own")
+            value = own + b"," + value
+        call.options[name] = value
+
+
+class Flush:
+    """
+    One flush of one session.
+
+    Attributes:
+        outcomes: One for each array that was planned, in the order of submission.
+        problems: Sentences about records that could not be read.
+        kept: Tickets that stay queued.
+        adopted: Submissions of earlier flushes that Slurm turned out to have.
+        uncertain: Tickets of which it is not known whether Slurm has them.
+        halted: Why nothing more is tried, in words; empty while all is well.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        backend: Backend,
+        wishes: Wishes,
+        tickets: TicketMap | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.session = session
+        self.tickets = tickets or TicketMap(session.state)
+        self.backend = backend
+        self.wishes = wishes
+        self.outcomes: list[Outcome] = []
+        self.problems: list[str] = []
+        self.kept: list[int] = []
+        self.uncertain: list[int] = []
+        self.adopted: list[Adopted] = []
+        self.patience = patience or Patience()
+        self.halted = ""
+
+    def run(self, progress: Callable[[int, int], None] = lambda done, of: None) -> None:
+        """Claim and submit everything; raises ShimError before anything was submitted."""
+        if not os.path.isdir(self.session.folder):
+            return
+        with exclusive(self.session.folder + b"/flush.lock", self.patience):
+            try:
+                self.settle_earlier()
+            except NoAnswer as error:
+                raise ShimError(
+                    f"{error}; it must tell first what became of a submission that was cut short, so nothing was "
+                    "submitted and all calls stay queued"
+                ) from None
+            folder = self.claim()
+            calls, problems = pending(self.session)
+            self.problems += problems
+            if calls:
+                if folder is None:
+                    folder = self.new_folder()
+                self.submit_all(folder, calls, progress)
+            self.finish()
+
+    def settle_earlier(self) -> None:
+        """Settle what earlier flushes left open; raises ShimError when Slurm cannot be asked now."""
+        for folder in flush_folders(self.session):
+            if os.path.exists(folder + b"/done"):
+                continue
+            journal = Journal(folder)
+            for event in journal.uncertain():
+                fate = self.ask(event)
+                if fate.known:
+                    self.learn_fate(journal, event, fate)
+                elif self.wishes.assume == "submitted":
+                    self.tickets.learn(journal.add("assumed", array=event["array"], tickets=list(event["tickets"])))
+                elif self.wishes.assume == "lost":
+                    journal.add("absent", array=event["array"], tickets=list(event["tickets"]))
+                else:
+                    self.problems.append(f"{event['script']}: {fate.why}")
+                    self.uncertain += [int(ticket) for ticket in event["tickets"]]
+            self.split_off(journal, journal.unseen())
+
+    def ask(self, submitting: dict[str, Any]) -> Fate:
+        """What became of a submission; NoAnswer when Slurm does not answer for longer than the patience lasts."""
+        while True:
+            try:
+                fate = self.backend.settle(submitting, self.patience)
+            except NoAnswer as error:
+                if not self.patience.again(str(error)):
+                    raise
+            else:
+                self.patience.refill()
+                return fate
+
+    def learn_fate(self, journal: Journal, event: dict[str, Any], fate: Fate) -> None:
+        """Write down what became of a submission of an earlier flush."""
+        if fate.job is None:
+            journal.add("absent", array=event["array"], tickets=list(event["tickets"]))
+            return
+        learned = journal.add("submitted", array=event["array"], job=fate.job, tickets=event["tickets"])
+        self.tickets.learn(learned)
+        places = places_in(learned)
+        script = os.fsencode(event["script"])
+        self.adopted.append(Adopted(fate.job, script, sorted(places), next(iter(places.values())).tasks))
+
+    def new_folder(self) -> bytes:
+        """A folder for this flush; names sort by time."""
+        stamp = time.strftime("%Y%m%d-%H%M%S").encode()
+        number = 0
+        while True:
+            folder = b"%s/flushes/%s-%03d" % (self.session.folder, stamp, number)
+            try:
+                os.mkdir(folder, 0o700)
+                return folder
+            except FileExistsError:
+                number += 1
+
+    def claim(self) -> bytes | None:
+        """Set the queue aside in a new flush folder; None when nothing was queued."""
+        folder = self.new_folder()
+        with exclusive(self.session.folder + b"/lock"):
+            claimed = self.session.claim(folder + b"/claimed")
+        if not claimed:
+            os.rmdir(folder)
+            return None
+        return folder
+
+    def submit_all(self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None]) -> None:
+        """Plan `calls` and submit their arrays, one after the other."""
+        limits, silent = self.reachable(calls)
+        self.kept += silent
+        calls = [call for call in calls if call.ticket not in silent]
+        self.flush_producers(calls)
+        ready = prepare(calls, limits, self.wishes)
+        journal = Journal(folder)
+        make_folder(folder + b"/arrays")
+        left_behind = dict.fromkeys(silent, LEFT_BEHIND)
+        for number, (array, script, environment) in enumerate(ready, 1):
+            progress(number - 1, len(ready))
+            home = b"%s/arrays/%d" % (folder, number)
+            path = home + b"/script"
+            tickets = [call.ticket for call in array.calls]
+            stopped = next((left_behind[ticket] for ticket in array.producers if ticket in left_behind), "")
+            if self.patience.stop.signal:
+                self.halted = "interrupted"
+            if self.halted:
+                outcome = Outcome(array, path, None)
+            elif stopped:
+                outcome = Outcome(array, path, None, stopped)
+            else:
+                make_folder(home)
+                create(path, script)
+                if self.wishes.scripts is not None:
+                    self.keep_script(script, os.path.basename(folder), number)
+                outcome = self.submit_one(journal, number, array, home, path, environment, limits)
+            self.outcomes.append(outcome)
+            if outcome.job is None:
+                left_behind.update(dict.fromkeys(tickets, LEFT_BEHIND))
+                (self.uncertain if outcome.uncertain else self.kept).extend(tickets)
+        progress(len(ready), len(ready))
+
+    def submit_one(
+        self,
+        journal: Journal,
+        number: int,
+        array: Array,
+        home: bytes,
+        path: bytes,
+        environment: dict[bytes, bytes],
+        limits: Limits,
+    ) -> Outcome:
+        """Submit one array, with a line in the journal before and after."""
+        tickets = [call.ticket for call in array.calls]
+        try:
+            words = submission.command_line(
+                array,
+                home,
+                path,
+                limits,
+                self.wishes.throttle,
+                self.wishes.extra,
+                self.tickets.place,
+            )
+        except (ShimError, ValueError) as error:
+            return Outcome(array, path, None, f"not submitted: {error}")
+        places = submission.places(array)
+        more = self.backend.origin(array)
+        elements = submission.unseen_elements(array, limits)
+        if elements and not self.wishes.wide_lanes:
+            more["lanes"] = {"elements": elements.decode(), "name": os.fsdecode(submission.job_name(array))}
+        while True:
+            event = journal.add("submitting", array=number, script=os.fsdecode(path), tickets=places, **more)
+            answer = self.backend.submit(array, words, environment)
+            if answer.uncertain:
+                journal.add("uncertain", array=number, tickets=tickets, text=answer.text)
+                answer = self.ask_about(event, answer)
+            if answer.job is not None:
+                self.tickets.learn(journal.add("submitted", array=number, job=answer.job, tickets=places))
+                self.patience.refill()
+                if "lanes" in more:
+                    self.split_off(journal, [(event, answer.job)])
+                break
+            if answer.uncertain:
+                break
+            journal.add("refused", array=number, tickets=tickets, status=answer.status, text=answer.text)
+            if not answer.temporary or not self.patience.again(answer.text.strip()):
+                break
+        if answer.uncertain or answer.everywhere:
+            self.halted = self.halted or "Slurm takes nothing at present"
+        return Outcome(array, path, answer.job, answer.text, answer.uncertain)
+
+    def split_off(self, journal: Journal, submitted: list[tuple[dict[str, Any], int]]) -> None:
+        """Split off the elements that slurmctld would not see; by `submitting` event and job id."""
+        for event, job in submitted:
+            while trouble := self.backend.split_off(event, job):
+                if not self.patience.again(trouble):
+                    self.problems.append(
+                        f"job {job}: Slurm could not be told to look at all of its lanes ({trouble}), so that slow or "
+                        "failed ones may hold up others; the next sarray-flush tries again"
+                    )
+                    break
+            else:
+                self.patience.refill()
+                journal.add("seen", array=event["array"], tickets=list(event["tickets"]))
+
+    def ask_about(self, submitting: dict[str, Any], answer: Answer) -> Answer:
+        """An ambiguous answer, and what the controller says to it."""
+        try:
+            fate = self.ask(submitting)
+        except ShimError as error:
+            return replace(answer, text=f"{answer.text}{error}\n")
+        if not fate.known:
+            return replace(answer, text=f"{answer.text}{fate.why}\n")
+        # Absent: it may be tried again, as nothing says that Slurm would not take it.
+        return replace(answer, job=fate.job, uncertain=False, temporary=fate.job is None)
+
+    def reachable(self, calls: list[Call]) -> tuple[Limits, set[int]]:
+        """The limits of the controllers that answer, and the tickets for the others; ShimError when none answers."""
+        found: Limits | None = None
+        silent: set[int] = set()
+        why = ""
+        for group in by_controller(self.backend, calls):
+            while True:
+                try:
+                    limits = self.backend.limits(group[0])
+                except NoAnswer as error:
+                    why = str(error)
+                    if self.patience.again(why):
+                        continue
+                    silent.update(call.ticket for call in group)
+                    self.problems.append(f"{why}; kept: {counted(len(group), 'call')} for that controller")
+                else:
+                    found = limits.narrowed(found)
+                break
+        if found is None:
+            self.problems.clear()
+            raise ShimError(f"{why}; nothing was submitted, the calls stay queued")
+        return found, silent
+
+    def flush_producers(self, calls: list[Call]) -> None:
+        """Flush the other sessions that hold calls which these wait for."""
+        own = {call.ticket for call in calls}
+        done = {self.session.name}
+        for call in calls:
+            for ticket in ticket_numbers(call.options.get("dependency") or b""):
+                name = self.tickets.session(ticket)
+                if ticket not in own and name is not None and name not in done:
+                    done.add(name)
+                    session = Session(self.session.state, name)
+                    wishes = Wishes(keep_arrays=True, wide_lanes=self.wishes.wide_lanes)
+                    other = Flush(session, self.backend, wishes, self.tickets, self.patience)
+                    other.run()
+                    self.outcomes += other.outcomes
+                    self.adopted += other.adopted
+                    self.halted = self.halted or other.halted
+
+    def keep_script(self, script: bytes, stamp: bytes, number: int) -> None:
+        """A private copy of a script where the user asked for one."""
+        folder = self.wishes.scripts or "."
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(os.fsencode(folder), b"%s-%d.sh" % (stamp, number))
+        if os.path.lexists(path):
+            os.unlink(path)
+        create(path, script)
+
+    def finish(self) -> None:
+        """Mark the flush folders of which nothing is left to submit."""
+        if self.kept or self.uncertain or self.problems:
+            return
+        for folder in flush_folders(self.session):
+            if not os.path.exists(folder + b"/done"):
+                create(folder + b"/done", b"")

@@ -1,0 +1,84 @@
+"""A call that goes to the real sbatch but waits for tickets: their producers are submitted first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from sbatch_shim import grammar, request
+from sbatch_shim.errors import HandOver, ShimError
+from sbatch_shim.flush.flush import Flush, Slurm, Wishes
+from sbatch_shim.flush.patience import Patience, Stop
+from sbatch_shim.flush.slurm import real_sbatch
+from sbatch_shim.journal import TicketMap
+from sbatch_shim.merge.dependency import parse, with_places
+from sbatch_shim.spool import Session, ticket_numbers
+
+
+def dependency_of(words: list[bytes], script: bytes | None) -> bytes | None:
+    """The dependency that sbatch would use, as far as the call can be read."""
+    try:
+        options, source, _ = request.read_words(words, judge=False)
+        found = request.last(options, "dependency")
+        if found is None and source != request.WRAP:
+            found = request.last(request.from_directives(request.script_of(words, script), True), "dependency")
+    except HandOver:
+        return None
+    return found
+
+
+def with_real_ids(words: list[bytes], state: bytes, script: bytes | None) -> list[bytes]:
+    """
+    The words of a call with tickets in its dependency replaced by real ids, after flushing who holds them.
+
+    Args:
+        words: The words after `sbatch`.
+        script: What was read from stdin, or None.
+
+    Returns:
+        The words unchanged when no ticket of ours is in the dependency.
+
+    Raises:
+        ShimError: a producer could not be submitted; the call must not be either, as Slurm takes an unknown
+            id for a job that has ended.
+    """
+    dependency = dependency_of(words, script)
+    if not dependency:
+        return words
+    tickets = TicketMap(state)
+    sessions = {tickets.session(ticket) for ticket in ticket_numbers(dependency)} - {None}
+    if not sessions:
+        return words
+    for name in sorted(name for name in sessions if name is not None):
+        submit_now(Session(state, name), lambda: real_sbatch(os.environ.get("PATH", os.defpath)), tickets)
+    real = with_places(parse(dependency), tickets.place, for_array=True)
+    return with_option(words, b"--dependency=" + real)
+
+
+def submit_now(session: Session, sbatch: Callable[[], str], tickets: TicketMap | None = None) -> None:
+    """
+    Flush a session because somebody needs its real ids; what Slurm says goes to stderr.
+
+    Args:
+        sbatch: Finds the real sbatch where a call's own is gone.
+        tickets: Learns what was submitted.
+
+    Raises ShimError when a signal cut it short.
+    """
+    with Stop() as stop:
+        flush = Flush(session, Slurm(sbatch), Wishes(keep_arrays=True), tickets, Patience(stop=stop))
+        flush.run()
+    if stop.signal:
+        raise ShimError("interrupted")
+    for outcome in flush.outcomes:
+        if outcome.text:
+            os.write(2, outcome.text.rstrip("\n").encode() + b"\n")
+
+
+def with_option(words: list[bytes], option: bytes) -> list[bytes]:
+    """sbatch's words with one more option, which wins: behind the caller's own and in front of the script."""
+    rest = grammar.parse(words)[1]
+    at = len(words) - len(rest)
+    if at and words[at - 1] == b"--":
+        at -= 1
+    return [*words[:at], option, *words[at:]]

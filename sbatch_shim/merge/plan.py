@@ -1,0 +1,341 @@
+"""
+The merge: calls in, arrays out. Pure: no clock, no environment, no files but the bodies that the calls name.
+
+Two calls share an array only where that cannot change what either does. What Slurm applies to a whole array
+is the merge key; what the dispatcher restores for each task is not. All tasks of an array share one dependency,
+so calls with the same one share an array, and chains that exist many times run side by side in lanes (lanes.py).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sbatch_shim.calls import Call
+from sbatch_shim.merge import environment, lanes, logs
+from sbatch_shim.merge.dependency import BY_ELEMENT, MOST_ELEMENTS, Dependency, parse
+from sbatch_shim.merge.lanes import WAITED, Group, Member
+from sbatch_shim.merge.limits import Limits
+from sbatch_shim.merge.meaning import array_options, canonical
+
+# A summary that waits for this many tasks names their arrays, not each of them, if these hold nothing else.
+FAN_IN = 500
+
+
+@dataclass(eq=False)
+class Array:
+    """
+    One submission.
+
+    Attributes:
+        calls: By index.
+        firsts: For each call the index of its first task; None where its local ids are the indices.
+        options: What Slurm applies to all of it but the dependency, from the first call (the others mean the same).
+        waits: What all of it waits for.
+        upstream: The arrays whose element of the same index each task waits for (aftercorr).
+        alone: Why nothing may join it, in words; empty when others may.
+        login: The node adds the user's login environment.
+    """
+
+    calls: list[Call]
+    firsts: list[int | None]
+    options: dict[str, bytes | None]
+    waits: Dependency
+    upstream: list[Array] = field(default_factory=list)
+    alone: str = ""
+    login: bool = False
+
+    @property
+    def own_indices(self) -> bool:
+        """Its indices are the local ids of its one call."""
+        return self.firsts == [None]
+
+    @property
+    def is_plain(self) -> bool:
+        """One plain call: submitted without --array."""
+        return len(self.calls) == 1 and not self.calls[0].is_array
+
+    @property
+    def size(self) -> int:
+        """The number of tasks."""
+        return sum(task_count(call) for call in self.calls)
+
+    @property
+    def producers(self) -> list[int]:
+        """The tickets that it waits for."""
+        lanes_of = (call.ticket for array in self.upstream for call in array.calls)
+        return list(dict.fromkeys([*self.waits.tickets, *lanes_of]))
+
+    def tasks(self) -> list[tuple[int, Call, int | None]]:
+        """(index, call, local id or None) for each task, by index; a plain job's index is 0."""
+        found: list[tuple[int, Call, int | None]] = []
+        for call, first in zip(self.calls, self.firsts):
+            if not call.is_array:
+                found.append((first or 0, call, None))
+                continue
+            found += [(task if first is None else first + at, call, task) for at, task in enumerate(call.tasks)]
+        return found
+
+
+def task_count(call: Call) -> int:
+    return len(call.tasks) if call.is_array else 1
+
+
+def waited_for_as_arrays(waits: Sequence[Dependency]) -> set[int]:
+    """The tickets that calls wait for in ways that need a whole array: as one of several, or with afternotok."""
+    return {
+        condition.job
+        for dependency in waits
+        for condition in dependency.conditions
+        if condition.element is None and (dependency.any_of or condition.kind not in (*BY_ELEMENT, "aftercorr"))
+    }
+
+
+def reason_alone(call: Call, body: bytes, waits: Dependency) -> str:
+    """Why a call may not join others, or an empty string."""
+    options = call.options
+    if call.throttle:
+        return "it limits its own tasks (%)"
+    if any(condition.kind == "singleton" for condition in waits.conditions):
+        return "--dependency=singleton counts jobs, not tasks"
+    if call.is_array and "mail-type" in options:
+        return "one mail is sent for a whole array"
+    if call.is_array:
+        for kind in logs.KINDS:
+            name = logs.expand(call, kind, call.tasks[0])
+            if name is not None and name.on_node:
+                return f"only the node knows the name of its --{kind} file"
+    if (b"scancel" in body or b"scontrol" in body) and (b"SLURM_JOB_ID" in body or b"SLURM_JOBID" in body):
+        return "the script manages itself by SLURM_JOB_ID"
+    return ""
+
+
+def merge_key(call: Call, keep_names: bool) -> tuple[object, ...]:
+    """What calls of one array have in common, dependencies aside."""
+    node_names = []
+    for kind in logs.KINDS:
+        name = logs.expand(call, kind, call.tasks[0] if call.is_array else None)
+        if name is not None:
+            node_names.append(name.path if name.on_node else b"")
+    return (
+        tuple((name, canonical(name, value)) for name, value in array_options(call.options, call.time).items()),
+        call.umask,
+        call.limits,
+        call.sbatch,
+        "error" in call.options,
+        environment.submit_key(call),
+        environment.needs_login(call),
+        tuple(node_names) if any(node_names) else (),
+        call.name if keep_names else None,
+    )
+
+
+def singleton_names(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[int, tuple[str, int]]:
+    """
+    By ticket, for each call with the name of a singleton: that name, and how many singletons of it came before.
+
+    A singleton waits for older jobs of its name, so these have the name to themselves and do not mix with younger ones.
+    """
+    single = {
+        call.ticket
+        for call, dependency in zip(calls, waits)
+        if any(condition.kind == "singleton" for condition in dependency.conditions)
+    }
+    before = {call.shown_name: 0 for call in calls if call.ticket in single}
+    found = {}
+    for call in calls:
+        name = call.shown_name
+        if name in before:
+            found[call.ticket] = (name, before[name])
+            before[name] += call.ticket in single
+    return found
+
+
+def fan_ins(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[int, list[int]]:
+    """
+    For each ticket, the large sets of producers that it belongs to, by the ticket of who waits for them.
+
+    Calls of one such set share no array with others, so that the set can be named by whole arrays: unless the
+    sets overlap in so many ways that this would tear the arrays to pieces.
+    """
+    sizes = {call.ticket: task_count(call) for call in calls}
+    sets: dict[int, list[int]] = {}
+    for call, dependency in zip(calls, waits):
+        named = [one.job for one in dependency.conditions if one.job in sizes and one.element is None]
+        if len(named) > 1 and sum(sizes[ticket] for ticket in named) >= FAN_IN:
+            sets[call.ticket] = named
+    for smallest in (FAN_IN, MOST_ELEMENTS):
+        found: dict[int, list[int]] = defaultdict(list)
+        for waiter, named in sets.items():
+            if sum(sizes[ticket] for ticket in named) >= smallest:
+                for ticket in named:
+                    found[ticket].append(waiter)
+        if len({tuple(waiters) for waiters in found.values()}) <= 2 * len(sets):
+            break
+    return found
+
+
+def plan(
+    calls: Sequence[Call], limits: Limits, keep_names: bool = False, keep_arrays: bool = False
+) -> list[Array]:
+    """
+    Group calls into arrays.
+
+    Args:
+        calls: In the order of their tickets; not modified.
+        limits: Of the controller.
+        keep_names: Calls with different job names do not share an array.
+        keep_arrays: Array calls stay alone, since it is not known yet how others will wait for them.
+
+    Returns:
+        Arrays that together hold each call exactly once, by their oldest ticket. So an array comes after all that
+        it waits for: a ticket is older than whoever names it, and what the calls of an array wait for is either
+        common to all of them, or has its oldest ticket in the array that they follow lane by lane.
+        The script's size is the renderer's matter (see halve).
+    """
+    bodies: dict[bytes, bytes] = {}
+    waits = [parse(call.options.get("dependency")) for call in calls]
+    as_arrays = waited_for_as_arrays(waits)
+    sets = fan_ins(calls, waits)
+    singletons = singleton_names(calls, waits)
+    members = []
+    for call, dependency in zip(calls, waits):
+        body = bodies.get(call.body_hash)
+        if body is None:
+            body = bodies[call.body_hash] = call.body()
+        alone = reason_alone(call, body, dependency)
+        if call.is_array and not alone and (keep_arrays or call.ticket in as_arrays):
+            alone = WAITED if call.ticket in as_arrays else "nobody knows yet how others will wait for it"
+        key = (merge_key(call, keep_names), tuple(sets.get(call.ticket, ())), singletons.get(call.ticket))
+        members.append(Member(call, key, dependency, alone))
+    arrays = [array for block in fill(lanes.find(members, limits), limits.array_size) for array in block.arrays()]
+    return sorted(arrays, key=lambda array: min(call.ticket for call in array.calls))
+
+
+@dataclass(eq=False)
+class Slot:
+    """An array in the making: its calls with the indices of their first tasks."""
+
+    upstream: list[Slot]
+    members: list[tuple[int, Member]] = field(default_factory=list)
+    taken: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Block:
+    """Arrays whose indices are given out together, since lanes run through them."""
+
+    groups: list[Group] = field(default_factory=list)
+    size: int = 0
+    slots: dict[Hashable, list[Slot]] = field(default_factory=lambda: defaultdict(list))
+    slot_of: dict[int, Slot] = field(default_factory=dict)
+
+    def add(self, group: Group) -> None:
+        """Give a group the next free indices."""
+        members = sorted(group.members, key=lambda member: member.call.ticket)
+        for member in members:
+            upstream = list(dict.fromkeys(self.slot_of[condition.job] for condition in member.lanes))
+            first = self.size + member.offset - group.low
+            span = range(first, first + len(member.tasks))
+            alike = self.slots[member.key, member.common, frozenset(map(id, upstream))]
+            slot = next((one for one in alike if one.taken.isdisjoint(span)), None)
+            if slot is None:
+                slot = Slot(upstream)
+                alike.append(slot)
+            slot.members.append((first, member))
+            slot.taken.update(span)
+            self.slot_of[member.call.ticket] = slot
+        self.size += group.high - group.low
+        self.groups.append(group)
+
+    def arrays(self) -> list[Array]:
+        """The slots as arrays."""
+        ids = self.lone_ids()
+        made: dict[Slot, Array] = {}
+        for slot in dict.fromkeys(self.slot_of.values()):
+            members = sorted(slot.members, key=lambda pair: pair[0])
+            first = members[0][1]
+            array = Array(
+                [member.call for _, member in members],
+                [None if ids and member.call.is_array else ids[at] if ids else at for at, member in members],
+                array_options(first.call.options, first.call.time),
+                Dependency(tuple(one for one in first.waits.conditions if one not in first.lanes), first.waits.any_of),
+                [made[one] for one in slot.upstream],
+                first.alone,
+                environment.needs_login(first.call),
+            )
+            made[slot] = settled(array)
+        return list(made.values())
+
+    def lone_ids(self) -> list[int]:
+        """The local ids of an array call that shares indices with nobody but those that wait for its tasks."""
+        if len(self.groups) > 1:
+            return []
+        spans = {(member.offset, tuple(member.tasks)) for member in self.groups[0].members if member.call.is_array}
+        ids = spans.pop()[1] if len(spans) == 1 else ()
+        return list(ids) if len(ids) == self.size else []
+
+
+def settled(array: Array) -> Array:
+    """A plain call by itself is no array, so it has no index to meet anything by."""
+    if array.is_plain:
+        array.firsts, array.upstream = [None], []
+        array.waits = parse(array.calls[0].options.get("dependency"))
+    return array
+
+
+def fill(groups: Sequence[Group], array_size: int) -> list[Block]:
+    """Groups side by side as long as indices last, those with the same kind of first call in one block."""
+    blocks: list[Block] = []
+    open_blocks: dict[Hashable, Block] = {}
+    for group in groups:
+        first = min(group.members, key=lambda member: member.call.ticket)
+        key = (first.key, first.common)
+        block = None if first.alone else open_blocks.get(key)
+        if block is None or block.size + group.high - group.low > array_size:
+            block = Block()
+            blocks.append(block)
+            if not first.alone:
+                open_blocks[key] = block
+        block.add(group)
+    return blocks
+
+
+def halve(array: Array, later: list[Array]) -> list[Array]:
+    """
+    Two arrays of half the calls each, for a script that is too large; a single call cannot be split.
+
+    Args:
+        later: The arrays to be submitted after it.
+
+    Returns:
+        All of them: those that follow it lane by lane are cut at the same index, so that each piece has one array
+        to follow.
+    """
+    index = array.firsts[len(array.calls) // 2]
+    assert index is not None
+    pieces = {array: cut(array, index, {})}
+    rest = []
+    for other in later:
+        if pieces.keys().isdisjoint(other.upstream):
+            rest.append(other)
+        else:
+            pieces[other] = cut(other, index, pieces)
+            rest += [piece for piece in pieces[other] if piece.calls]
+    return [*pieces[array], *rest]
+
+
+def cut(array: Array, index: int, pieces: dict[Array, list[Array]]) -> list[Array]:
+    """The calls below an index and the others, each following the right piece of what was cut before."""
+    made = []
+    for side in (0, 1):
+        chosen = [pair for pair in zip(array.calls, array.firsts) if ((pair[1] or 0) >= index) == bool(side)]
+        part = replace(
+            array,
+            calls=[call for call, _ in chosen],
+            firsts=[first for _, first in chosen],
+            upstream=[pieces[one][side] if one in pieces else one for one in array.upstream],
+        )
+        made.append(settled(part))
+    return made

@@ -1,0 +1,139 @@
+"""
+An array as a batch script: a program of fixed size, then tables and script bodies that bash never parses.
+
+So the start of a task costs the same however many calls an array holds. Layout after the program::
+
+    rows        one of ROW_BYTES for each index: local id or -, offset and lines of the call's record,
+                offset and bytes of its body
+    common      environment entries that all calls share and sbatch must not see, one per line
+    records     for each call: folder to start in (empty: Slurm has it right), number of arguments, arguments,
+                environment entries of its own, one per line
+    bodies      script bodies, each once
+"""
+
+from __future__ import annotations
+
+import os
+
+import jinja2
+
+from sbatch_shim import __version__
+from sbatch_shim.calls import Call
+from sbatch_shim.merge import environment
+from sbatch_shim.merge.limits import Limits
+from sbatch_shim.merge.plan import Array
+from sbatch_shim.paths import TEMPLATES
+from sbatch_shim.values import indices
+
+ROW = b"%-10s %-11d %-8d %-11d %-10d\n"
+ROW_BYTES = len(ROW % (b"-", 0, 0, 0, 0))
+
+TEMPLATE = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(TEMPLATES),
+    undefined=jinja2.StrictUndefined,
+    keep_trailing_newline=True,
+).get_template("array.sh.j2")
+
+
+def escape(field: bytes) -> bytes:
+    """A field as one line; bash's printf %b is the inverse."""
+    return field.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+
+
+def entries(variables: dict[bytes, bytes]) -> list[bytes]:
+    return [name + b"=" + value for name, value in variables.items()]
+
+
+def array_variables(call: Call) -> dict[bytes, bytes]:
+    """What Slurm tells the tasks of the array that the call asked for; the task's own id is in its row."""
+    if not call.is_array:
+        return {}
+    ids, _, step = indices(call.options["array"] or b"")
+    return {
+        b"SLURM_ARRAY_JOB_ID": b"%d" % call.ticket,
+        b"SLURM_ARRAY_TASK_COUNT": b"%d" % len(ids),
+        b"SLURM_ARRAY_TASK_MIN": b"%d" % ids[0],
+        b"SLURM_ARRAY_TASK_MAX": b"%d" % ids[-1],
+        b"SLURM_ARRAY_TASK_STEP": b"%d" % step,
+    }
+
+
+def common_folder(array: Array) -> bytes | None:
+    """The folder that all calls start in; None where they differ."""
+    folders = {call.folder for call in array.calls}
+    return folders.pop() if len(folders) == 1 else None
+
+
+def render(array: Array, limits: Limits) -> tuple[bytes, dict[bytes, bytes]]:
+    """
+    The script of an array.
+
+    Returns:
+        The script's bytes, and the environment to start sbatch with.
+    """
+    shared = environment.share(
+        [environment.for_job(call, limits.launch_sets_name) for call in array.calls], array.login
+    )
+    submit = environment.for_sbatch(array.calls[0], shared, array.login)
+    start = common_folder(array)
+    tasks = array.tasks()
+    first = tasks[0][0]
+    row_count = tasks[-1][0] - first + 1
+
+    common = b"".join(escape(entry) + b"\n" for entry in entries(shared.common))
+    records: list[bytes] = []
+    for call, own in zip(array.calls, shared.own):
+        fields = [b"" if start is not None else call.folder, b"%d" % len(call.arguments), *call.arguments]
+        # What the call had as SLURM_ARRAY_TASK_ID from its own surroundings does not reach its tasks.
+        own = {**own, **array_variables(call)}
+        fields += entries(own)
+        records.append(b"".join(escape(field) + b"\n" for field in fields))
+    bodies: dict[bytes, bytes] = {}
+    for call in array.calls:
+        if call.body_hash not in bodies:
+            bodies[call.body_hash] = call.body()
+
+    def program(rows_offset: int) -> bytes:
+        names = sorted({os.fsencode(call.shown_name).decode("utf-8", "backslashreplace") for call in array.calls})
+        text = TEMPLATE.render(
+            title=comment(f"{len(array.calls)} sbatch call{'s' * (len(array.calls) > 1)} as one Slurm job"),
+            version=__version__,
+            summary=comment(f"Jobs: {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}."),
+            tickets=f"{array.calls[0].ticket} to {array.calls[-1].ticket}",
+            first_index=first,
+            rows_offset=rows_offset,
+            row_count=row_count,
+            row_bytes=ROW_BYTES,
+            common_offset=rows_offset + row_count * ROW_BYTES,
+            common_lines=len(shared.common),
+            login=array.login,
+        )
+        return text.encode()
+
+    # The program holds the offset of what follows it, whose digits are part of its length.
+    offset = 0
+    head = program(offset)
+    while len(head) != offset:
+        offset = len(head)
+        head = program(offset)
+
+    place = offset + row_count * ROW_BYTES + len(common)
+    record_places = {}
+    for call, record in zip(array.calls, records):
+        record_places[call.ticket] = (place, record.count(b"\n"))
+        place += len(record)
+    body_places = {}
+    for name, body in bodies.items():
+        body_places[name] = (place, len(body))
+        place += len(body)
+
+    rows = [ROW % (b"-", 0, 0, 0, 0)] * row_count
+    for index, call, task in tasks:
+        local_id = b"-" if task is None else b"%d" % task
+        rows[index - first] = ROW % (local_id, *record_places[call.ticket], *body_places[call.body_hash])
+    return b"".join([head, *rows, common, *records, *bodies.values()]), submit
+
+
+def comment(text: str) -> str:
+    """Text that cannot leave its comment line, nor be taken for an #SBATCH line."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:200]

@@ -1,0 +1,1 @@
+"""sarray and its verbs."""

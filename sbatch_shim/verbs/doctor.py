@@ -1,0 +1,113 @@
+"""sarray doctor: what is installed, found and reachable, for a bug report. It shows no environment and no script."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+
+from sbatch_shim import __version__
+from sbatch_shim.calls import waiting_sessions
+from sbatch_shim.companions.companion import COMPANIONS, Context
+from sbatch_shim.errors import ShimError
+from sbatch_shim.flush.controller import Controller
+from sbatch_shim.flush.slurm import find_command, is_ours, limits_of
+from sbatch_shim.locks import exclusive
+from sbatch_shim.spool import open_state
+
+NETWORK = ("nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "cifs", "smb3", "glusterfs", "panfs")
+
+
+def commands_on_path(name: str, path: str) -> list[tuple[str, bool]]:
+    """Every command of this name on PATH, in order, and whether it is ours."""
+    found = []
+    for folder in path.split(os.pathsep):
+        candidate = os.path.join(folder, name)
+        if os.path.isabs(folder) and os.path.isfile(candidate) and os.access(candidate, os.X_OK):
+            found.append((candidate, is_ours(candidate)))
+    return found
+
+
+def file_system(path: str) -> str:
+    """The type of the file system that holds a path, from the kernel's table of mounts."""
+    best, kind = "", "unknown"
+    try:
+        with open("/proc/self/mounts", encoding="utf-8", errors="replace") as stream:
+            for line in stream:
+                words = line.split()
+                if len(words) < 3 or len(words[1]) < len(best):
+                    continue
+                if (path + "/").startswith(words[1].rstrip("/") + "/"):
+                    best, kind = words[1], words[2]
+    except OSError:
+        pass
+    return kind
+
+
+def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
+    """What was found, and what is wrong, in sentences."""
+    wrong: list[str] = []
+    path = context.variable("PATH") or os.defpath
+    found: dict[str, object] = {
+        "sbatch-shim": __version__,
+        "python": f"{platform.python_version()} {sys.executable}",
+        "system": f"{platform.system()} {platform.release()}",
+        "SARRAY_MODE": context.variable("SARRAY_MODE") or "(unset: pass)",
+    }
+    for name in ("sbatch", *COMPANIONS):
+        listed = commands_on_path(name, path)
+        found[f"{name} on PATH"] = [f"{one}{' (this shim)' if ours else ''}" for one, ours in listed]
+        if not listed or not listed[0][1]:
+            wrong.append(f"the first {name} on PATH is not the shim; put the folder of the shims first on PATH")
+    sbatch = find_command("sbatch", path)[0]
+    if sbatch is None:
+        wrong.append("there is no other sbatch on PATH; only sarray-flush --local can run queued calls")
+    else:
+        version = subprocess.run([sbatch, "--version"], capture_output=True, text=True, check=False)
+        found["Slurm"] = version.stdout.strip() or version.stderr.strip()
+        try:
+            limits = limits_of(Controller(sbatch, context.environment).config())
+            found["limits"] = f"{limits.array_size} tasks in an array, {limits.script_bytes} bytes of script"
+        except ShimError as error:
+            wrong.append(str(error))
+    state = os.fsdecode(context.state)
+    found["state folder"] = state
+    kind = file_system(os.path.realpath(state))
+    found["its file system"] = kind
+    if kind not in NETWORK:
+        # Logs are opened through links in it. Only --run can tell, and on one machine it is right.
+        found["its file system"] = f"{kind} (not a network file system: the compute nodes must see it)"
+    try:
+        open_state(context.state)
+        with exclusive(context.state + b"/doctor.lock"):
+            found["locks"] = "work"
+    except (ShimError, OSError) as error:
+        wrong.append(f"the state folder cannot be used: {error}")
+    found["sessions that hold calls"] = {held.name: held.count for held in waiting_sessions(context.state)}
+    if run and sbatch is not None:
+        found["round trip"] = round_trip(context, sbatch, wrong)
+    return found, wrong
+
+
+def round_trip(context: Context, sbatch: str, wrong: list[str]) -> str:
+    """Submit a job that does nothing and wait for it."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=os.path.expanduser("~"), prefix=".sarray-doctor-") as folder:
+        words = ["--parsable", "--job-name=sarray-doctor", "--time=1", "--output=/dev/null", "--wrap=touch ran"]
+        done = subprocess.run(
+            [sbatch, *words], cwd=folder, env=context.environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            wrong.append(f"a job was not accepted: {done.stderr.strip()}")
+            return "failed"
+        job = done.stdout.strip().partition(";")[0]
+        while time.monotonic() - started < 60:
+            if os.path.exists(os.path.join(folder, "ran")):
+                return f"job {job} ran after {time.monotonic() - started:.1f} s"
+            time.sleep(0.1)
+        context.run("scancel", [job])
+    wrong.append("the job did not run within 60 s, or its node does not see the home folder; it was cancelled")
+    return f"job {job} was not seen to run"

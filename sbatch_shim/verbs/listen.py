@@ -1,0 +1,69 @@
+"""sarray listen: a shell with a session of its own, in which sbatch queues."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from sbatch_shim.companions.companion import Context
+from sbatch_shim.errors import ShimError
+from sbatch_shim.flush import cli
+from sbatch_shim.paths import TEMPLATES
+from sbatch_shim.verbs.queuefile import drop_all
+
+
+def shims_folder() -> Path:
+    """Where install.sh put the shims; ShimError for an installation without them."""
+    folder = Path(sys.executable).parent.parent.parent / "shims"
+    if not (folder / "sbatch").is_file():
+        raise ShimError("the shims are not installed; run install.sh")
+    return folder
+
+
+def listen(context: Context, shell: str | None) -> int:
+    """Run the shell; returns 0, or 1 when calls stay queued."""
+    shell = shell or os.path.basename(os.environ.get("SHELL", "bash"))
+    path = os.pathsep.join([str(shims_folder()), *(os.environ.get("PATH", os.defpath)).split(os.pathsep)])
+    session = f"listen.{os.getpid()}.{int(time.time())}"
+    environment = {**os.environ, "SARRAY_MODE": "queue", "SARRAY_SESSION": session, "SARRAY_LISTEN_PATH": path}
+    with tempfile.TemporaryDirectory(prefix="sarray-") as folder:
+        if shell == "zsh":
+            shutil.copy(TEMPLATES / "listen.zsh", Path(folder) / ".zshrc")
+            environment.update(SARRAY_ZDOTDIR=os.environ.get("ZDOTDIR", ""), ZDOTDIR=folder)
+            words = ["zsh", "-i"]
+        elif shell == "fish":
+            words = ["fish", "-i", "-C", f"source {shlex.quote(str(TEMPLATES / 'listen.fish'))}"]
+        else:
+            words = ["bash", "--rcfile", str(TEMPLATES / "listen.bash"), "-i"]
+        print(f"sbatch queues here; sarray submit submits, sarray cancel drops, both leave (session {session})")
+        sys.stdout.flush()
+        try:
+            subprocess.call(words, env=environment, umask=context.umask)
+        except FileNotFoundError:
+            raise ShimError(f"there is no {shell} here; say which shell with --shell") from None
+    return leave(context, session)
+
+
+def leave(context: Context, session: str) -> int:
+    """What becomes of the calls that are still queued."""
+    pages = context.book.open(os.fsencode(session))
+    pages.read()
+    count = sum(1 for _, where in context.book.unsubmitted() if where is pages)
+    if not count:
+        return 0
+    if sys.stdin.isatty():
+        print(f"still queued: {count}. [s]ubmit, [d]rop or [k]eep? ", end="", flush=True)
+        answer = sys.stdin.readline().strip().lower()
+        if answer in ("s", "submit"):
+            return cli.run(["--session", session])
+        if answer in ("d", "drop"):
+            drop_all(context, session)
+            return 0
+    print(f"{count} stay queued; sarray-flush --session {session} submits them", file=sys.stderr)
+    return 1

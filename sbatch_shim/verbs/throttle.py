@@ -1,0 +1,93 @@
+"""sarray throttle: how many tasks of an array run at a time, changed while it runs."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from sbatch_shim.companions.book import SUBMITTED, Job, target
+from sbatch_shim.companions.companion import Context
+from sbatch_shim.errors import ShimError
+
+DONE = {"requeue": "requeued", "kill": "cancelled"}
+
+
+def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
+    """
+    Set ArrayTaskThrottle, and deal with the running tasks above it.
+
+    Args:
+        word: A real job id or a ticket.
+        limit: Tasks at a time, 0 for no limit.
+        act: "requeue", "kill" or None: what becomes of the most recently started tasks above the limit.
+
+    Raises:
+        ShimError: before anything was changed; also where `act` would reach tasks of calls that were not named.
+    """
+    number = word
+    found = target(word)
+    pages = context.book.landed(found.ticket) if found else None
+    if found is not None and pages is not None:
+        if pages.state(found.ticket) != SUBMITTED:
+            raise ShimError(f"{word} is not submitted yet; sarray-flush --throttle {limit} submits it with a limit")
+        number = str(pages.places[found.ticket].job)
+    if not number.isdigit():
+        raise ShimError(f"{word} is neither a job id nor a ticket")
+    answer = context.run("scontrol", ["-o", "show", "job", number])
+    records = [fields(line) for line in answer.out.decode(errors="replace").splitlines() if line.startswith("JobId=")]
+    if answer.status != 0 or not records:
+        raise ShimError(f"job {word} was not found")
+    if f"({os.getuid()})" not in records[0].get("UserId", ""):
+        raise ShimError(f"job {word} is not yours")
+    array = records[0].get("ArrayJobId")
+    if array is None:
+        raise ShimError(f"job {word} is not an array")
+    if not any(record.get("JobState") in ("PENDING", "RUNNING", "SUSPENDED") for record in records):
+        raise ShimError(f"all tasks of job {word} have ended")
+    job = context.book.jobs.get(int(array))
+    above = started_last(records, limit) if act and limit else []
+    if found is not None and job is not None:
+        others = {ticket for index in above for ticket in job.shares([index])} - {found.ticket}
+        if others:
+            raise ShimError(
+                f"{word} shares array {array} with {', '.join(map(str, sorted(others)))}, of which tasks would be "
+                f"{DONE[act or '']} too; to have that done, name the array: sarray throttle {array}"
+            )
+    changed = context.run("scontrol", ["update", f"JobId={array}", f"ArrayTaskThrottle={limit}"])
+    said = (changed.out + changed.err).decode(errors="replace").strip()
+    if changed.status != 0 and not all(line.endswith(("No error", "already finished")) for line in said.splitlines()):
+        raise ShimError(said)
+    shared = f" (it holds {len(job.entries)} calls)" if job and len(job.entries) > 1 else ""
+    print(f"array {array}{shared}: {f'at most {limit} tasks' if limit else 'any number of tasks'} at a time")
+    status = 0
+    for index in above:
+        one = f"{array}_{index}"
+        done = context.run("scontrol", ["requeue", one]) if act == "requeue" else context.run("scancel", [one])
+        if done.status != 0:
+            print(f"{name_of(job, one, index)}: {done.err.decode(errors='replace').strip()}")
+            status = 1
+        else:
+            print(f"{name_of(job, one, index)} {DONE[act or '']}")
+    return status
+
+
+def started_last(records: list[dict[str, str]], limit: int) -> list[int]:
+    """The indices of the running tasks beyond `limit`, in the order in which they started."""
+    running = [record for record in records if record.get("JobState") == "RUNNING"]
+    running.sort(key=lambda record: (record["StartTime"], int(record["ArrayTaskId"])))
+    return [int(record["ArrayTaskId"]) for record in running[limit:]]
+
+
+def name_of(job: Job | None, element: str, index: int) -> str:
+    """A task as its caller knows it."""
+    for ticket, locals_ in job.shares([index]).items() if job else ():
+        return str(ticket) if locals_[0] is None else f"{ticket}_{locals_[0]}"
+    return element
+
+
+def fields(line: str) -> dict[str, str]:
+    """KEY=value words of a one-line record; the first of each name."""
+    found: dict[str, str] = {}
+    for key, value in re.findall(r"(?:^| )([A-Za-z:/]+)=([^ ]*)", line):
+        found.setdefault(key, value)
+    return found
