@@ -22,7 +22,9 @@ die() {
 
 make_venv() {
     # Same Python, same sources: nothing to do.
-    stamp="$($python -c 'import sys; print(sys.version)') $(cat "$source"/pyproject.toml "$source"/sbatch_shim/*.py "$source"/sbatch_shim/templates/* | cksum)"
+    sources=$(cat "$source"/pyproject.toml "$source"/sbatch_shim/*.py "$source"/sbatch_shim/*/*.py \
+        "$source"/sbatch_shim/templates/* | cksum)
+    stamp="$($python -c 'import sys; print(sys.version)') $sources"
     if [ -x "$prefix/venv/bin/python" ] && [ "$(cat "$prefix/venv/sbatch-shim-stamp" 2>/dev/null)" = "$stamp" ]; then
         return
     fi
