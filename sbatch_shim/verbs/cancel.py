@@ -62,10 +62,9 @@ def cancel(context: Context, tickets: list[int], sessions: set[bytes] | None, ye
         from sbatch_shim.companions.scancel import Cancel
 
         sys.stdout.flush()
-        status = Cancel(context, Line([], [str(ticket) for ticket in submitted])).run()
-        if status == 0:
-            print(f"submitted calls cancelled: {len(submitted)}")
-        return status
+        if Cancel(context, Line([], [str(ticket) for ticket in submitted])).run() != 0:
+            return 1
+        print(f"submitted calls given to scancel: {len(submitted)}")
     return 0
 
 

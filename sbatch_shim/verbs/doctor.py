@@ -61,13 +61,16 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
         "SARRAY_MODE": context.variable("SARRAY_MODE") or "(unset: pass)",
     }
     sbatch = find_command("sbatch", path)[0]
+    hidden = []
     for name in ("sbatch", *COMPANIONS):
         listed = commands_on_path(name, path)
         found[f"{name} on PATH"] = [f"{one}{' (this shim)' if ours else ''}" for one, ours in listed]
-        if not any(ours for _, ours in listed):
-            wrong.append(f"the shim of {name} is not on PATH: . PREFIX/env.sh puts the folder of the shims first")
-        elif not listed[0][1]:
-            wrong.append(f"{listed[0][0]} comes before the shim on PATH; put the folder of the shims first")
+        if not listed or not listed[0][1]:
+            hidden.append(name)
+    if hidden:
+        env = os.path.join(sys.prefix, "..", "env.sh")
+        how = f": . {os.path.abspath(env)}" if os.path.exists(env) else ""
+        wrong.append(f"the first on PATH is not the shim of {', '.join(hidden)}; put the shims' folder first{how}")
     found["the real sbatch"] = f"{sbatch} (the first on PATH that is no shim)" if sbatch else "(none)"
     if sbatch is None:
         wrong.append("there is no other sbatch on PATH; only sarray-flush --local can run queued calls")

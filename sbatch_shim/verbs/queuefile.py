@@ -89,6 +89,8 @@ def submit(context: Context, words: list[str]) -> int:
         file = rest.pop()
     session = None
     own, _ = cli.read_arguments(rest)
+    if wanted and not os.access(os.path.dirname(wanted) or ".", os.W_OK):
+        raise ShimError(f"{wanted} cannot be written; nothing was submitted")
     if file is not None:
         if "session" in own or "all" in own:
             raise cli.Usage("name a file or sessions, not both")
@@ -134,7 +136,7 @@ def queue_file(context: Context, file: str, session: str) -> None:
         raise ShimError(f"{file}: {error.strerror}") from None
     calls = calls_in(text, file)
     if not calls:
-        raise cli.Usage(f"{file} holds no call")
+        raise cli.Usage(f"{'stdin' if file == '-' else file} holds no call")
     try:
         queue_calls(context, calls, file, Session(context.state, os.fsencode(session)))
     except BaseException:

@@ -13,7 +13,7 @@ from sbatch_shim.flush import cli
 from sbatch_shim.flush.slurm import find_command
 from sbatch_shim.paths import TEMPLATES, state_folder
 from sbatch_shim.spool import open_state, session_name
-from sbatch_shim.verbs.words import SHELLS, parser_of, ticket_list
+from sbatch_shim.verbs.words import SHELLS, named_session, parser_of, ticket_list
 
 USAGE = """\
 usage: sarray VERB [options]
@@ -99,7 +99,7 @@ def cancel(context: Context, words: list[str]) -> int:
     given = parser.parse_args(words)
     if bool(given.tickets) + (given.session is not None) + given.all > 1:
         raise cli.Usage("name tickets, --session or --all, not several of them")
-    name = session_name(dict(os.environb)) if given.session is None else os.fsencode(given.session)
+    name = session_name(dict(os.environb)) if given.session is None else named_session(context, given.session)
     return act(context, ticket_list(given.tickets), None if given.all else {name}, given.yes)
 
 
@@ -191,6 +191,8 @@ def gc(context: Context, words: list[str]) -> int:
     parser.add_argument("-n", "--dry-run", action="store_true", help="only name them")
     parser.add_argument("--json", action="store_true", help="print a document")
     given = parser.parse_args(words)
+    if not given.days >= 0:
+        raise cli.Usage("--days takes a number of days")
     listed = listed_jobs(context)
     if listed is None:
         raise ShimError("squeue does not answer, so it is not known which jobs still run; nothing was removed")

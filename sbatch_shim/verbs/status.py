@@ -13,9 +13,9 @@ from sbatch_shim.calls import Call
 from sbatch_shim.companions.book import DROPPED, FLYING, REFUSED, SUBMITTED, Book, Pages, elements
 from sbatch_shim.companions.companion import Context
 from sbatch_shim.companions.shown import parse_tasks
-from sbatch_shim.errors import ShimError
 from sbatch_shim.merge import logs
 from sbatch_shim.spool import Session, replace, session_name
+from sbatch_shim.verbs.words import named_session
 
 CACHE_SECONDS = 3
 BROKEN = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")
@@ -215,12 +215,8 @@ def gather(context: Context, tickets: list[int], session: str | None) -> Found:
             else:
                 chosen.append((ticket, pages))
     elif session is not None:
-        name = os.fsencode(session)
-        one = Session(context.state, name)
-        if session in ("", ".", "..") or "/" in session or not os.path.isdir(one.folder):
-            raise ShimError(f"there is no session {session!a}; `sarray status --all` shows those that there are")
-        pages = book.open(name)
-        sessions[name] = one
+        pages = book.open(named_session(context, session))
+        sessions[pages.session.name] = pages.session
         chosen = [one for one in all_tickets(book) if one[1] is pages]
     else:
         chosen = all_tickets(book)

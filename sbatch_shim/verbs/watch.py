@@ -56,8 +56,8 @@ def watch(context: Context, tickets: list[int], session: str | None) -> int:
             if terminal:
                 sys.stdout.write(CLEAR + screen(found, size.columns, size.lines))
                 sys.stdout.flush()
-            elif bars(found, size.columns) != before:
-                before = bars(found, size.columns)
+            elif [*bars(found, size.columns), *found.problems] != before:
+                before = [*bars(found, size.columns), *found.problems]
                 print("\n".join(before), flush=True)
             if found.over:
                 break

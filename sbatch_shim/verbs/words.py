@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Sequence
 
 from sbatch_shim.companions.companion import Context
+from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET
 
@@ -48,6 +49,14 @@ def ticket_list(words: Sequence[str]) -> list[int]:
                 raise cli.Usage(f"{one} is not a ticket; those are what sbatch answered while it queued")
             found.append(int(one))
     return list(dict.fromkeys(found))
+
+
+def named_session(context: Context, name: str) -> bytes:
+    """A session that somebody names; ShimError when there is none of this name."""
+    folder = os.path.join(context.state, b"sessions", os.fsencode(name))
+    if name in ("", ".", "..") or "/" in name or not os.path.isdir(folder):
+        raise ShimError(f"there is no session {name!a} (sarray status --all shows all)")
+    return os.fsencode(name)
 
 
 def sure(question: str, yes: bool) -> bool:
