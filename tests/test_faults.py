@@ -121,6 +121,37 @@ def test_a_queueing_sbatch_killed_at_every_step(user: Person) -> None:
     assert untold <= 3
 
 
+@pytest.mark.parametrize("error", ["ENOSPC", "EDQUOT", "EIO"])
+def test_a_queueing_sbatch_whose_disk_fails_at_every_step(user: Person, error: str) -> None:
+    """A full disk, a quota, a broken disk: the call is in the spool, or it is Slurm's, never both and never neither."""
+    words = ["sbatch", "--parsable", "-H", "-o", "/dev/null", "--wrap=true"]
+    breaker = Breaker(f"error={error}", CALLS[:-2])
+    unanswered = 0
+    for name, trace in breaker:
+        log = user.home / "trace"
+        trace[trace.index("/dev/null")] = str(log)
+        more = {"SARRAY_MODE": "queue", "SARRAY_SESSION": "test", "SARRAY_STATE_DIR": str(user.home / name)}
+        done = user.run(*trace, *words, env=user.environment(**more))
+        breaker.survived = b"INJECTED" not in log.read_bytes()
+        assert done.status == 0, (name, done.err)
+        if not done.out:
+            # The answer itself: the real sbatch does not mind that either.
+            assert len(queued(user, state=name)) == 1
+            unanswered += 1
+        elif int(done.out) >= 10**9:
+            assert (queued(user, state=name), done.err) == ([int(done.out)], b"")
+        else:
+            assert queued(user, state=name) == []
+            assert done.err.startswith(b"sbatch: ") and done.err.count(b"\n") == 1
+            assert user.run("squeue", "-h", "-o", "%i", "-j", done.out.decode()).out == done.out
+        log.unlink()
+        again = user.run(*words, env=user.environment(**more))
+        assert (again.status, again.err) == (0, b"")
+        assert int(again.out) in queued(user, state=name)
+    assert breaker.steps > 20
+    assert unanswered == 1
+
+
 def test_a_flush_with_a_full_disk_at_every_step(user: Person) -> None:
     """Whatever cannot be written: nothing is lost, nothing is submitted twice, and no traceback is shown."""
     breaker = Breaker("error=ENOSPC", ("write", "rename"))
@@ -180,7 +211,7 @@ def shim(person: Person, body: str) -> str:
 
 
 def kept(done: Result, count: int) -> bool:
-    return done.status == 1 and b"%d calls stay queued" % count in done.err and b"Traceback" not in done.err
+    return done.status == 1 and b"still queued: %d call" % count in done.err and b"Traceback" not in done.err
 
 
 def journal(person: Person) -> list[dict[str, object]]:
@@ -266,7 +297,7 @@ def test_what_slurm_has_forgotten_is_kept_until_the_user_decides(user: Person) -
     done = user.flush("--parsable")
     assert kept(done, 1)
     assert b"would have forgotten the job by now" in done.err
-    assert f"it is not known whether Slurm took 1 calls ({first} ...)".encode() in done.err
+    assert f"it is not known whether Slurm took 1 call ({first})".encode() in done.err
     assert b"--assume" in done.err
     assert len(jobs(user)) == 1
     assert jobs(user) == done.out.decode().split()
@@ -350,7 +381,7 @@ def test_a_controller_that_is_paused_while_it_has_the_request(user: Person, clus
             text = process.stderr.read()
         finally:
             cluster.signal_controller(signal.SIGCONT)
-    assert b"it is not known whether Slurm took 1 calls" in text
+    assert b"it is not known whether Slurm took 1 call " in text
     assert b"Traceback" not in text
     done = user.flush("--parsable")
     assert done.status == 0, done.err
@@ -371,7 +402,7 @@ def test_a_signal_ends_a_flush_after_the_running_submission(user: Person, number
         (user.home / "running.go").touch()
         out, text = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert b"1 calls stay queued" in text
+    assert b"still queued: 1 call" in text
     assert b"interrupted: the rest was not tried" in text
     assert out.decode().split() == jobs(user)
     assert len(jobs(user)) == 1

@@ -15,11 +15,10 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sbatch_shim.calls import Call, load, ranges
+from sbatch_shim.calls import Call, load, ranges, tickets_in
 from sbatch_shim.drop import dropped
 from sbatch_shim.journal import Journal, Place, flush_folders, not_submitted, places_in
-from sbatch_shim.record import frames
-from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, QUEUE_HEAD, Session, read, session_of
+from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, Session, session_of
 from sbatch_shim.values import indices
 
 QUEUED, REFUSED, FLYING, DROPPED, SUBMITTED = "queued", "refused", "flying", "dropped", "submitted"
@@ -122,7 +121,7 @@ class Pages:
                 elif event["event"] == "refused":
                     self.refused |= tickets
                     flying -= tickets
-                elif event["event"] in ("submitting", "uncertain"):
+                elif event["event"] in ("submitting", "uncertain", "damaged"):
                     flying |= tickets
                 else:
                     flying -= tickets
@@ -155,9 +154,6 @@ class Pages:
         return QUEUED if ticket in self.queued else None
 
 
-def tickets_in(path: bytes) -> set[int]:
-    """The tickets of the calls in a queue file."""
-    return {ticket for ticket, payload in frames(read(path), len(QUEUE_HEAD))[0] if payload}
 
 
 class Job:

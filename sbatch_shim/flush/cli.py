@@ -10,7 +10,7 @@ import time
 from signal import SIG_DFL, SIGPIPE, signal
 
 from sbatch_shim import __version__
-from sbatch_shim.calls import look, waiting_sessions
+from sbatch_shim.calls import look, ranges, waiting_sessions
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush.flush import Adopted, Backend, Flush, Outcome, Slurm, Wishes, by_controller, prepare
 from sbatch_shim.flush.local import Local
@@ -242,11 +242,11 @@ def flush_sessions(
     if outcomes or adopted or "json" in own:
         report(outcomes, adopted, own, kept, uncertain)
     if kept:
-        say(f"{len(kept)} calls stay queued; the next sarray-flush tries them again")
+        say(f"still queued: {counted(len(kept), 'call')}; the next sarray-flush tries again")
     if uncertain:
         say(
-            f"it is not known whether Slurm took {len(uncertain)} calls ({uncertain[0]} ...); they are kept, and not "
-            "submitted again. The next sarray-flush asks again; --assume submitted, or --assume lost, decides"
+            f"it is not known whether Slurm took {counted(len(uncertain), 'call')} ({ranges(uncertain)}); kept, and "
+            "not submitted again. The next sarray-flush asks again; --assume submitted, or --assume lost, decides"
         )
     if patience.stop.signal:
         return patience.stop.status

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from sbatch_shim.calls import Call, pending
+from sbatch_shim.calls import Call, pending, tickets_in
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.controller import Controller, NoAnswer
 from sbatch_shim.flush.patience import Patience
@@ -201,6 +201,15 @@ def prepare(calls: list[Call], limits: Limits, wishes: Wishes) -> list[tuple[Arr
     return ready
 
 
+def claimed_until(folders: list[bytes]) -> set[int]:
+    """The tickets that the flush of the last of these folders could have submitted."""
+    found: set[int] = set()
+    for folder in folders:
+        if os.path.exists(folder + b"/claimed"):
+            found |= tickets_in(folder + b"/claimed")
+    return found.difference(*(Journal(folder).settled() for folder in folders[:-1]))
+
+
 def apply_overrides(call: Call, overrides: dict[str, bytes | None]) -> None:
     """Replace a call's options; a dependency is added to the call's own, which a flush may not drop."""
     for name, value in overrides.items():
@@ -268,12 +277,13 @@ class Flush:
 
     def settle_earlier(self) -> None:
         """Settle what earlier flushes left open; raises ShimError when Slurm cannot be asked now."""
-        for folder in flush_folders(self.session):
-            if os.path.exists(folder + b"/done"):
-                continue
+        folders = [folder for folder in flush_folders(self.session) if not os.path.exists(folder + b"/done")]
+        for at, folder in enumerate(folders):
             journal = Journal(folder)
+            if journal.lines()[1]:
+                journal.set_damage_aside(claimed_until(folders[: at + 1]))
             for event in journal.uncertain():
-                fate = self.ask(event)
+                fate = Fate(known=False, why=event["text"]) if event["event"] == "damaged" else self.ask(event)
                 if fate.known:
                     self.learn_fate(journal, event, fate)
                 elif self.wishes.assume == "submitted":
@@ -477,6 +487,7 @@ class Flush:
                     other.run()
                     self.outcomes += other.outcomes
                     self.adopted += other.adopted
+                    self.problems += other.problems
                     self.halted = self.halted or other.halted
 
     def keep_script(self, script: bytes, stamp: bytes, number: int) -> None:
