@@ -18,6 +18,9 @@ A `submitting` that none but `uncertain` follows is a submission whose outcome i
 `lanes` {elements, name} is of an array whose elements must be split off once it is submitted
 (submission.unseen_elements); `seen` {array, tickets} says that they are. `damaged` {array, tickets, script: the journal
 as it was, text} stands for lines that could not be read: any of those tickets may be submitted.
+
+sarray-flush --local: `collected` {array, job, tickets: {ticket: place}} in place of `submitted`, `started` {array, job,
+tickets}, and `ran` {array, job, tickets: {ticket: place}} at the end. These jobs' numbers are this machine's own.
 """
 
 from __future__ import annotations
@@ -32,6 +35,10 @@ from typing import Any
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import BLOCK, Session, dropped, replace, session_of, write
 from sbatch_shim.values import indices
+
+# The events that tell where tickets run.
+SUBMITTED, COLLECTED, RAN = "submitted", "collected", "ran"
+STARTED = "started"
 
 
 @dataclass(frozen=True)
@@ -186,10 +193,10 @@ class Journal:
         return list(waiting.values())
 
     def uncertain(self) -> list[dict[str, Any]]:
-        """The `submitting` events of submissions whose outcome is not known, and what stands for damaged lines."""
+        """The `submitting` events of submissions whose outcome is not known, and the like: `damaged`, `started`."""
         open_ones: dict[int, dict[str, Any]] = {}
         for event in self.events():
-            if event["event"] in ("submitting", "damaged"):
+            if event["event"] in ("submitting", "damaged", STARTED):
                 open_ones[event["array"]] = event
             elif event["event"] != "uncertain":
                 open_ones.pop(event["array"], None)
@@ -201,7 +208,7 @@ def settled(events: list[dict[str, Any]]) -> set[int]:
     found: set[int] = set()
     for event in events:
         tickets = {int(ticket) for ticket in event["tickets"]}
-        if event["event"] in ("refused", "absent"):
+        if event["event"] in ("refused", "absent", "collected"):
             found -= tickets
         else:
             found |= tickets
@@ -209,8 +216,8 @@ def settled(events: list[dict[str, Any]]) -> set[int]:
 
 
 def places_in(event: dict[str, Any]) -> dict[int, Place]:
-    """Where the tickets of a `submitted` event run; empty for any other event."""
-    if event["event"] != "submitted":
+    """Where the tickets of an event run that tells their places and a job; empty for any other event."""
+    if event["event"] not in (SUBMITTED, COLLECTED, RAN):
         return {}
     sizes = {
         ticket: 1 if spec is None else len(indices(spec.encode())[0]) for ticket, (_, spec) in event["tickets"].items()
@@ -238,13 +245,21 @@ def not_submitted(state: bytes, ticket: int) -> ShimError:
 
 
 class TicketMap:
-    """From tickets to real jobs, over all sessions of a state folder; each journal is read once."""
+    """
+    From tickets to real jobs, over all sessions of a state folder; each journal is read once.
 
-    def __init__(self, state: bytes) -> None:
+    Args:
+        told_by: The event that tells where a ticket runs: of Slurm's jobs, or of those that ran here.
+    """
+
+    def __init__(self, state: bytes, told_by: str = SUBMITTED) -> None:
         self.state = state
+        self.told_by = told_by
         self.sessions: dict[int, bytes | None] = {}  # by block
-        self.known: dict[bytes, dict[int, Place]] = {}  # by session
+        self.known: dict[int, Place] = {}
+        self.read: set[bytes] = set()  # sessions
         self.assumed: set[int] = set()
+        self.elsewhere: dict[int, str] = {}
 
     def session(self, ticket: int) -> bytes | None:
         """The name of the session that a ticket belongs to; None for a number that is no ticket of ours."""
@@ -256,23 +271,25 @@ class TicketMap:
     def place(self, ticket: int) -> Place:
         """Where a ticket's tasks run; ShimError while it is not submitted."""
         name = self.session(ticket)
-        if name is not None and name not in self.known:
-            self.known[name] = {}
+        if name is not None and name not in self.read:
+            self.read.add(name)
             for folder in flush_folders(Session(self.state, name)):
                 for event in Journal(folder).events():
-                    self.learn(event)
-        place = None if name is None else self.known[name].get(ticket)
-        if place is None and ticket in self.assumed:
+                    if event["event"] in ("assumed", self.told_by):
+                        self.learn(event)
+                    elif event["event"] in (SUBMITTED, RAN):
+                        self.elsewhere.update(dict.fromkeys(places_in(event), event["event"]))
+        if ticket in self.known:
+            return self.known[ticket]
+        if ticket in self.assumed:
             raise ShimError(f"it waits for {ticket}, which was assumed to be submitted: its job id is not known")
-        if place is None:
-            raise not_submitted(self.state, ticket)
-        return place
+        if ticket in self.elsewhere:
+            where = "which Slurm has" if self.elsewhere[ticket] == SUBMITTED else "which ran here, without Slurm"
+            raise ShimError(f"it waits for {ticket}, {where}")
+        raise not_submitted(self.state, ticket)
 
     def learn(self, event: dict[str, Any]) -> None:
-        """Take in a line of a journal."""
+        """Take in what this flush has done."""
         if event["event"] == "assumed":
             self.assumed.update(int(ticket) for ticket in event["tickets"])
-        for ticket, place in places_in(event).items():
-            name = self.session(ticket)
-            if name in self.known:
-                self.known[name][ticket] = place
+        self.known.update(places_in(event))

@@ -297,7 +297,7 @@ def test_what_slurm_has_forgotten_is_kept_until_the_user_decides(user: Person) -
     done = user.flush("--parsable")
     assert kept(done, 1)
     assert b"would have forgotten the job by now" in done.err
-    assert f"it is not known whether Slurm took 1 call ({first})".encode() in done.err
+    assert f"it is not known what became of 1 call ({first})".encode() in done.err
     assert b"--assume" in done.err
     assert len(jobs(user)) == 1
     assert jobs(user) == done.out.decode().split()
@@ -381,7 +381,7 @@ def test_a_controller_that_is_paused_while_it_has_the_request(user: Person, clus
             text = process.stderr.read()
         finally:
             cluster.signal_controller(signal.SIGCONT)
-    assert b"it is not known whether Slurm took 1 call " in text
+    assert b"it is not known what became of 1 call " in text
     assert b"Traceback" not in text
     done = user.flush("--parsable")
     assert done.status == 0, done.err
@@ -515,3 +515,46 @@ def test_a_question_can_be_interrupted_and_is_not_decided_then(user: Person) -> 
     assert done.status == 0, done.err
     assert jobs(user) == done.out.decode().split()
     assert len(jobs(user)) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_local_flush_that_is_cut_short(user: Person, number: signal.Signals) -> None:
+    """What ran does not run again, what had not begun stays queued, and of what was running nobody knows."""
+    begun, free = user.home / "begun", user.home / "free"
+    first = user.queue("--parsable", "-o", "/dev/null", "--wrap=echo x >>ran.1").out.decode().strip()
+    words = ["--wrap=echo x >>ran.2; touch begun; until [ -e free ]; do sleep 0.1; done"]
+    second = user.queue("--parsable", "-o", "/dev/null", "-d", f"afterok:{first}", *words).out.decode().strip()
+    user.queue("-o", "/dev/null", "-d", f"afterok:{second}", "--time=9", "--wrap=echo x >>ran.3")
+    with spawn(user, str(user.prefix / "bin/sarray-flush"), "--local") as process:
+        wait_for(begun.exists)
+        os.kill(process.pid, number)
+        text = process.communicate()[1]
+    free.touch()
+    if number == signal.SIGINT:
+        assert process.returncode == 130, text
+        assert b"still queued: 1 call;" in text and b"known what became of 1 call" in text
+    done = user.flush("--local")
+    assert done.status == 1
+    assert b"was cut short while it ran here" in done.err and b"Traceback" not in done.err
+    assert sorted(path.name for path in user.home.glob("ran.*")) == ["ran.1", "ran.2"]
+    done = user.flush("--local", "--assume=lost")
+    assert done.status == 0, done.err
+    assert {path.name: path.read_text() for path in user.home.glob("ran.*")} == {
+        "ran.1": "x\n",
+        "ran.2": "x\nx\n",
+        "ran.3": "x\n",
+    }
+
+
+def test_what_ran_here_is_no_job_of_slurms(user: Person) -> None:
+    """Its number is another job's there: that one must not be waited for, shown, or cancelled."""
+    env = user.environment(SARRAY_SESSION="test")
+    first = user.queue("--parsable", "-o", "/dev/null", "--wrap=true").out.decode().strip()
+    assert user.flush("--local").status == 0
+    assert user.run("squeue", "-j", first, env=env).err == b"slurm_load_jobs error: Invalid job id specified\n"
+    assert user.run("scontrol", "show", "job", first, env=env).err.count(b"Invalid job id specified") == 1
+    user.queue("-H", "-o", "/dev/null", "-d", f"afterok:{first}", "--wrap=true")
+    done = user.flush()
+    assert kept(done, 1)
+    assert f"it waits for {first}, which ran here, without Slurm".encode() in done.err
+    assert user.flush("--local").status == 0

@@ -245,7 +245,7 @@ def flush_sessions(
         say(f"still queued: {counted(len(kept), 'call')}; the next sarray-flush tries again")
     if uncertain:
         say(
-            f"it is not known whether Slurm took {counted(len(uncertain), 'call')} ({ranges(uncertain)}); kept, and "
+            f"it is not known what became of {counted(len(uncertain), 'call')} ({ranges(uncertain)}); kept, and "
             "not submitted again. The next sarray-flush asks again; --assume submitted, or --assume lost, decides"
         )
     if patience.stop.signal:
@@ -297,10 +297,7 @@ def run(words: list[str]) -> int:
         return 0
     with Stop() as stop:
         patience = Patience(int(own.get("retry", "60")), stop, say)
-        status = flush_sessions(names, state, backend, own, wishes, patience)
-    if isinstance(backend, Local) and not stop.signal:
-        backend.wait()
-    return status
+        return flush_sessions(names, state, backend, own, wishes, patience)
 
 
 def open_closed_streams() -> None:
