@@ -14,6 +14,7 @@ from conftest import CLUSTER, SYSTEM_PATH, Person, Result
 from faults import CUT_ANSWER, LOSE_ANSWER, LOSE_REQUEST, PASS, Cluster, Proxy, free_port, spawn, wait_for
 
 from sbatch_shim.calls import look
+from sbatch_shim.drop import dropped
 from sbatch_shim.spool import Session
 
 pytestmark = pytest.mark.slurm
@@ -152,6 +153,34 @@ def test_a_queueing_sbatch_whose_disk_fails_at_every_step(user: Person, error: s
     assert unanswered == 1
 
 
+@pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOSPC"])
+def test_a_scancel_of_a_queued_call_fails_at_every_step(user: Person, fault: str) -> None:
+    """Either the call is dropped and never submitted, or it is submitted once; who was told it is gone is right."""
+    breaker = Breaker(fault, ("write", "rename", "mkdir", "fdatasync", "ftruncate", "unlink"))
+    for name, trace in breaker:
+        log = user.home / "trace"
+        trace[trace.index("/dev/null")] = str(log)
+        more = {"SARRAY_SESSION": "test", "SARRAY_STATE_DIR": str(user.home / name)}
+        words = ["sbatch", "--parsable", "-H", "-o", "/dev/null", "--wrap=true"]
+        ticket, other = (
+            user.run(*words, env=user.environment(SARRAY_MODE="queue", **more)).out.decode().strip() for _ in range(2)
+        )
+        done = user.run(*trace, "scancel", ticket, env=user.environment(**more))
+        hit = b"INJECTED" in log.read_bytes() or b"SIGKILL" in log.read_bytes()
+        breaker.survived = not hit
+        log.unlink()
+        assert b"Traceback" not in done.err
+        gone = int(ticket) in dropped(Session(os.fsencode(more["SARRAY_STATE_DIR"]), b"test"))
+        if done.status >= 0:
+            assert gone == (done.status == 0)
+        before = set(jobs(user))
+        assert user.run("scancel", other, env=user.environment(**more)).status == 0
+        flushed = user.run(str(user.prefix / "bin/sarray-flush"), env=user.environment(**more))
+        assert b"Traceback" not in flushed.err
+        assert len(set(jobs(user)) - before) == (0 if gone else 1)
+    assert breaker.steps > 3
+
+
 def test_a_flush_with_a_full_disk_at_every_step(user: Person) -> None:
     """Whatever cannot be written: nothing is lost, nothing is submitted twice, and no traceback is shown."""
     breaker = Breaker("error=ENOSPC", ("write", "rename"))
@@ -170,7 +199,7 @@ def test_a_flush_with_a_full_disk_at_every_step(user: Person) -> None:
         assert queued(user, name) == []
         scripts = submitted(user).splitlines()
         assert len({script for script in scripts if f"/sessions/{name}/" in script}) == 1
-    assert breaker.steps > 5
+    assert breaker.steps > 3
 
 
 def test_a_flush_killed_at_every_step(user: Person) -> None:

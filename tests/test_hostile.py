@@ -234,6 +234,13 @@ def test_a_newer_state_folder_is_refused(person: Person) -> None:
     assert done.err.count(b"\n") == 1
     assert b"was written by another version of sbatch-shim" in done.err
     assert (person.home / "state/format").read_text() == "2\n"
+    # Whoever looks at other jobs still sees them; a ticket cannot be looked up.
+    (person.home / "site/squeue").write_text('#!/bin/sh\necho "the real one:" "$@"\n')
+    (person.home / "site/squeue").chmod(0o755)
+    for words, expected in ((["--me"], (0, b"the real one: --me\n")), (["-j", "2042021000"], (1, b""))):
+        done = person.run("squeue", *words, env=person.environment(PATH=path))
+        assert (done.status, done.out) == expected
+        assert b"was written by another version of sbatch-shim" in done.err
 
 
 @pytest.mark.parametrize("assume", ["lost", "submitted"])

@@ -217,4 +217,5 @@ def test_a_shim_without_its_package_is_the_real_command(run, tmp_path: Path) -> 
         done = subprocess.run(words, env=environment, capture_output=True, check=False, cwd=tmp_path)
         assert done.returncode == 0
         assert done.stdout == os.fsencode(f"{real}/{name}|-j|2042021000|\xff|a b|")
-        assert done.stderr.startswith(f"{name}: sbatch-shim cannot be loaded".encode()) and done.stderr.count(b"\n") == 1
+        assert done.stderr.startswith(f"{name}: sbatch-shim cannot be loaded".encode())
+        assert done.stderr.count(b"\n") == 1

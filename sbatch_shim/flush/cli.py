@@ -23,6 +23,7 @@ from sbatch_shim.merge.meaning import describe_time
 from sbatch_shim.merge.submission import option
 from sbatch_shim.paths import state_folder
 from sbatch_shim.spool import Session, open_state, session_name
+from sbatch_shim.streams import open_closed_streams
 from sbatch_shim.values import RECOGNISERS, integer
 
 USAGE = """\
@@ -298,17 +299,6 @@ def run(words: list[str]) -> int:
     with Stop() as stop:
         patience = Patience(int(own.get("retry", "60")), stop, say)
         return flush_sessions(names, state, backend, own, wishes, patience)
-
-
-def open_closed_streams() -> None:
-    """Give what the caller has closed of stdin, stdout and stderr to /dev/null: no file of ours may take its place."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    sys.stdout = sys.stdout or open(os.devnull, "w")
-    sys.stderr = sys.stderr or open(os.devnull, "w")
 
 
 def flush_stdout(status: int) -> int:

@@ -18,6 +18,7 @@ from sbatch_shim.flush import cli
 from sbatch_shim.flush.slurm import find_command
 from sbatch_shim.paths import TEMPLATES, state_folder
 from sbatch_shim.spool import open_state, session_name, ticket_numbers
+from sbatch_shim.streams import open_closed_streams
 
 USAGE = """\
 usage: sarray VERB [options]
@@ -277,6 +278,7 @@ def run(words: list[str], umask: int) -> int:
 
 
 def main() -> None:
+    open_closed_streams()
     umask = os.umask(0o077)
     try:
         code = run(sys.argv[1:], umask)
