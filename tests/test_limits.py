@@ -165,7 +165,7 @@ def test_companions_without(person: Person, lack: str) -> None:
     assert (done.status, done.err) == (0, b"")
     if not re.search("closed|full", lack):
         assert f"JobId={ticket}".encode() in done.out
-    assert person.flush("--dry-run").out == b""
+    assert person.flush("--dry-run").out.startswith(b"0 calls ")
 
 
 def test_a_reader_that_is_gone(person: Person) -> None:
