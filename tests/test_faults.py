@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -334,6 +335,29 @@ def test_what_slurm_has_forgotten_is_kept_until_the_user_decides(user: Person) -
     assert kept(gone, 1)
     assert f"it waits for {first}, which was assumed to be submitted".encode() in gone.err
     assert len(jobs(user)) == 1
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_the_accounting_knows_what_the_controller_has_forgotten(person: Person, accepted: bool) -> None:
+    """A flush was killed long ago; squeue has no such job any more, and sacct decides."""
+    first = "[[ -e once ]] || { touch once; " + ('"$REAL" "$@"; ' if accepted else "") + "kill -9 $PPID $$; }"
+    path = shim(person, first.replace("once", f"{person.home}/once") + '; exec "$REAL" "$@"')
+    person.queue("-o", "/dev/null", "--wrap=echo ran >>ran", PATH=path)
+    assert person.flush().status == -signal.SIGKILL
+    if accepted:
+        (script,) = (person.home / "state/sessions/test/flushes").glob("*/arrays/1/script")
+        ask, env = ["sacct", "-n", "-X", "-P", "-o", "State,SubmitLine"], person.environment(PATH=SYSTEM_PATH)
+        line = re.compile(f"(?m)^COMPLETED.* {re.escape(str(script))}$")
+        wait_for(lambda: line.search(person.run(*ask, env=env).out.decode()))
+    age(person, 1000)
+    (person.home / "site/squeue").write_text("#!/bin/sh\n")
+    (person.home / "site/squeue").chmod(0o755)
+    done = person.flush("--parsable", PATH=path)
+    assert done.status == 0, done.err
+    assert (b"cut short" in done.err) == accepted
+    (person.home / "site/squeue").unlink()
+    person.settle()
+    assert (person.home / "ran").read_text() == "ran\n"
 
 
 def test_what_is_assumed_lost_is_submitted_again(user: Person) -> None:
