@@ -21,34 +21,36 @@ die() {
 }
 
 make_venv() {
-    # Same Python, same sources: nothing to do.
-    sources=$(cat "$source"/pyproject.toml "$source"/sbatch_shim/*.py "$source"/sbatch_shim/*/*.py \
-        "$source"/sbatch_shim/templates/* | cksum)
-    stamp="$($python -c 'import sys; print(sys.version)') $sources"
-    if [ -x "$prefix/venv/bin/python" ] && [ "$(cat "$prefix/venv/sbatch-shim-stamp" 2>/dev/null)" = "$stamp" ]; then
+    # Same Python, same sources: nothing to do. Another version gets a folder of its own, so that pipelines go on meanwhile.
+    stamp=$({
+        "$python" -c 'import sys; print(sys.version)'
+        cd "$source" && find pyproject.toml sbatch_shim -type f ! -name '*.pyc' -exec cksum {} + | LC_ALL=C sort
+    } | cksum | tr ' ' -)
+    venv=$prefix/venvs/$stamp
+    if [ -e "$venv/complete" ]; then
         return
     fi
-    mkdir -p "$prefix"
+    mkdir -p "$prefix/venvs"
     # Build away from the sources: they may be read-only, and must not change.
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     cp -R "$source/pyproject.toml" "$source/README.md" "$source/sbatch_shim" "$work/"
     if command -v uv >/dev/null 2>&1; then
-        if ! uv venv --quiet --clear --python "$python" "$prefix/venv" ||
-            ! uv pip install --quiet --python "$prefix/venv/bin/python" "$work"; then
-            die "uv could not install into $prefix/venv"
+        if ! uv venv --quiet --clear --python "$python" "$venv" ||
+            ! uv pip install --quiet --python "$venv/bin/python" "$work"; then
+            die "uv could not install into $venv"
         fi
     else
-        "$python" -m venv --clear "$prefix/venv" ||
+        "$python" -m venv --clear "$venv" ||
             die "$python cannot make a virtual environment (Debian: apt-get install python3-venv)"
-        "$prefix/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$work" 2>"$work/pip.log" || {
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$work" 2>"$work/pip.log" || {
             cat "$work/pip.log" >&2
-            die "pip could not install into $prefix/venv"
+            die "pip could not install into $venv"
         }
     fi
     # Without compiled files each call of a read-only installation would compile again.
-    "$prefix/venv/bin/python" -m compileall -q "$prefix"/venv/lib/python*/site-packages/sbatch_shim || true
-    echo "$stamp" >"$prefix/venv/sbatch-shim-stamp"
+    "$venv/bin/python" -m compileall -q "$venv"/lib/python*/site-packages/sbatch_shim || true
+    : >"$venv/complete"
 }
 
 main() {
@@ -104,7 +106,16 @@ main() {
     set -- --prefix "$prefix"
     [ -z "$set_path" ] || set -- "$@" "$set_path"
     [ -z "$module" ] || set -- "$@" --modulefile "$module"
-    "$prefix/venv/bin/python" -I -m sbatch_shim.install "$@"
+    "$venv/bin/python" -I -m sbatch_shim.install "$@"
+    before=$(readlink "$prefix/venv" || true)
+    if [ "$before" != "venvs/$stamp" ]; then
+        ln -sfn "venvs/$stamp" "$prefix/venv.new"
+        mv -T "$prefix/venv.new" "$prefix/venv"
+        # The one before stays until the next time, for what runs now.
+        for old in "$prefix"/venvs/*; do
+            [ "$old" = "$venv" ] || [ "$old" = "$prefix/$before" ] || rm -rf "$old"
+        done
+    fi
     if [ -n "$demo" ]; then
         "$prefix/venv/bin/python" -I -m sbatch_shim.demo "$prefix"
     fi

@@ -179,6 +179,11 @@ def records(data: bytes) -> tuple[list[tuple[int, bytes]], list[tuple[int, int]]
     return found, damaged
 
 
+def tickets_in(path: bytes) -> set[int]:
+    """The tickets of the calls in a queue file."""
+    return {ticket for ticket, payload in records(read(path))[0] if payload}
+
+
 def build(
     session: Session,
     ticket: int,

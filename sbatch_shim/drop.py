@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from sbatch_shim.merge.dependency import parse
 from sbatch_shim.merge.dependency import write as write_spec
-from sbatch_shim.spool import Session, write
+from sbatch_shim.spool import Session, read, write
 
 # Conditions that a job which was cancelled satisfies (tried on 22.05).
 MET_BY_CANCELLED = ("after", "afterany", "afternotok")
@@ -30,12 +30,18 @@ def dropped(session: Session) -> dict[int, int]:
 
 
 def drop(session: Session, tickets: Iterable[int]) -> None:
-    """Let no flush submit these; under the flush's lock. On return it is on disk."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(session.folder + b"/dropped", flags, 0o600)
+    """Let no flush submit these; under the flush's lock. On return it is on disk, after an error none of it is."""
+    path = session.folder + b"/dropped"
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        write(descriptor, b"".join(b"%d %d\n" % (ticket, time.time()) for ticket in tickets))
-        os.fdatasync(descriptor)
+        whole = read(path).rfind(b"\n") + 1  # who was killed may have left a part of a line
+        os.ftruncate(descriptor, whole)
+        try:
+            write(descriptor, b"".join(b"%d %d\n" % (ticket, time.time()) for ticket in tickets))
+            os.fdatasync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, whole)
+            raise
     finally:
         os.close(descriptor)
 

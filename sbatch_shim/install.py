@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import jinja2
@@ -41,10 +42,10 @@ def render(name: str, **values: str) -> str:
 
 def start_code(command: str, site: str) -> str:
     """What `python -I -S -c` runs to be sbatch or a companion; `site` is the folder that holds this package."""
-    start = "from sbatch_shim.shim import main;posix._exit(main())"
+    module, run = "shim", "posix._exit(main())"
     if command != "sbatch":
-        start = f"from sbatch_shim.companions.companion import main;sys.exit(main({command!r}))"
-    return f"import posix,sys;sys.path.insert(0,{site!r});{start}"
+        module, run = "companions.companion", f"sys.exit(main({command!r}))"
+    return render("start", command=command, site=repr(site), module=module, run=run).strip()
 
 
 def launcher(command: str, bash: str, env: str, python: str, site: str) -> str:
@@ -73,7 +74,8 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
 
     Prints only what changed; a second run changes nothing.
     """
-    python = prefix / "venv" / "bin" / "python"
+    # Not through the link `venv`: a command that runs while another version is installed goes on with its own.
+    python = Path(sys.prefix) / "bin" / "python"
     site = PACKAGE.parent
     tools = {name: shutil.which(name, path="/usr/local/bin:/usr/bin:/bin") for name in ("bash", "env")}
     for name, found in tools.items():
@@ -141,7 +143,8 @@ def uninstall(prefix: Path) -> None:
     written = [f"shims/{name}" for name in ("sbatch", *COMPANIONS, *COMMANDS)] + [f"bin/{name}" for name in COMMANDS]
     for name in (*written, "env.sh", MANIFEST):
         (prefix / name).unlink(missing_ok=True)
-    shutil.rmtree(prefix / "venv", ignore_errors=True)
+    (prefix / "venv").unlink(missing_ok=True)
+    shutil.rmtree(prefix / "venvs", ignore_errors=True)
     for folder in (prefix / "shims", prefix / "bin", prefix):
         try:
             folder.rmdir()

@@ -16,20 +16,29 @@ tickets, text}, `absent` {array, tickets}: Slurm does not have it, `assumed` {ar
 A place is [index of the first task or null, the call's --array or null]; see Place.
 A `submitting` that none but `uncertain` follows is a submission whose outcome is not known (recovery.py). One with
 `lanes` {elements, name} is of an array whose elements must be split off once it is submitted
-(submission.unseen_elements); `seen` {array, tickets} says that they are.
+(submission.unseen_elements); `seen` {array, tickets} says that they are. `damaged` {array, tickets, script: the journal
+as it was, text} stands for lines that could not be read: any of those tickets may be submitted.
+
+sarray-flush --local: `collected` {array, job, tickets: {ticket: place}} in place of `submitted`, `started` {array, job,
+tickets}, and `ran` {array, job, tickets: {ticket: place}} at the end. These jobs' numbers are this machine's own.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from sbatch_shim.errors import ShimError
-from sbatch_shim.spool import BLOCK, Session, dropped, session_of, write
+from sbatch_shim.spool import BLOCK, Session, dropped, replace, session_of, write
 from sbatch_shim.values import indices
+
+# The events that tell where tickets run.
+SUBMITTED, COLLECTED, RAN = "submitted", "collected", "ran"
+STARTED = "started"
 
 
 @dataclass(frozen=True)
@@ -115,35 +124,61 @@ class Journal:
 
     def events(self) -> list[dict[str, Any]]:
         """All whole events; ShimError for a journal that something else has damaged."""
+        found, damaged = self.lines()
+        if damaged:
+            raise ShimError(
+                f"line {damaged[0]} of {os.fsdecode(self.path)} is damaged, so it is not known what was submitted; "
+                "the next sarray-flush sets it aside"
+            )
+        return found
+
+    def lines(self) -> tuple[list[dict[str, Any]], list[int]]:
+        """All events that can be read, and the numbers of the lines that cannot."""
         try:
             with open(self.path, "rb") as stream:
                 lines = stream.read().split(b"\n")
         except FileNotFoundError:
-            return []
-        found = []
+            return [], []
+        found: list[dict[str, Any]] = []
+        damaged: list[int] = []
         for number, line in enumerate(lines[:-1], 1):
             try:
                 event = json.loads(line)
-                event["event"], event["array"], event["tickets"]
+                event["event"], event["array"], [int(ticket) for ticket in event["tickets"]]
             except (ValueError, KeyError, TypeError):
-                raise ShimError(
-                    f"line {number} of {os.fsdecode(self.path)} is damaged, so it is not known what was submitted; "
-                    "nothing of this session is submitted until that line is mended or removed"
-                ) from None
-            found.append(event)
-        return found
+                damaged.append(number)
+            else:
+                found.append(event)
+        return found, damaged
+
+    def set_damage_aside(self, claimed: Iterable[int]) -> None:
+        """
+        Keep a damaged journal as it is under another name, and go on with the lines that can be read.
+
+        Args:
+            claimed: The tickets that this flush could have submitted. Those of which no readable line tells become
+                uncertain, until the user decides.
+        """
+        events, damaged = self.lines()
+        number = 1
+        while True:
+            copy = b"%s.damaged-%d" % (self.path, number)
+            try:
+                os.link(self.path, copy)
+                break
+            except FileExistsError:
+                if os.path.samefile(self.path, copy):
+                    break  # a flush that was killed here
+                number += 1
+        text = f"line {damaged[0]} is damaged, so it is not known which of these calls were submitted"
+        tickets = sorted(set(claimed) - settled(events))
+        event = {"event": "damaged", "array": -number, "tickets": tickets, "script": os.fsdecode(copy), "text": text}
+        lines = [json.dumps(one, separators=(",", ":")) + "\n" for one in [*events, event]]
+        replace(self.path, "".join(lines).encode())
 
     def settled(self) -> set[int]:
         """The tickets that must not be submitted again: submitted, or of unknown outcome."""
-        found: set[int] = set()
-        for event in self.events():
-            tickets = {int(ticket) for ticket in event["tickets"]}
-            if event["event"] in ("refused", "absent"):
-                found -= tickets
-            else:
-                found |= tickets
-        return found
-
+        return settled(self.events())
     def unseen(self) -> list[tuple[dict[str, Any], int]]:
         """The `submitting` events and job ids of submitted arrays whose elements are still to be split off."""
         tried: dict[int, dict[str, Any]] = {}
@@ -151,26 +186,38 @@ class Journal:
         for event in self.events():
             if event["event"] == "submitting":
                 tried[event["array"]] = event
-            elif event["event"] == "submitted" and "lanes" in tried[event["array"]]:
+            elif event["event"] == "submitted" and "lanes" in tried.get(event["array"], ()):
                 waiting[event["array"]] = (tried[event["array"]], event["job"])
             elif event["event"] == "seen":
                 waiting.pop(event["array"], None)
         return list(waiting.values())
 
     def uncertain(self) -> list[dict[str, Any]]:
-        """The `submitting` events of submissions whose outcome is not known."""
+        """The `submitting` events of submissions whose outcome is not known, and the like: `damaged`, `started`."""
         open_ones: dict[int, dict[str, Any]] = {}
         for event in self.events():
-            if event["event"] == "submitting":
+            if event["event"] in ("submitting", "damaged", STARTED):
                 open_ones[event["array"]] = event
             elif event["event"] != "uncertain":
                 open_ones.pop(event["array"], None)
         return list(open_ones.values())
 
 
+def settled(events: list[dict[str, Any]]) -> set[int]:
+    """The tickets that are submitted or may be, by the events of a journal."""
+    found: set[int] = set()
+    for event in events:
+        tickets = {int(ticket) for ticket in event["tickets"]}
+        if event["event"] in ("refused", "absent", "collected"):
+            found -= tickets
+        else:
+            found |= tickets
+    return found
+
+
 def places_in(event: dict[str, Any]) -> dict[int, Place]:
-    """Where the tickets of a `submitted` event run; empty for any other event."""
-    if event["event"] != "submitted":
+    """Where the tickets of an event run that tells their places and a job; empty for any other event."""
+    if event["event"] not in (SUBMITTED, COLLECTED, RAN):
         return {}
     sizes = {
         ticket: 1 if spec is None else len(indices(spec.encode())[0]) for ticket, (_, spec) in event["tickets"].items()
@@ -198,13 +245,21 @@ def not_submitted(state: bytes, ticket: int) -> ShimError:
 
 
 class TicketMap:
-    """From tickets to real jobs, over all sessions of a state folder; each journal is read once."""
+    """
+    From tickets to real jobs, over all sessions of a state folder; each journal is read once.
 
-    def __init__(self, state: bytes) -> None:
+    Args:
+        told_by: The event that tells where a ticket runs: of Slurm's jobs, or of those that ran here.
+    """
+
+    def __init__(self, state: bytes, told_by: str = SUBMITTED) -> None:
         self.state = state
+        self.told_by = told_by
         self.sessions: dict[int, bytes | None] = {}  # by block
-        self.known: dict[bytes, dict[int, Place]] = {}  # by session
+        self.known: dict[int, Place] = {}
+        self.read: set[bytes] = set()  # sessions
         self.assumed: set[int] = set()
+        self.elsewhere: dict[int, str] = {}
 
     def session(self, ticket: int) -> bytes | None:
         """The name of the session that a ticket belongs to; None for a number that is no ticket of ours."""
@@ -216,23 +271,25 @@ class TicketMap:
     def place(self, ticket: int) -> Place:
         """Where a ticket's tasks run; ShimError while it is not submitted."""
         name = self.session(ticket)
-        if name is not None and name not in self.known:
-            self.known[name] = {}
+        if name is not None and name not in self.read:
+            self.read.add(name)
             for folder in flush_folders(Session(self.state, name)):
                 for event in Journal(folder).events():
-                    self.learn(event)
-        place = None if name is None else self.known[name].get(ticket)
-        if place is None and ticket in self.assumed:
+                    if event["event"] in ("assumed", self.told_by):
+                        self.learn(event)
+                    elif event["event"] in (SUBMITTED, RAN):
+                        self.elsewhere.update(dict.fromkeys(places_in(event), event["event"]))
+        if ticket in self.known:
+            return self.known[ticket]
+        if ticket in self.assumed:
             raise ShimError(f"it waits for {ticket}, which was assumed to be submitted: its job id is not known")
-        if place is None:
-            raise not_submitted(self.state, ticket)
-        return place
+        if ticket in self.elsewhere:
+            where = "which Slurm has" if self.elsewhere[ticket] == SUBMITTED else "which ran here, without Slurm"
+            raise ShimError(f"it waits for {ticket}, {where}")
+        raise not_submitted(self.state, ticket)
 
     def learn(self, event: dict[str, Any]) -> None:
-        """Take in a line of a journal."""
+        """Take in what this flush has done."""
         if event["event"] == "assumed":
             self.assumed.update(int(ticket) for ticket in event["tickets"])
-        for ticket, place in places_in(event).items():
-            name = self.session(ticket)
-            if name in self.known:
-                self.known[name][ticket] = place
+        self.known.update(places_in(event))

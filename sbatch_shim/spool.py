@@ -117,6 +117,8 @@ def open_state(state: bytes) -> None:
     except FileNotFoundError:
         make_folders(state)
         found = posix.lstat(state)
+    if found.st_mode & 0o170000 == 0o120000 and found.st_uid in (0, posix.geteuid()):
+        found = posix.stat(state)  # to another disk, say
     if found.st_mode & 0o170000 != 0o040000 or found.st_uid != posix.geteuid() or found.st_mode & 0o022:
         raise SpoolError("the state folder %s is not a folder that only you can write" % text(state))
     path = state + b"/format"

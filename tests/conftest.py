@@ -130,7 +130,7 @@ class Person:
     def own(self, path: Path) -> None:
         """Give files that root made to this user."""
         if USER and os.geteuid() == 0:
-            subprocess.run(["chown", "-R", f"{USER}:", str(path)], check=True)
+            subprocess.run(["chown", "-Rh", f"{USER}:", str(path)], check=True)
 
     def settle(self, timeout: float = 120) -> None:
         """Wait until this user has no job in the queue but those that wait for ever."""

@@ -73,7 +73,8 @@ def spawn(person: Person, *words: str, **more: str) -> subprocess.Popen[bytes]:
     env = person.environment(SARRAY_SESSION="test", **more)
     entry = pwd.getpwnam(env["USER"])
     return subprocess.Popen(
-        words,
+        # What runs the tests in the background may have set SIGINT to be ignored.
+        ["/usr/bin/env", "--default-signal=INT", *words],
         cwd=person.home,
         env=env,
         stdin=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """
 What takes too long for CI: random kills, many writers, many odd calls. Not collected by pytest; `bench/soak` runs it.
 
-SOAK_KILLS (1000), SOAK_WRITES (1000 for each of 64 writers) and SOAK_CASES (10000) are how much.
+SOAK_KILLS (1000), SOAK_WRITES (1000 for each of 64 writers), SOAK_CASES (10000) and SOAK_CALLS (100000) are how much.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import CLUSTER, Person
+from conftest import CLUSTER, SYSTEM_PATH, Person
 from faults import Cluster, descendants, free_port, spawn
 from test_concurrency import one_of_each_while_flushes_run
 from test_fuzz import odd_calls_come_out_as_they_went_in
+
+from sbatch_shim.record import frame, frames
+from sbatch_shim.spool import BLOCK, FIRST_TICKET, QUEUE_HEAD
 
 pytestmark = pytest.mark.slurm
 
@@ -88,6 +91,42 @@ def test_random_kills(user: Person) -> None:
 
 def test_writers_while_flushes_run(person: Person) -> None:
     one_of_each_while_flushes_run(person, int(os.environ.get("SOAK_WRITES", "1000")))
+
+
+def test_a_hundred_thousand_calls(person: Person) -> None:
+    """In one session: a poll sees them all, a flush submits each of them once, and the next poll is as it was."""
+    count = int(os.environ.get("SOAK_CALLS", "100000"))
+    (person.home / "site").mkdir()
+    (person.home / "site/sbatch").write_text("#!/bin/sh\necho $$\n")
+    (person.home / "site/sbatch").chmod(0o755)
+    path = f"{person.prefix}/shims:{person.home}/site:{SYSTEM_PATH}"
+    first = int(person.queue("--parsable", "-o", "/dev/null", "--wrap=true", PATH=path).out)
+    queue = person.home / "state/sessions/test/queue"
+    ((ticket, payload),) = (one for one in frames(queue.read_bytes(), len(QUEUE_HEAD))[0] if one[1])
+    assert ticket == first
+    # As 100,000 calls of sbatch would have left it; the numbers beyond the first block are nobody else's here.
+    with queue.open("r+b") as stream:
+        size = stream.seek(0, 2)
+        for number in range(1, count):
+            record = frame(first + number, payload, size)
+            stream.write(record)
+            size += len(record)
+    blocks = person.home / "state/blocks"
+    begin = (first - FIRST_TICKET) // BLOCK
+    for number in range(begin, begin + count // BLOCK + 1):
+        (blocks / str(number)).write_text("test")
+    person.own(blocks)
+    env = person.environment(SARRAY_SESSION="test", PATH=path)
+    begun = time.monotonic()
+    listed = person.run("squeue", "-h", "-o", "%i", env=env, timeout=3600)
+    polled = time.monotonic()
+    assert sorted(map(int, listed.out.split())) == list(range(first, first + count))
+    document = json.loads(person.run(str(person.prefix / "bin/sarray-flush"), "--json", env=env, timeout=3600).out)
+    flushed = time.monotonic()
+    submitted = [ticket for array in document["arrays"] for ticket in array["tickets"]]
+    assert sorted(submitted) == list(range(first, first + count))
+    arrays = len(document["arrays"])
+    print(f"\n{count} calls: squeue {polled - begun:.1f} s, flush {flushed - polled:.1f} s, {arrays} arrays")
 
 
 def test_odd_calls(person: Person) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from conftest import CLUSTER, SYSTEM_PATH, Person, Result
 from faults import CUT_ANSWER, LOSE_ANSWER, LOSE_REQUEST, PASS, Cluster, Proxy, free_port, spawn, wait_for
 
 from sbatch_shim.calls import look
+from sbatch_shim.drop import dropped
 from sbatch_shim.spool import Session
 
 pytestmark = pytest.mark.slurm
@@ -121,6 +123,65 @@ def test_a_queueing_sbatch_killed_at_every_step(user: Person) -> None:
     assert untold <= 3
 
 
+@pytest.mark.parametrize("error", ["ENOSPC", "EDQUOT", "EIO"])
+def test_a_queueing_sbatch_whose_disk_fails_at_every_step(user: Person, error: str) -> None:
+    """A full disk, a quota, a broken disk: the call is in the spool, or it is Slurm's, never both and never neither."""
+    words = ["sbatch", "--parsable", "-H", "-o", "/dev/null", "--wrap=true"]
+    breaker = Breaker(f"error={error}", CALLS[:-2])
+    unanswered = 0
+    for name, trace in breaker:
+        log = user.home / "trace"
+        trace[trace.index("/dev/null")] = str(log)
+        more = {"SARRAY_MODE": "queue", "SARRAY_SESSION": "test", "SARRAY_STATE_DIR": str(user.home / name)}
+        done = user.run(*trace, *words, env=user.environment(**more))
+        breaker.survived = b"INJECTED" not in log.read_bytes()
+        assert done.status == 0, (name, done.err)
+        if not done.out:
+            # The answer itself: the real sbatch does not mind that either.
+            assert len(queued(user, state=name)) == 1
+            unanswered += 1
+        elif int(done.out) >= 10**9:
+            assert (queued(user, state=name), done.err) == ([int(done.out)], b"")
+        else:
+            assert queued(user, state=name) == []
+            assert done.err.startswith(b"sbatch: ") and done.err.count(b"\n") == 1
+            assert user.run("squeue", "-h", "-o", "%i", "-j", done.out.decode()).out == done.out
+        log.unlink()
+        again = user.run(*words, env=user.environment(**more))
+        assert (again.status, again.err) == (0, b"")
+        assert int(again.out) in queued(user, state=name)
+    assert breaker.steps > 20
+    assert unanswered == 1
+
+
+@pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOSPC"])
+def test_a_scancel_of_a_queued_call_fails_at_every_step(user: Person, fault: str) -> None:
+    """Either the call is dropped and never submitted, or it is submitted once; who was told it is gone is right."""
+    breaker = Breaker(fault, ("write", "rename", "mkdir", "fdatasync", "ftruncate", "unlink"))
+    for name, trace in breaker:
+        log = user.home / "trace"
+        trace[trace.index("/dev/null")] = str(log)
+        more = {"SARRAY_SESSION": "test", "SARRAY_STATE_DIR": str(user.home / name)}
+        words = ["sbatch", "--parsable", "-H", "-o", "/dev/null", "--wrap=true"]
+        ticket, other = (
+            user.run(*words, env=user.environment(SARRAY_MODE="queue", **more)).out.decode().strip() for _ in range(2)
+        )
+        done = user.run(*trace, "scancel", ticket, env=user.environment(**more))
+        hit = b"INJECTED" in log.read_bytes() or b"SIGKILL" in log.read_bytes()
+        breaker.survived = not hit
+        log.unlink()
+        assert b"Traceback" not in done.err
+        gone = int(ticket) in dropped(Session(os.fsencode(more["SARRAY_STATE_DIR"]), b"test"))
+        if done.status >= 0:
+            assert gone == (done.status == 0)
+        before = set(jobs(user))
+        assert user.run("scancel", other, env=user.environment(**more)).status == 0
+        flushed = user.run(str(user.prefix / "bin/sarray-flush"), env=user.environment(**more))
+        assert b"Traceback" not in flushed.err
+        assert len(set(jobs(user)) - before) == (0 if gone else 1)
+    assert breaker.steps > 3
+
+
 def test_a_flush_with_a_full_disk_at_every_step(user: Person) -> None:
     """Whatever cannot be written: nothing is lost, nothing is submitted twice, and no traceback is shown."""
     breaker = Breaker("error=ENOSPC", ("write", "rename"))
@@ -139,7 +200,7 @@ def test_a_flush_with_a_full_disk_at_every_step(user: Person) -> None:
         assert queued(user, name) == []
         scripts = submitted(user).splitlines()
         assert len({script for script in scripts if f"/sessions/{name}/" in script}) == 1
-    assert breaker.steps > 5
+    assert breaker.steps > 3
 
 
 def test_a_flush_killed_at_every_step(user: Person) -> None:
@@ -180,7 +241,7 @@ def shim(person: Person, body: str) -> str:
 
 
 def kept(done: Result, count: int) -> bool:
-    return done.status == 1 and b"%d calls stay queued" % count in done.err and b"Traceback" not in done.err
+    return done.status == 1 and b"still queued: %d call" % count in done.err and b"Traceback" not in done.err
 
 
 def journal(person: Person) -> list[dict[str, object]]:
@@ -266,7 +327,7 @@ def test_what_slurm_has_forgotten_is_kept_until_the_user_decides(user: Person) -
     done = user.flush("--parsable")
     assert kept(done, 1)
     assert b"would have forgotten the job by now" in done.err
-    assert f"it is not known whether Slurm took 1 calls ({first} ...)".encode() in done.err
+    assert f"it is not known what became of 1 call ({first})".encode() in done.err
     assert b"--assume" in done.err
     assert len(jobs(user)) == 1
     assert jobs(user) == done.out.decode().split()
@@ -274,6 +335,29 @@ def test_what_slurm_has_forgotten_is_kept_until_the_user_decides(user: Person) -
     assert kept(gone, 1)
     assert f"it waits for {first}, which was assumed to be submitted".encode() in gone.err
     assert len(jobs(user)) == 1
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_the_accounting_knows_what_the_controller_has_forgotten(person: Person, accepted: bool) -> None:
+    """A flush was killed long ago; squeue has no such job any more, and sacct decides."""
+    first = "[[ -e once ]] || { touch once; " + ('"$REAL" "$@"; ' if accepted else "") + "kill -9 $PPID $$; }"
+    path = shim(person, first.replace("once", f"{person.home}/once") + '; exec "$REAL" "$@"')
+    person.queue("-o", "/dev/null", "--wrap=echo ran >>ran", PATH=path)
+    assert person.flush().status == -signal.SIGKILL
+    if accepted:
+        (script,) = (person.home / "state/sessions/test/flushes").glob("*/arrays/1/script")
+        ask, env = ["sacct", "-n", "-X", "-P", "-o", "State,SubmitLine"], person.environment(PATH=SYSTEM_PATH)
+        line = re.compile(f"(?m)^COMPLETED.* {re.escape(str(script))}$")
+        wait_for(lambda: line.search(person.run(*ask, env=env).out.decode()))
+    age(person, 1000)
+    (person.home / "site/squeue").write_text("#!/bin/sh\n")
+    (person.home / "site/squeue").chmod(0o755)
+    done = person.flush("--parsable", PATH=path)
+    assert done.status == 0, done.err
+    assert (b"cut short" in done.err) == accepted
+    (person.home / "site/squeue").unlink()
+    person.settle()
+    assert (person.home / "ran").read_text() == "ran\n"
 
 
 def test_what_is_assumed_lost_is_submitted_again(user: Person) -> None:
@@ -350,7 +434,7 @@ def test_a_controller_that_is_paused_while_it_has_the_request(user: Person, clus
             text = process.stderr.read()
         finally:
             cluster.signal_controller(signal.SIGCONT)
-    assert b"it is not known whether Slurm took 1 calls" in text
+    assert b"it is not known what became of 1 call " in text
     assert b"Traceback" not in text
     done = user.flush("--parsable")
     assert done.status == 0, done.err
@@ -371,7 +455,7 @@ def test_a_signal_ends_a_flush_after_the_running_submission(user: Person, number
         (user.home / "running.go").touch()
         out, text = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert b"1 calls stay queued" in text
+    assert b"still queued: 1 call" in text
     assert b"interrupted: the rest was not tried" in text
     assert out.decode().split() == jobs(user)
     assert len(jobs(user)) == 1
@@ -484,3 +568,46 @@ def test_a_question_can_be_interrupted_and_is_not_decided_then(user: Person) -> 
     assert done.status == 0, done.err
     assert jobs(user) == done.out.decode().split()
     assert len(jobs(user)) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_local_flush_that_is_cut_short(user: Person, number: signal.Signals) -> None:
+    """What ran does not run again, what had not begun stays queued, and of what was running nobody knows."""
+    begun, free = user.home / "begun", user.home / "free"
+    first = user.queue("--parsable", "-o", "/dev/null", "--wrap=echo x >>ran.1").out.decode().strip()
+    words = ["--wrap=echo x >>ran.2; touch begun; until [ -e free ]; do sleep 0.1; done"]
+    second = user.queue("--parsable", "-o", "/dev/null", "-d", f"afterok:{first}", *words).out.decode().strip()
+    user.queue("-o", "/dev/null", "-d", f"afterok:{second}", "--time=9", "--wrap=echo x >>ran.3")
+    with spawn(user, str(user.prefix / "bin/sarray-flush"), "--local") as process:
+        wait_for(begun.exists)
+        os.kill(process.pid, number)
+        text = process.communicate()[1]
+    free.touch()
+    if number == signal.SIGINT:
+        assert process.returncode == 130, text
+        assert b"still queued: 1 call;" in text and b"known what became of 1 call" in text
+    done = user.flush("--local")
+    assert done.status == 1
+    assert b"was cut short while it ran here" in done.err and b"Traceback" not in done.err
+    assert sorted(path.name for path in user.home.glob("ran.*")) == ["ran.1", "ran.2"]
+    done = user.flush("--local", "--assume=lost")
+    assert done.status == 0, done.err
+    assert {path.name: path.read_text() for path in user.home.glob("ran.*")} == {
+        "ran.1": "x\n",
+        "ran.2": "x\nx\n",
+        "ran.3": "x\n",
+    }
+
+
+def test_what_ran_here_is_no_job_of_slurms(user: Person) -> None:
+    """Its number is another job's there: that one must not be waited for, shown, or cancelled."""
+    env = user.environment(SARRAY_SESSION="test")
+    first = user.queue("--parsable", "-o", "/dev/null", "--wrap=true").out.decode().strip()
+    assert user.flush("--local").status == 0
+    assert user.run("squeue", "-j", first, env=env).err == b"slurm_load_jobs error: Invalid job id specified\n"
+    assert user.run("scontrol", "show", "job", first, env=env).err.count(b"Invalid job id specified") == 1
+    user.queue("-H", "-o", "/dev/null", "-d", f"afterok:{first}", "--wrap=true")
+    done = user.flush()
+    assert kept(done, 1)
+    assert f"it waits for {first}, which ran here, without Slurm".encode() in done.err
+    assert user.flush("--local").status == 0

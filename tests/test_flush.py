@@ -80,7 +80,7 @@ def test_calls_for_a_silent_controller_keep_nobody_else(person: Person) -> None:
     done = person.flush("--retry", "0")
     assert (done.status, len(done.out.splitlines())) == (1, 1), done.err
     assert b"kept: 1 call for that controller" in done.err
-    assert b"2 calls stay queued" in done.err
+    assert b"still queued: 2 calls" in done.err
     person.settle()
     assert (person.home / "went").exists()
 
@@ -96,7 +96,7 @@ def test_a_refused_array_keeps_its_calls_and_the_rest_goes_on(person: Person) ->
         done = person.flush()
         assert done.status == 1
         assert b"sbatch: error: Batch job submission failed: Invalid partition name specified" in done.err
-        assert b"3 calls stay queued" in done.err
+        assert b"still queued: 3 calls" in done.err
     person.settle()
     assert (person.home / "went").exists()
     assert not (person.home / "never").exists()

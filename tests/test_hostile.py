@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -233,27 +234,40 @@ def test_a_newer_state_folder_is_refused(person: Person) -> None:
     assert done.err.count(b"\n") == 1
     assert b"was written by another version of sbatch-shim" in done.err
     assert (person.home / "state/format").read_text() == "2\n"
+    # Whoever looks at other jobs still sees them; a ticket cannot be looked up.
+    (person.home / "site/squeue").write_text('#!/bin/sh\necho "the real one:" "$@"\n')
+    (person.home / "site/squeue").chmod(0o755)
+    for words, expected in ((["--me"], (0, b"the real one: --me\n")), (["-j", "2042021000"], (1, b""))):
+        done = person.run("squeue", *words, env=person.environment(PATH=path))
+        assert (done.status, done.out) == expected
+        assert b"was written by another version of sbatch-shim" in done.err
 
 
-def test_a_damaged_journal_stops_its_session(person: Person) -> None:
-    """It could hide that something was submitted."""
-    person.queue("-o", "/dev/null", "--wrap=true")
+@pytest.mark.parametrize("assume", ["lost", "submitted"])
+def test_a_damaged_journal_is_set_aside(person: Person, assume: str) -> None:
+    """What it hides may be submitted: those calls wait for the user's word, the others go on."""
+    hidden = person.home / "hidden"
+    person.queue("-o", "/dev/null", f"--wrap=echo ran >>{hidden}")
+    person.queue("-o", "/dev/null", "--time=7", f"--wrap=echo ran >>{person.home}/known")
     person.flush("--local")
     (journal,) = (person.home / "state/sessions/test/flushes").glob("*/journal")
     (journal.parent / "done").unlink()
-    journal.write_text("rubbish\n" + journal.read_text())
-    person.queue("-o", "/dev/null", f"--wrap=touch {person.home}/ran")
-    done = person.flush("--local")
-    assert done.status == 1
-    assert b"line 1 of" in done.err
-    assert b"nothing of this session is submitted" in done.err
-    assert not (person.home / "ran").exists()
-    journal.write_text(journal.read_text().replace("rubbish\n", ""))
-    # A torn last line is no damage: its writer was killed.
-    with journal.open("a") as stream:
-        stream.write('{"event":"subm')
+    events = journal.read_text().splitlines()
+    assert {json.loads(line)["array"] for line in events} == {1, 2}
+    damaged = [line if json.loads(line)["array"] == 2 else "rubbish" for line in events]
+    journal.write_text("\n".join([*damaged, '{"event":"torn']))
+    person.queue("-o", "/dev/null", f"--wrap=touch {person.home}/other")
+    for _ in range(2):
+        done = person.flush("--local")
+        assert done.status == 1
+        assert b"line 1 is damaged" in done.err and b"--assume" in done.err
+        assert b"known what became of 1 call" in done.err
+    assert (person.home / "other").exists()
+    assert (hidden.read_text(), (person.home / "known").read_text()) == ("ran\n", "ran\n")
+    assert (journal.parent / "journal.damaged-1").read_text().startswith("rubbish\n")
+    assert person.flush("--local", f"--assume={assume}").status == 0
     assert person.flush("--local").status == 0
-    assert (person.home / "ran").exists()
+    assert hidden.read_text() == ("ran\nran\n" if assume == "lost" else "ran\n")
 
 
 @needs_root
@@ -290,7 +304,7 @@ def run_as(entry: pwd.struct_passwd, *words: str, env: dict[str, str] | None = N
 
 
 @needs_root
-@pytest.mark.parametrize("kind", ["folder", "link", "world-writable", "/tmp"])
+@pytest.mark.parametrize("kind", ["folder", "link", "link to mine", "world-writable", "/tmp"])
 def test_a_state_folder_that_somebody_else_could_have_made(person: Person, kind: str) -> None:
     path = recorder(person)
     shared = person.home / "shared"
@@ -304,6 +318,11 @@ def test_a_state_folder_that_somebody_else_could_have_made(person: Person, kind:
     elif kind == "link":
         run_as(other, "mkdir", "-m", "777", str(shared / "real"))
         run_as(other, "ln", "-s", str(shared / "real"), str(trap))
+    elif kind == "link to mine":
+        mine = person.home / "mine"
+        mine.mkdir(0o700)
+        person.own(mine)
+        run_as(other, "ln", "-s", str(mine), str(trap))
     elif kind == "world-writable":
         trap.mkdir()
         trap.chmod(0o777)
@@ -318,6 +337,20 @@ def test_a_state_folder_that_somebody_else_could_have_made(person: Person, kind:
     done = person.flush(SARRAY_STATE_DIR=str(trap))
     assert done.status == 1
     assert b"is not a folder that only you can write" in done.err
+
+
+def test_a_state_folder_behind_a_link_of_ones_own(person: Person) -> None:
+    """For want of room in the home, say."""
+    (person.home / "elsewhere").mkdir(0o700)
+    (person.home / "state").symlink_to("elsewhere")
+    for name in ("elsewhere", "state"):
+        person.own(person.home / name)
+    ticket = person.queue("--parsable", "-o", "ran.%j", "--wrap=echo ran")
+    assert (ticket.status, ticket.err) == (0, b"")
+    assert (person.home / "elsewhere/sessions/test/queue").exists()
+    done = person.flush("--local")
+    assert done.status == 0, done.err
+    assert (person.home / f"ran.{int(ticket.out)}").read_text() == "ran\n"
 
 
 @needs_root

@@ -167,3 +167,55 @@ def test_the_wheel_brings_no_executable_named_sbatch(tmp_path: Path) -> None:
     assert b"sbatch =" not in entry_points
     assert not any("/scripts/" in name for name in names)
     assert any(name.endswith("templates/launcher") for name in names)
+
+
+def test_another_version_is_installed_while_a_pipeline_calls(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Each call is queued, by the one version or the other, and says nothing else."""
+    prefix = tmp_path / "opt"
+    assert run("--prefix", str(prefix), "--no-modify-path").returncode == 0
+    first = os.readlink(prefix / "venv")
+    newer = tmp_path / "newer"
+    shutil.copytree(REPO, newer, ignore=shutil.ignore_patterns(".*", "tests"))
+    with (newer / "sbatch_shim/__init__.py").open("a") as stream:
+        stream.write("# another version\n")
+    loop = "until [ -e over ]; do sbatch --parsable --wrap=true || echo failed; done >tickets"
+    environment = {"HOME": str(run.home), "PATH": f"{prefix}/shims:{SYSTEM_PATH}", "SARRAY_MODE": "queue"}
+    with subprocess.Popen(["sh", "-c", loop], cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as pipeline:
+        done = subprocess.run(
+            [str(newer / "install.sh"), "--python", PYTHON, "--prefix", str(prefix), "--no-modify-path"],
+            env={"HOME": str(run.home), "PATH": SYSTEM_PATH},
+            capture_output=True,
+            check=False,
+        )
+        (tmp_path / "over").touch()
+        said = pipeline.communicate()[1]
+    assert (done.returncode, said) == (0, b"")
+    assert os.readlink(prefix / "venv") != first
+    tickets = [int(line) for line in (tmp_path / "tickets").read_text().splitlines()]
+    assert len(tickets) > 1 and tickets == list(range(tickets[0], tickets[0] + len(tickets)))
+
+
+def test_a_shim_without_its_package_is_the_real_command(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Removed by hand, for instance: in one line, and with the call's own words and environment."""
+    prefix = tmp_path / "opt"
+    assert run("--prefix", str(prefix), "--no-modify-path").returncode == 0
+    real = tmp_path / "real"
+    real.mkdir()
+    for name in ("sbatch", "squeue"):
+        (real / name).write_text('#!/bin/sh\nprintf "%s|" "$0" "$@" "$VALUE"\n')
+        (real / name).chmod(0o755)
+    (package,) = (prefix / "venv/lib").glob("python*/site-packages/sbatch_shim")
+    shutil.rmtree(package)
+    environment = {
+        "HOME": str(run.home),
+        "PATH": f"{prefix}/shims:{real}:{SYSTEM_PATH}",
+        "SARRAY_MODE": "queue",
+        "VALUE": "a b",
+    }
+    for name in ("sbatch", "squeue"):
+        words = [name, "-j", "2042021000", "\xff"]
+        done = subprocess.run(words, env=environment, capture_output=True, check=False, cwd=tmp_path)
+        assert done.returncode == 0
+        assert done.stdout == os.fsencode(f"{real}/{name}|-j|2042021000|\xff|a b|")
+        assert done.stderr.startswith(f"{name}: sbatch-shim cannot be loaded".encode())
+        assert done.stderr.count(b"\n") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -151,6 +152,20 @@ def test_a_call_queues_and_flushes_without(person: Person, lack: str) -> None:
     assert (person.home / "ran").exists(), done
     assert b"Traceback" not in done.err
     assert b"Exception" not in done.err
+
+
+@pytest.mark.slurm
+@pytest.mark.parametrize("lack", LACKS)
+def test_companions_without(person: Person, lack: str) -> None:
+    """Their exit status is the real one's, and what was cancelled is so whatever can be printed."""
+    ticket = person.queue("--parsable", "-o", "/dev/null", "--wrap=true").out.decode().strip()
+    work = f"squeue -j {ticket} || exit 2; scontrol show job {ticket} || exit 3; scancel {ticket} || exit 4"
+    env = person.environment(SARRAY_SESSION="test")
+    done = person.run("bash", "-c", f"{LACKS[lack]}\n{work}", "sh", work, env=env)
+    assert (done.status, done.err) == (0, b"")
+    if not re.search("closed|full", lack):
+        assert f"JobId={ticket}".encode() in done.out
+    assert person.flush("--dry-run").out.startswith(b"0 calls ")
 
 
 def test_a_reader_that_is_gone(person: Person) -> None:

@@ -15,11 +15,10 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sbatch_shim.calls import Call, load, ranges
+from sbatch_shim.calls import Call, load, ranges, tickets_in
 from sbatch_shim.drop import dropped
-from sbatch_shim.journal import Journal, Place, flush_folders, not_submitted, places_in
-from sbatch_shim.record import frames
-from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, QUEUE_HEAD, Session, read, session_of
+from sbatch_shim.journal import RAN, Journal, Place, flush_folders, not_submitted, places_in
+from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, Session, session_of
 from sbatch_shim.values import indices
 
 QUEUED, REFUSED, FLYING, DROPPED, SUBMITTED = "queued", "refused", "flying", "dropped", "submitted"
@@ -98,6 +97,7 @@ class Pages:
     flying: set[int] = field(default_factory=set)
     dropped: dict[int, int] = field(default_factory=dict)
     places: dict[int, Place] = field(default_factory=dict)
+    ran: set[int] = field(default_factory=set)
     calls: dict[int, Call] | None = None
 
     def read(self) -> Pages:
@@ -122,10 +122,12 @@ class Pages:
                 elif event["event"] == "refused":
                     self.refused |= tickets
                     flying -= tickets
-                elif event["event"] in ("submitting", "uncertain"):
+                elif event["event"] in ("submitting", "uncertain", "damaged", "started"):
                     flying |= tickets
                 else:
                     flying -= tickets
+                    if event["event"] == RAN:
+                        self.ran |= tickets
         self.flying = flying
         self.dropped = dropped(self.session)
         return self
@@ -146,6 +148,8 @@ class Pages:
         """One of the words above; None for a number that nobody was told."""
         if ticket in self.places:
             return SUBMITTED
+        if ticket in self.ran:
+            return None  # by sarray-flush --local: over, and no job of Slurm's
         if ticket in self.dropped:
             return DROPPED
         if ticket in self.flying:
@@ -155,9 +159,6 @@ class Pages:
         return QUEUED if ticket in self.queued else None
 
 
-def tickets_in(path: bytes) -> set[int]:
-    """The tickets of the calls in a queue file."""
-    return {ticket for ticket, payload in frames(read(path), len(QUEUE_HEAD))[0] if payload}
 
 
 class Job:

@@ -19,7 +19,8 @@ from signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal
 from sbatch_shim.companions.book import Book, split_ids, target
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.slurm import beside
-from sbatch_shim.spool import open_state, read, session_of
+from sbatch_shim.spool import open_state, read, session_of, ticket_numbers
+from sbatch_shim.streams import open_closed_streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,13 +125,15 @@ def say(text: str) -> None:
 
 
 def write(data: bytes) -> None:
-    """To stdout, ignoring a reader that has gone, as the real command would die of it in silence."""
+    """To stdout as the real commands: they die of a reader that has gone, and do not mind a full disk."""
     sys.stdout.flush()
+    before = signal(SIGPIPE, SIG_DFL)
     try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        while data:
+            data = data[os.write(1, data) :]
+    except OSError:
+        pass
+    signal(SIGPIPE, before)
 
 
 def main(command: str) -> int:
@@ -146,9 +149,16 @@ def main(command: str) -> int:
     context = Context(command, real, state, words, environment, os.umask(0o077))
     if not real:
         return context.become(words)
+    open_closed_streams()
     try:
         if os.path.isdir(state):
             open_state(state)
+    except (ShimError, OSError) as error:
+        say(f"{command}: {error}")
+        if not any(ticket_numbers(os.fsencode(word)) for word in words):
+            return context.become(words)
+        return 1
+    try:
         # python -S left these out; they stand beside this package.
         import site
 
@@ -162,4 +172,7 @@ def main(command: str) -> int:
     except ShimError as error:
         say(f"{command}: error: {error}")
         status = error.status
+    except OSError as error:
+        say(f"{command}: error: {error}")
+        status = 1
     return status

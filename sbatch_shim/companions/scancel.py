@@ -24,7 +24,7 @@ from sbatch_shim.companions.book import (
     split_ids,
     target,
 )
-from sbatch_shim.companions.companion import Context, say
+from sbatch_shim.companions.companion import Context, say, write
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.reverse import error_with_tickets
 
@@ -241,7 +241,7 @@ class Cancel:
             status = subprocess.call(["scancel", *words], executable=self.context.real, env=self.context.environment)
         else:
             answer = self.context.run("scancel", words)
-            sys.stdout.buffer.write(answer.out)
+            write(answer.out)
             sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, self.given))
             status = answer.status
         self.status = self.status or status

@@ -12,7 +12,7 @@ import time
 
 from sbatch_shim.companions.book import FLYING, QUEUED, REFUSED, Pages
 from sbatch_shim.companions.companion import Context
-from sbatch_shim.journal import Journal, flush_folders, places_in
+from sbatch_shim.journal import SUBMITTED, Journal, flush_folders
 from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
 
 LIVE_SECONDS = 60
@@ -97,7 +97,7 @@ def collect(state: bytes, days: float, listed: set[int], dry: bool = False) -> l
         for folder in flush_folders(Session(state, name)):
             if age(folder + b"/done") < days * DAY or not os.path.exists(folder + b"/done"):
                 continue
-            jobs = {place.job for event in Journal(folder).events() for place in places_in(event).values()}
+            jobs = {event["job"] for event in Journal(folder).events() if event["event"] == SUBMITTED}
             if jobs & listed:
                 continue
             gone.append(folder)

@@ -10,7 +10,7 @@ import time
 from signal import SIG_DFL, SIGPIPE, signal
 
 from sbatch_shim import __version__
-from sbatch_shim.calls import look, waiting_sessions
+from sbatch_shim.calls import look, ranges, waiting_sessions
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush.flush import Adopted, Backend, Flush, Outcome, Slurm, Wishes, by_controller, prepare
 from sbatch_shim.flush.local import Local
@@ -23,6 +23,7 @@ from sbatch_shim.merge.meaning import describe_time
 from sbatch_shim.merge.submission import option
 from sbatch_shim.paths import state_folder
 from sbatch_shim.spool import Session, open_state, session_name
+from sbatch_shim.streams import open_closed_streams
 from sbatch_shim.values import RECOGNISERS, integer
 
 USAGE = """\
@@ -242,11 +243,11 @@ def flush_sessions(
     if outcomes or adopted or "json" in own:
         report(outcomes, adopted, own, kept, uncertain)
     if kept:
-        say(f"{len(kept)} calls stay queued; the next sarray-flush tries them again")
+        say(f"still queued: {counted(len(kept), 'call')}; the next sarray-flush tries again")
     if uncertain:
         say(
-            f"it is not known whether Slurm took {len(uncertain)} calls ({uncertain[0]} ...); they are kept, and not "
-            "submitted again. The next sarray-flush asks again; --assume submitted, or --assume lost, decides"
+            f"it is not known what became of {counted(len(uncertain), 'call')} ({ranges(uncertain)}); kept, and "
+            "not submitted again. The next sarray-flush asks again; --assume submitted, or --assume lost, decides"
         )
     if patience.stop.signal:
         return patience.stop.status
@@ -297,21 +298,7 @@ def run(words: list[str]) -> int:
         return 0
     with Stop() as stop:
         patience = Patience(int(own.get("retry", "60")), stop, say)
-        status = flush_sessions(names, state, backend, own, wishes, patience)
-    if isinstance(backend, Local) and not stop.signal:
-        backend.wait()
-    return status
-
-
-def open_closed_streams() -> None:
-    """Give what the caller has closed of stdin, stdout and stderr to /dev/null: no file of ours may take its place."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    sys.stdout = sys.stdout or open(os.devnull, "w")
-    sys.stderr = sys.stderr or open(os.devnull, "w")
+        return flush_sessions(names, state, backend, own, wishes, patience)
 
 
 def flush_stdout(status: int) -> int:

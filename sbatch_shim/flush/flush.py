@@ -12,13 +12,13 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from sbatch_shim.calls import Call, pending
+from sbatch_shim.calls import Call, pending, tickets_in
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.controller import Controller, NoAnswer
-from sbatch_shim.flush.patience import Patience
+from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.recovery import NEVER_LEFT, Fate, hold, settle
 from sbatch_shim.flush.slurm import Answer, limits_of, submit
-from sbatch_shim.journal import Journal, TicketMap, flush_folders, places_in
+from sbatch_shim.journal import COLLECTED, STARTED, SUBMITTED, Journal, TicketMap, flush_folders, places_in
 from sbatch_shim.locks import exclusive
 from sbatch_shim.merge import submission
 from sbatch_shim.merge.environment import controller_variables
@@ -96,7 +96,16 @@ class Adopted:
 
 
 class Backend(Protocol):
-    """What arrays are given to: Slurm, or this machine (local.py)."""
+    """
+    What arrays are given to: Slurm, or this machine (local.py).
+
+    Attributes:
+        accepted: The event for an array that was taken.
+        told_by: The event that tells a later flush where its tickets run.
+    """
+
+    accepted: str
+    told_by: str
 
     def controller(self, call: Call) -> Hashable:
         """Equal for calls that one controller takes."""
@@ -116,9 +125,20 @@ class Backend(Protocol):
     def split_off(self, submitting: dict[str, Any], job: int) -> str:
         """Make the scheduler see each of a job's lanes; what went wrong, or an empty string."""
 
+    def complete(self, stop: Stop, note: Callable[[int, str], None]) -> None:
+        """
+        Run what was collected, where nobody else does.
+
+        Args:
+            stop: Cuts it short.
+            note: Gets a job's number and an event, before or after it.
+        """
+
 
 class Slurm:
     """The real sbatch: the one that the calls would have run, else the one on PATH."""
+
+    accepted = told_by = SUBMITTED
 
     def __init__(self, fallback: Callable[[], str]) -> None:
         self.fallback = fallback
@@ -174,6 +194,9 @@ class Slurm:
         controller = Controller.recorded(self.usable(submitting["sbatch"]), submitting["variables"])
         return controller.split_off(job, lanes["elements"], os.fsencode(lanes["name"]))
 
+    def complete(self, stop: Stop, note: Callable[[int, str], None]) -> None:
+        """Slurm does."""
+
 
 def by_controller(backend: Backend, calls: list[Call]) -> list[list[Call]]:
     """The calls, those for one controller together."""
@@ -199,6 +222,23 @@ def prepare(calls: list[Call], limits: Limits, wishes: Wishes) -> list[tuple[Arr
         else:
             ready.append((array, script, environment))
     return ready
+
+
+def doubt(event: dict[str, Any]) -> str:
+    """Why nobody can be asked about an event of unknown outcome."""
+    if event["event"] == STARTED:
+        return f"job {event['job']} was cut short while it ran here, so some of its tasks may have run"
+    text: str = event["text"]
+    return text
+
+
+def claimed_until(folders: list[bytes]) -> set[int]:
+    """The tickets that the flush of the last of these folders could have submitted."""
+    found: set[int] = set()
+    for folder in folders:
+        if os.path.exists(folder + b"/claimed"):
+            found |= tickets_in(folder + b"/claimed")
+    return found.difference(*(Journal(folder).settled() for folder in folders[:-1]))
 
 
 def apply_overrides(call: Call, overrides: dict[str, bytes | None]) -> None:
@@ -234,7 +274,7 @@ class Flush:
         patience: Patience | None = None,
     ) -> None:
         self.session = session
-        self.tickets = tickets or TicketMap(session.state)
+        self.tickets = tickets or TicketMap(session.state, backend.told_by)
         self.backend = backend
         self.wishes = wishes
         self.outcomes: list[Outcome] = []
@@ -244,6 +284,8 @@ class Flush:
         self.adopted: list[Adopted] = []
         self.patience = patience or Patience()
         self.halted = ""
+        self.collected: dict[int, tuple[Journal, dict[str, Any]]] = {}  # by job
+        self.started: set[int] = set()
 
     def run(self, progress: Callable[[int, int], None] = lambda done, of: None) -> None:
         """Claim and submit everything; raises ShimError before anything was submitted."""
@@ -264,16 +306,20 @@ class Flush:
                 if folder is None:
                     folder = self.new_folder()
                 self.submit_all(folder, calls, progress)
+                self.backend.complete(self.patience.stop, self.note)
+                for job, (_, event) in self.collected.items():
+                    (self.uncertain if job in self.started else self.kept).extend(map(int, event["tickets"]))
             self.finish()
 
     def settle_earlier(self) -> None:
         """Settle what earlier flushes left open; raises ShimError when Slurm cannot be asked now."""
-        for folder in flush_folders(self.session):
-            if os.path.exists(folder + b"/done"):
-                continue
+        folders = [folder for folder in flush_folders(self.session) if not os.path.exists(folder + b"/done")]
+        for at, folder in enumerate(folders):
             journal = Journal(folder)
+            if journal.lines()[1]:
+                journal.set_damage_aside(claimed_until(folders[: at + 1]))
             for event in journal.uncertain():
-                fate = self.ask(event)
+                fate = self.ask(event) if event["event"] == "submitting" else Fate(known=False, why=doubt(event))
                 if fate.known:
                     self.learn_fate(journal, event, fate)
                 elif self.wishes.assume == "submitted":
@@ -281,7 +327,7 @@ class Flush:
                 elif self.wishes.assume == "lost":
                     journal.add("absent", array=event["array"], tickets=list(event["tickets"]))
                 else:
-                    self.problems.append(f"{event['script']}: {fate.why}")
+                    self.problems.append(f"{event['script']}: {fate.why}" if "script" in event else fate.why)
                     self.uncertain += [int(ticket) for ticket in event["tickets"]]
             self.split_off(journal, journal.unseen())
 
@@ -400,7 +446,10 @@ class Flush:
                 journal.add("uncertain", array=number, tickets=tickets, text=answer.text)
                 answer = self.ask_about(event, answer)
             if answer.job is not None:
-                self.tickets.learn(journal.add("submitted", array=number, job=answer.job, tickets=places))
+                taken = journal.add(self.backend.accepted, array=number, job=answer.job, tickets=places)
+                self.tickets.learn(taken)
+                if taken["event"] == COLLECTED:
+                    self.collected[answer.job] = (journal, taken)
                 self.patience.refill()
                 if "lanes" in more:
                     self.split_off(journal, [(event, answer.job)])
@@ -413,6 +462,15 @@ class Flush:
         if answer.uncertain or answer.everywhere:
             self.halted = self.halted or "Slurm takes nothing at present"
         return Outcome(array, path, answer.job, answer.text, answer.uncertain)
+
+    def note(self, job: int, event: str) -> None:
+        """Write down what a job that runs here does."""
+        journal, taken = self.collected[job]
+        journal.add(event, array=taken["array"], job=job, tickets=taken["tickets"])
+        if event == STARTED:
+            self.started.add(job)
+        else:
+            del self.collected[job]
 
     def split_off(self, journal: Journal, submitted: list[tuple[dict[str, Any], int]]) -> None:
         """Split off the elements that slurmctld would not see; by `submitting` event and job id."""
@@ -477,6 +535,7 @@ class Flush:
                     other.run()
                     self.outcomes += other.outcomes
                     self.adopted += other.adopted
+                    self.problems += other.problems
                     self.halted = self.halted or other.halted
 
     def keep_script(self, script: bytes, stamp: bytes, number: int) -> None:

@@ -2,29 +2,36 @@
 `sarray-flush --local`: the same arrays as processes on this machine, for trying a pipeline without Slurm.
 
 As many tasks at once as there are cores; log files and dependencies are respected, resources are not. It is no
-scheduler: it returns when all tasks have ended, and remembers nothing.
+scheduler: it returns when all tasks have ended, and only says then which jobs ran.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from sbatch_shim.calls import Call
-from sbatch_shim.flush.patience import Patience
+from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.recovery import NEVER_LEFT, Fate
 from sbatch_shim.flush.slurm import Answer
+from sbatch_shim.journal import COLLECTED, RAN, STARTED
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.spool import Lock, read, replace
 from sbatch_shim.values import indices
+
+# Between two looks at the tasks that run.
+POLL_SECONDS = 0.02
+# Between SIGTERM and SIGKILL.
+KILL_WAIT_SECONDS = 5
 
 
 @dataclass
@@ -58,10 +65,13 @@ class Job:
     umask: int
     options: dict[str, bytes]
     tasks: list[Task] = field(default_factory=list)
+    over: bool = False
 
 
 class Local:
-    """A backend that collects jobs and runs them in `wait`."""
+    """A backend that collects jobs and runs them at the end."""
+
+    accepted, told_by = COLLECTED, RAN
 
     def __init__(self, state: bytes) -> None:
         self.state = state
@@ -84,7 +94,7 @@ class Local:
         return Fate(known=False, why="it may have gone to Slurm, which `sarray-flush` without --local asks")
 
     def submit(self, array: Array, words: list[bytes], environment: dict[bytes, bytes]) -> Answer:
-        """Keep an array for `wait`."""
+        """Keep an array for `complete`."""
         options: dict[str, bytes] = {}
         for word in words[:-1]:
             name, _, value = word[2:].partition(b"=")
@@ -96,7 +106,7 @@ class Local:
         return Answer(job.number, False, 0, "")
 
     def split_off(self, submitting: dict[str, Any], job: int) -> str:
-        """Nothing to do: `wait` looks at every task."""
+        """Nothing to do: `complete` looks at every task."""
         return ""
 
     def next_number(self) -> int:
@@ -110,9 +120,14 @@ class Local:
             replace(path, b"%d" % number)
         return number
 
-    def wait(self) -> None:
-        """Run everything that was submitted; says on stderr how it ended."""
-        waiting = [task for job in self.jobs.values() for task in job.tasks]
+    def complete(self, stop: Stop, note: Callable[[int, str], None]) -> None:
+        """
+        Run everything that was submitted; says on stderr how it ended.
+
+        A signal ends what runs; of those jobs it is not known then what they have done, and the others stay queued.
+        """
+        jobs = [job for job in self.jobs.values() if not job.over]
+        waiting = [task for job in jobs for task in job.tasks]
         running: dict[int, tuple[Task, str, subprocess.Popen[bytes]]] = {}
         cores = len(os.sched_getaffinity(0))
         total = len(waiting)
@@ -127,6 +142,8 @@ class Local:
                 if not ready:
                     task.cancelled = task.job.options.get("kill-on-invalid-dep", b"").lower() == b"yes"
                     continue
+                if not any(other.started for other in task.job.tasks):
+                    note(task.job.number, STARTED)
                 folder = tempfile.mkdtemp(prefix="sarray-local-")
                 task.started = True
                 try:
@@ -142,13 +159,25 @@ class Local:
                 if waiting and all(self.may_start(task) is None for task in waiting):
                     break
                 continue
-            pid, status = os.wait()
+            pid, status = os.waitpid(-1, os.WNOHANG)
             if pid in running:
                 task, folder, process = running.pop(pid)
                 task.status = process.returncode = os.waitstatus_to_exitcode(status)
                 shutil.rmtree(folder)
-        failed = sum(1 for job in self.jobs.values() for task in job.tasks if task.status)
-        unrun = sum(1 for job in self.jobs.values() for task in job.tasks if task.status is None)
+                if all(other.ended for other in task.job.tasks):
+                    task.job.over = True
+                    note(task.job.number, RAN)
+            elif not stop.wait(POLL_SECONDS):
+                end([process for _, _, process in running.values()])
+                for _, folder, _ in running.values():
+                    shutil.rmtree(folder)
+                return
+        for job in jobs:
+            if not job.over:
+                job.over = True
+                note(job.number, RAN)
+        failed = sum(1 for job in jobs for task in job.tasks if task.status)
+        unrun = sum(1 for job in jobs for task in job.tasks if task.status is None)
         if total:
             print(
                 f"sarray-flush: {total} tasks ran here, without Slurm: "
@@ -226,6 +255,18 @@ def log_name(pattern: bytes, task: Task) -> bytes:
             out += pattern[at : at + 1]
             at += 1
     return out
+
+
+def end(processes: list[subprocess.Popen[bytes]]) -> None:
+    """End tasks, and what they have started, as scancel does."""
+    for process in processes:
+        os.killpg(process.pid, signal.SIGTERM)
+    for process in processes:
+        try:
+            process.wait(KILL_WAIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def start(task: Task, folder: str) -> subprocess.Popen[bytes]:

@@ -18,6 +18,7 @@ from sbatch_shim.flush.controller import Controller
 from sbatch_shim.flush.slurm import find_command, is_ours, limits_of
 from sbatch_shim.locks import exclusive
 from sbatch_shim.merge.meaning import describe_time
+from sbatch_shim.paths import prefix
 from sbatch_shim.spool import open_state
 
 ROUND_TRIP_SECONDS = 60
@@ -68,8 +69,8 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
         if not listed or not listed[0][1]:
             hidden.append(name)
     if hidden:
-        env = os.path.join(sys.prefix, "..", "env.sh")
-        how = f": . {os.path.abspath(env)}" if os.path.exists(env) else ""
+        env = prefix() / "env.sh"
+        how = f": . {env}" if env.exists() else ""
         wrong.append(f"the first on PATH is not the shim of {', '.join(hidden)}; put the shims' folder first{how}")
     found["the real sbatch"] = f"{sbatch} (the first on PATH that is no shim)" if sbatch else "(none)"
     if sbatch is None:

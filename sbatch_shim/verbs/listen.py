@@ -15,13 +15,13 @@ from sbatch_shim.companions.act import drop_queued
 from sbatch_shim.companions.companion import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
-from sbatch_shim.paths import TEMPLATES
+from sbatch_shim.paths import TEMPLATES, prefix
 from sbatch_shim.verbs.words import SHELLS
 
 
 def shims_folder() -> Path:
     """Where install.sh put the shims; ShimError for an installation without them."""
-    folder = Path(sys.executable).parent.parent.parent / "shims"
+    folder = prefix() / "shims"
     if not (folder / "sbatch").is_file():
         raise ShimError("the shims are not installed; run install.sh")
     return folder

@@ -13,6 +13,7 @@ from sbatch_shim.flush import cli
 from sbatch_shim.flush.slurm import find_command
 from sbatch_shim.paths import TEMPLATES, state_folder
 from sbatch_shim.spool import open_state, session_name
+from sbatch_shim.streams import open_closed_streams
 from sbatch_shim.verbs.words import SHELLS, named_session, parser_of, ticket_list
 
 USAGE = """\
@@ -298,7 +299,7 @@ def run(words: list[str], umask: int) -> int:
 
 
 def main() -> None:
-    cli.open_closed_streams()
+    open_closed_streams()
     # Names and paths may hold what the locale cannot show.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

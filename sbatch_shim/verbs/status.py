@@ -14,16 +14,20 @@ from sbatch_shim.companions.book import DROPPED, FLYING, REFUSED, SUBMITTED, Boo
 from sbatch_shim.companions.companion import Context
 from sbatch_shim.companions.shown import parse_tasks
 from sbatch_shim.merge import logs
-from sbatch_shim.spool import Session, replace, session_name
+from sbatch_shim.spool import Session, replace, session_name, session_of
 from sbatch_shim.verbs.words import named_session
 
 CACHE_SECONDS = 3
 BROKEN = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")
 ENDED = ("COMPLETED", "CANCELLED", "PREEMPTED", *BROKEN)
+# By sarray-flush --local, on this machine.
+RAN = "RAN_HERE"
 # Slurm answered, and does not know the job any more: it has ended, nobody can say how.
 FORGOTTEN = "FORGOTTEN"
 # Slurm did not answer.
 UNKNOWN = "UNKNOWN"
+# What will not change any more.
+OVER = (*ENDED, FORGOTTEN, RAN, "DROPPED")
 
 
 @dataclass
@@ -70,7 +74,7 @@ class Found:
     @property
     def over(self) -> bool:
         """Whether nothing of it will change any more."""
-        return all(state in (*ENDED, FORGOTTEN, "DROPPED") for states in self.sessions.values() for state in states)
+        return all(state in OVER for states in self.sessions.values() for state in states)
 
 
 class States:
@@ -168,9 +172,8 @@ def line_of(ticket: int, pages: Pages, states: States) -> Line:
             if told in ENDED and severity(exit_code) >= severity(code):
                 code = exit_code
     else:
-        counts[{REFUSED: "REFUSED", FLYING: "UNCERTAIN", DROPPED: "DROPPED"}.get(state or "", "QUEUED")] += (
-            len(call.tasks) if call and call.is_array else 1
-        )
+        shown = {REFUSED: "REFUSED", FLYING: "UNCERTAIN", DROPPED: "DROPPED", None: RAN}.get(state, "QUEUED")
+        counts[shown] += len(call.tasks) if call and call.is_array else 1
     return Line(
         ticket,
         os.fsdecode(pages.session.name),
@@ -196,9 +199,18 @@ def all_tickets(book: Book) -> list[tuple[int, Pages]]:
     found = [
         (ticket, pages)
         for pages in book.pages.values()
-        for ticket in pages.queued | set(pages.places) | pages.flying | set(pages.dropped)
+        for ticket in pages.queued | set(pages.places) | pages.flying | set(pages.dropped) | pages.ran
     ]
     return sorted(found, key=lambda one: one[0])
+
+
+def pages_of(book: Book, ticket: int) -> Pages | None:
+    """The pages of a ticket that somebody was told; None for any other number."""
+    name = session_of(book.state, ticket)
+    if name is None:
+        return None
+    pages = book.open(name)
+    return pages if pages.state(ticket) is not None or ticket in pages.ran else None
 
 
 def gather(context: Context, tickets: list[int], session: str | None) -> Found:
@@ -209,7 +221,7 @@ def gather(context: Context, tickets: list[int], session: str | None) -> Found:
     if tickets:
         chosen = []
         for ticket in tickets:
-            pages = book.find(ticket)
+            pages = pages_of(book, ticket)
             if pages is None:
                 problems.append(f"{ticket} is not a ticket of yours")
             else:
@@ -267,7 +279,7 @@ def table(lines: list[Line]) -> list[str]:
 
 def printable(text: str) -> str:
     """A line as any terminal and any locale can show it: names and paths may hold what they like."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def told(states: Counter[str]) -> str:

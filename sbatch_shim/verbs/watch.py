@@ -8,7 +8,7 @@ import sys
 import time
 
 from sbatch_shim.companions.companion import Context
-from sbatch_shim.verbs.status import CACHE_SECONDS, ENDED, FORGOTTEN, Found, gather, summary, table, told
+from sbatch_shim.verbs.status import CACHE_SECONDS, OVER, Found, gather, summary, table, told
 
 # To another screen and without line wrap, and back, as less and top do; to the corner and clear.
 ENTER, LEAVE, CLEAR = "\x1b[?1049h\x1b[?7l\x1b[?25l", "\x1b[?25h\x1b[?7h\x1b[?1049l", "\x1b[H\x1b[J"
@@ -20,7 +20,7 @@ def bars(found: Found, width: int) -> list[str]:
     longest = max(map(len, found.sessions), default=0)
     for name, states in found.sessions.items():
         total = sum(states.values())
-        ended = sum(count for state, count in states.items() if state in (*ENDED, FORGOTTEN, "DROPPED"))
+        ended = sum(count for state, count in states.items() if state in OVER)
         room = max(10, min(40, width - longest - 30))
         filled = room * ended // total
         lines.append(f"{name:{longest}} [{'#' * filled}{'.' * (room - filled)}] {ended}/{total}  {told(states)}")

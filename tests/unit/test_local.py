@@ -8,6 +8,7 @@ import pytest
 import simulator
 
 from sbatch_shim.flush.local import Job, Local, Task
+from sbatch_shim.flush.patience import Stop
 
 # Dependency, and whether it is cancelled when that cannot be met, of jobs 1, 2, ..; job 1 fails.
 PIPELINES = [
@@ -28,7 +29,7 @@ def test_what_runs_is_what_slurm_runs(tmp_path: Path, jobs: list[tuple[str, bool
         job = Job(number, bytes(script), {}, 0o022, options)
         job.tasks = [Task(job, None)]
         local.jobs[number] = job
-    local.wait()
+    local.complete(Stop(), lambda job, event: None)
     ended = simulator.outcomes(
         [simulator.Job(number, None, *job) for number, job in enumerate(jobs, 1)], failing={(1, None)}
     )
