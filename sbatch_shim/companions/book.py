@@ -15,8 +15,9 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sbatch_shim.calls import Call, load, ranges, tickets_in
+from sbatch_shim.calls import Call, Shared, build, payloads, ranges, tickets_in
 from sbatch_shim.drop import dropped
+from sbatch_shim.errors import HandOver
 from sbatch_shim.journal import RAN, Journal, Place, flush_folders, not_submitted, places_in
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, Session, session_of
 from sbatch_shim.values import indices
@@ -98,7 +99,9 @@ class Pages:
     dropped: dict[int, int] = field(default_factory=dict)
     places: dict[int, Place] = field(default_factory=dict)
     ran: set[int] = field(default_factory=set)
-    calls: dict[int, Call] | None = None
+    records: dict[int, bytes] | None = None
+    calls: dict[int, Call | None] = field(default_factory=dict)
+    shared: Shared = field(default_factory=lambda: ({}, {}, set()))
 
     def read(self) -> Pages:
         """Read, or read again; what was queued before stays known as such."""
@@ -134,14 +137,13 @@ class Pages:
 
     def call(self, ticket: int) -> Call | None:
         """The call itself; None when its record is gone or damaged."""
-        if self.calls is None or (ticket not in self.calls and ticket in self.queued):
-            self.calls = {}
-            paths = [folder + b"/claimed" for folder in flush_folders(self.session)]
-            for path in [self.session.queue, *paths]:
-                try:
-                    self.calls.update((call.ticket, call) for call in load(self.session, path)[0])
-                except OSError:
-                    continue
+        if self.records is None or (ticket not in self.records and ticket in self.queued):
+            self.records = payloads(self.session)
+        if ticket not in self.calls and ticket in self.records:
+            try:
+                self.calls[ticket] = build(self.session, ticket, self.records[ticket], *self.shared)
+            except (ValueError, KeyError, OSError, HandOver):
+                self.calls[ticket] = None
         return self.calls.get(ticket)
 
     def state(self, ticket: int) -> str | None:

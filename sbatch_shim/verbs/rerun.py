@@ -14,30 +14,17 @@ import sys
 import time
 from functools import cached_property
 
-from sbatch_shim.calls import Call
+from sbatch_shim.calls import Call, payloads
 from sbatch_shim.companions.book import DROPPED, SUBMITTED, Pages, task_string
 from sbatch_shim.companions.companion import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.handover import with_option
-from sbatch_shim.journal import flush_folders
 from sbatch_shim.locks import exclusive
-from sbatch_shim.record import decode, digest, encode, frames
-from sbatch_shim.spool import QUEUE_HEAD, Session, read, ticket_numbers, write
+from sbatch_shim.record import decode, digest, encode
+from sbatch_shim.spool import read, ticket_numbers, write
 from sbatch_shim.verbs.status import BROKEN, States, all_tickets
 
 ENDED_OTHERWISE = (*BROKEN, "CANCELLED", "PREEMPTED")
-
-
-def payloads(session: Session) -> dict[int, bytes]:
-    """The records of a session that are still there, by ticket."""
-    found: dict[int, bytes] = {}
-    for path in [session.queue, *(folder + b"/claimed" for folder in flush_folders(session))]:
-        try:
-            records = frames(read(path), len(QUEUE_HEAD))[0]
-        except OSError:
-            continue
-        found.update((ticket, payload) for ticket, payload in records if payload)
-    return found
 
 
 class Reruns:
