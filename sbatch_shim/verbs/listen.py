@@ -51,8 +51,8 @@ def listen(context: Context, shell: str | None) -> int:
             words = ["fish", "-i", "-C", f"source {shlex.quote(str(TEMPLATES / 'listen.fish'))}"]
         else:
             words = ["bash", "--rcfile", str(TEMPLATES / "listen.bash"), "-i"]
-        print(f"sbatch queues here; sarray submit submits, sarray cancel drops, both leave (session {session})")
-        sys.stdout.flush()
+        print(f"sbatch queues here, in session {session}")
+        print("sarray submit submits, sarray cancel drops; both leave this shell", flush=True)
         try:
             subprocess.call(words, env=environment, umask=context.umask)
         except FileNotFoundError:
