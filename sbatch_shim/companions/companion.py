@@ -88,14 +88,17 @@ class Context:
     def run(self, name: str, words: Sequence[str], **variables: str) -> Answer:
         """Run a real command and take what it says."""
         environment = {**self.environment, **{os.fsencode(key): os.fsencode(value) for key, value in variables.items()}}
-        done = subprocess.run(
-            [name, *words],
-            executable=self.tool(name),
-            env=environment,
-            umask=self.umask,
-            capture_output=True,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [name, *words],
+                executable=self.tool(name),
+                env=environment,
+                umask=self.umask,
+                capture_output=True,
+                check=False,
+            )
+        except FileNotFoundError:
+            return Answer(127, b"", b"there is no %s on PATH\n" % os.fsencode(name))
         return Answer(done.returncode, done.stdout, done.stderr)
 
     def become(self, words: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ from sbatch_shim.companions.companion import Context
 from sbatch_shim.companions.shown import parse_tasks
 from sbatch_shim.merge import logs
 from sbatch_shim.spool import Session, replace, session_name, session_of
-from sbatch_shim.verbs.words import named_session
+from sbatch_shim.verbs.words import complaint, named_session
 
 CACHE_SECONDS = 3
 BROKEN = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")
@@ -111,7 +111,7 @@ class States:
         words = ["-h", "-r", "-t", "all", "-u", str(os.getuid()), "-O", form]
         answer = context.run("squeue", words, SLURM_BITSTR_LEN="0")
         if answer.status != 0:
-            self.problem = answer.err.decode(errors="replace").strip() or "squeue does not answer"
+            self.problem = complaint(answer, "squeue does not answer")
         for text in answer.out.decode(errors="replace").splitlines():
             array, task, state, code = (part.strip() for part in text.split("|"))
             waited = int(code) if code.isdigit() else 0  # as wait(2) gives it

@@ -9,6 +9,7 @@ from sbatch_shim.companions.book import DROPPED, SUBMITTED, Job, target
 from sbatch_shim.companions.companion import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
+from sbatch_shim.verbs.words import complaint
 
 DONE = {"requeue": "requeued", "kill": "cancelled"}
 
@@ -39,8 +40,8 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
     answer = context.run("scontrol", ["-o", "show", "job", number])
     records = [fields(line) for line in answer.out.decode(errors="replace").splitlines() if line.startswith("JobId=")]
     if answer.status != 0 or not records:
-        said = answer.err.decode(errors="replace").strip()
-        raise ShimError(f"job {word} was not found" if "Invalid job id" in said else said or "scontrol says nothing")
+        said = complaint(answer, "scontrol does not answer")
+        raise ShimError(f"job {word} was not found" if "Invalid job id" in said else said)
     if f"({os.getuid()})" not in records[0].get("UserId", ""):
         raise ShimError(f"job {word} is not yours")
     array = records[0].get("ArrayJobId")

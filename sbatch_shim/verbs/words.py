@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from sbatch_shim.companions.companion import Context
+from sbatch_shim.companions.companion import Answer, Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET
@@ -57,6 +57,12 @@ def named_session(context: Context, name: str) -> bytes:
     if name in ("", ".", "..") or "/" in name or not os.path.isdir(folder):
         raise ShimError(f"there is no session {name!a} (sarray status --all shows all)")
     return os.fsencode(name)
+
+
+def complaint(answer: Answer, otherwise: str) -> str:
+    """What a command of Slurm said when it failed: the last of its lines, which names the cause."""
+    lines = answer.err.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else otherwise
 
 
 def sure(question: str, yes: bool) -> bool:
