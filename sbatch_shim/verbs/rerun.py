@@ -108,7 +108,8 @@ def rerun(context: Context, tickets: list[int], as_json: bool) -> int:
             told = f" (tasks {task_string(tasks)})" if tasks else ""
             print(f"{old}{told} is queued again as {new}")
     if not queued:
-        print(f"sarray rerun: {'none of these tasks' if tickets else 'no listed task'} has failed", file=sys.stderr)
+        none_left = "none of these tasks failed" if tickets else "no failed task is left to queue again"
+        print(f"sarray rerun: {none_left}", file=sys.stderr)
         return 1
     sys.stdout.flush()
     for name in sessions:
