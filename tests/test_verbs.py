@@ -351,7 +351,9 @@ def test_without_slurm_without_home_without_shims(person: Person, verb: str) -> 
     sarray = f"{person.prefix}/bin/sarray"
     tools = person.home / "tools"
     tools.mkdir()
-    for environment in ({"PATH": str(tools)}, {}, {"PATH": f"{person.prefix}/shims", "HOME": str(person.home)}):
+    nowhere = {"HOME": "/proc", "PATH": SYSTEM_PATH}
+    no_slurm = {"PATH": f"{person.prefix}/shims", "HOME": str(person.home)}
+    for environment in ({"PATH": str(tools)}, {}, no_slurm, nowhere):
         done = person.run(sarray, *verb.split(), env=environment)
         assert b"Traceback" not in done.err and b"Errno" not in done.err, done.err
         assert len(done.err.splitlines()) <= 2, done.err

@@ -51,12 +51,11 @@ def listen(context: Context, shell: str | None) -> int:
             words = ["fish", "-i", "-C", f"source {shlex.quote(str(TEMPLATES / 'listen.fish'))}"]
         else:
             words = ["bash", "--rcfile", str(TEMPLATES / "listen.bash"), "-i"]
+        if shutil.which(shell) is None:
+            raise ShimError(f"there is no {shell} here; say which shell with --shell")
         print(f"sbatch queues here, in session {session}")
         print("sarray submit submits, sarray cancel drops; both leave this shell", flush=True)
-        try:
-            subprocess.call(words, env=environment, umask=context.umask)
-        except FileNotFoundError:
-            raise ShimError(f"there is no {shell} here; say which shell with --shell") from None
+        subprocess.call(words, env=environment, umask=context.umask)
     return leave(context, session)
 
 

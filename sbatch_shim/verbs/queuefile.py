@@ -42,14 +42,17 @@ Exit status: as of sarray-flush; 2 also for a line that cannot be queued (then n
 def calls_in(text: str, name: str) -> list[tuple[int, list[str]]]:
     """Line numbers and words; raises Usage for a line that no shell could read."""
     found = []
-    for number, line in enumerate(text.splitlines(), 1):
+    # Editors of other systems begin with a mark, and end lines otherwise.
+    for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
-            words = shlex.split(line, comments=True)
+            if "\0" in line:
+                raise ValueError("No word can hold a NUL")
+            words = shlex.split(line.rstrip("\r"), comments=True)
         except ValueError as error:
             raise cli.Usage(f"{name}, line {number}: {error}; nothing was submitted") from None
-        found.append((number, words[1:] if words[:1] == ["sbatch"] else words))
+        found.append((number, words[1:] if os.path.basename(words[0]) == "sbatch" else words))
     return found
 
 
@@ -131,14 +134,15 @@ def output_of(words: list[str]) -> tuple[str, list[str]]:
 def queue_file(context: Context, file: str, session: str) -> None:
     """Queue all calls of a file; none stays queued when one cannot be."""
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(errors="surrogateescape")
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise ShimError(f"{file}: {error.strerror}") from None
-    calls = calls_in(text, file)
+    name = "stdin" if file == "-" else file
+    calls = calls_in(os.fsdecode(data), name)
     if not calls:
-        raise cli.Usage(f"{'stdin' if file == '-' else file} holds no call")
+        raise cli.Usage(f"{name} holds no call")
     try:
-        queue_calls(context, calls, file, Session(context.state, os.fsencode(session)))
+        queue_calls(context, calls, name, Session(context.state, os.fsencode(session)))
     except BaseException:
         forget(context, session)
         raise

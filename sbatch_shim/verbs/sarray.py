@@ -294,7 +294,10 @@ def run(words: list[str], umask: int) -> int:
         raise cli.Usage(f"there is no verb {verb!a}{f'; {near[0]}?' if near else ''} (sarray --help)")
     state = os.fsencode(state_folder())
     if not {"-h", "--help"} & set(words):
-        open_state(state)
+        try:
+            open_state(state)
+        except OSError as error:
+            raise ShimError(f"the state folder {state_folder()} cannot be used: {error.strerror}") from None
     return VERBS[verb](context_of(state, umask), words[1:])
 
 
@@ -313,7 +316,8 @@ def main() -> None:
     except BrokenPipeError:
         code = 1  # the reader has gone, head(1) for instance; nobody is left to tell
     except OSError as error:
-        print(f"sarray: {error}", file=sys.stderr)
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        print(f"sarray: {where}{error.strerror or error}", file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
         code = 130
