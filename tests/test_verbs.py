@@ -265,8 +265,8 @@ def test_status_when_slurm_does_not_answer(person: Person) -> None:
     away.write_text(re.sub(r"^SlurmctldPort=.*$", "SlurmctldPort=1\nMessageTimeout=2", conf, flags=re.M))
     done = run(person, "status", ticket, SLURM_CONF=str(away))
     assert done.status == 1
-    assert b"UNKNOWN" in done.out
-    assert done.err.startswith(b"sarray status: states are not known: ")
+    assert re.search(rb" (UNKNOWN|PENDING) ", done.out), "the accounting may know"
+    assert done.err.startswith(b"sarray status: squeue does not answer, so states may be old or not known: ")
     done = run(person, "rerun", "--failed", SLURM_CONF=str(away))
     assert done.status == 1 and b"nothing was queued" in done.err
     done = run(person, "throttle", ticket, "-n", "1", SLURM_CONF=str(away))
@@ -278,7 +278,7 @@ def test_watch_on_a_narrow_terminal(person: Person) -> None:
     """It wraps no line, leaves the screen as it was, and Ctrl-C ends it without a word."""
     ticket_of(person.queue("--hold", "-J", "n" * 60, "--wrap=true"))
     with Terminal(person, "sarray", "status", "--watch", columns=30, rows=6) as terminal:
-        terminal.expect(r"0/1  1 queued")
+        terminal.expect(r"0/1  1 queue$")
         assert terminal.raw.startswith("\x1b[?1049h\x1b[?7l")
         screen = terminal.raw.rpartition("\x1b[H\x1b[J")[2]
         assert screen.count("\n") < 6

@@ -169,12 +169,13 @@ class Job:
     def __init__(self, number: int) -> None:
         self.number = number
         self.entries: list[tuple[int, int, Place]] = []  # first index, ticket, place
-        self.starts: list[int] = []
+        self.keys: list[tuple[int, int]] = []  # their first two
 
     def add(self, ticket: int, place: Place) -> None:
-        self.entries.append((place.first or 0, ticket, place))
-        self.entries.sort(key=lambda entry: entry[:2])
-        self.starts = [first for first, _, _ in self.entries]
+        key = (place.first or 0, ticket)
+        at = bisect_right(self.keys, key)
+        self.keys.insert(at, key)
+        self.entries.insert(at, (*key, place))
 
     @property
     def is_array(self) -> bool:
@@ -187,7 +188,7 @@ class Job:
             return ticket, None if place.spec is None else index
         if index is None:
             raise KeyError(self.number)
-        at = bisect_right(self.starts, index) - 1
+        at = bisect_right(self.keys, (index, LAST_TICKET)) - 1
         if at < 0:
             raise KeyError(index)
         first, ticket, place = self.entries[at]

@@ -11,6 +11,7 @@ from sbatch_shim.companions.companion import Context
 from sbatch_shim.companions.options import Line
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import ticket_numbers
+from sbatch_shim.verbs.status import pages_of
 from sbatch_shim.verbs.words import session_ends, sure
 
 
@@ -32,7 +33,8 @@ def cancel(context: Context, tickets: list[int], sessions: set[bytes] | None, ye
         for ticket in tickets:
             pages = book.landed(ticket)
             if pages is None:
-                raise ShimError(f"{ticket} is not a ticket of yours; nothing was cancelled")
+                what = "ran here, without Slurm" if pages_of(book, ticket) else "is not a ticket of yours"
+                raise ShimError(f"{ticket} {what}; nothing was cancelled")
             chosen.append((ticket, pages))
     else:
         chosen = [one for one in book.unsubmitted() if sessions is None or one[1].session.name in sessions]

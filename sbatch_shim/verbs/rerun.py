@@ -22,7 +22,7 @@ from sbatch_shim.flush.handover import with_option
 from sbatch_shim.locks import exclusive
 from sbatch_shim.record import decode, digest, encode
 from sbatch_shim.spool import read, ticket_numbers, write
-from sbatch_shim.verbs.status import BROKEN, States, all_tickets
+from sbatch_shim.verbs.status import BROKEN, States, all_tickets, pages_of
 
 ENDED_OTHERWISE = (*BROKEN, "CANCELLED", "PREEMPTED")
 
@@ -128,13 +128,14 @@ def queue_failed(context: Context, tickets: list[int]) -> tuple[list[tuple[int, 
     which = ENDED_OTHERWISE if tickets else BROKEN
     reruns: dict[bytes, Reruns] = {}
     chosen = []
-    for ticket, pages in [(ticket, book.find(ticket)) for ticket in tickets] or all_tickets(book):
+    for ticket, pages in [(ticket, pages_of(book, ticket)) for ticket in tickets] or all_tickets(book):
         if pages is None:
             raise ShimError(f"{ticket} is not a ticket of yours; nothing was queued")
         if pages.state(ticket) == SUBMITTED:
             chosen.append((ticket, pages))
         elif tickets:
-            raise ShimError(f"{ticket} was not submitted; nothing was queued")
+            what = "ran here, without Slurm" if ticket in pages.ran else "was not submitted"
+            raise ShimError(f"{ticket} {what}; nothing was queued")
         if pages.session.name not in reruns:
             reruns[pages.session.name] = Reruns(pages)
     if not tickets:

@@ -237,7 +237,7 @@ def gather(context: Context, tickets: list[int], session: str | None) -> Found:
         sessions[name] = Session(context.state, name)
     states = States(context, {pages.places[ticket].job for ticket, pages in chosen if ticket in pages.places})
     if states.problem:
-        problems.append(f"states are not known: {states.problem}")
+        problems.append(f"squeue does not answer, so states may be old or not known: {states.problem}")
     lines = [line_of(ticket, pages, states) for ticket, pages in chosen]
     by_session: dict[str, Counter[str]] = {}
     for line in lines:
