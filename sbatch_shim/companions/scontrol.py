@@ -1,7 +1,7 @@
 """
 scontrol with tickets.
 
-`show job` is rewritten field by field; verbs that change a job get real ids. A verb that needs a job which is still
+`show job` is rewritten field by field (see scontrol_records.py); verbs that change a job get real ids. A verb that needs a job which is still
 queued submits its session first, as a handed-over call does that waits for one.
 """
 
@@ -11,30 +11,16 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
-from sbatch_shim.calls import Call, ranges
+from sbatch_shim.calls import ranges
 from sbatch_shim.companions.act import own_element, placed
-from sbatch_shim.companions.book import (
-    DROPPED,
-    FLYING,
-    QUEUED,
-    REFUSED,
-    Job,
-    Pages,
-    Target,
-    compact,
-    split_ids,
-    target,
-    task_string,
-)
+from sbatch_shim.companions.book import Job, compact, split_ids, target
 from sbatch_shim.companions.companion import Context, write
 from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadable, read
-from sbatch_shim.companions.reverse import dependency_with_tickets, error_with_tickets
-from sbatch_shim.companions.shown import Shown, parse_tasks, shares, shares_of_rest
-from sbatch_shim.companions.waiting import Waiting
+from sbatch_shim.companions.reverse import error_with_tickets
+from sbatch_shim.companions.scontrol_records import Records
+from sbatch_shim.companions.shown import parse_tasks
 from sbatch_shim.errors import ShimError
-from sbatch_shim.merge import logs
 from sbatch_shim.merge.dependency import parse, with_places
 
 TABLE: Table = {
@@ -70,11 +56,6 @@ ON_JOBS = {
     "wait_job": 1,
     "listpids": 1,
 }
-HEAD = re.compile(
-    r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName="
-)
-# The task of a record that no longer tells its tasks: they were cancelled together while they waited.
-NO_TASKS = "4294967294"
 ABOUT_TASKS = re.compile(r"([0-9]+)_([0-9,:-]+): (.*)$")
 
 
@@ -103,7 +84,7 @@ class Control:
             if any(is_verb(entity, name, 1) for name in ("jobs", "jobid")):
                 if len(ids) > 1:
                     return self.context.become(self.context.words)
-                return self.show(ids[0] if ids else None)
+                return Records(self.context, self.line).show(ids[0] if ids else None)
             if is_verb(entity, "steps", 2) and ids:
                 return self.plain([verb, words[1] if not equals else entity, *self.real_words(ids)])
         elif is_verb(verb, "write", 1) and len(words) >= 3 and is_verb(words[1], "batch_script", 1):
@@ -247,156 +228,6 @@ class Control:
         if not self.line.has("quiet"):
             write(f"batch script for job {found.ticket} written to {name}\n".encode())
         return 0
-
-    def show(self, given: str | None) -> int:
-        """`show job [ID]`."""
-        found = target(given) if given else None
-        pages = self.context.book.landed(found.ticket) if found else None
-        options = [one for one in self.line.options if one[0] != "oneliner"]
-        asked: list[str] = []
-        if found is not None and pages is not None:
-            state = pages.state(found.ticket)
-            if state in (QUEUED, REFUSED, FLYING, DROPPED):
-                return self.print_records([record_of_queued(self.context, pages, found, state or "")])
-            asked = [str(pages.places[found.ticket].job)]
-            self.given[asked[0]] = given or ""
-        elif given:
-            asked = [own_element(self.context, given) or given]
-        answer = self.context.run("scontrol", Line(options, ["show", "job", *asked]).words(), SLURM_BITSTR_LEN="0")
-        sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, self.given))
-        text = answer.out.decode(errors="surrogateescape")
-        self.context.book.refresh()
-        originals = re.split(r"^(?=JobId=)", text, flags=re.M)
-        records: list[str] = []
-        for record in originals:
-            records += self.translated(record, originals, found)
-        if found is None and not given:
-            records += [
-                record_of_queued(self.context, where, Target(ticket, None, ""), where.state(ticket) or "")
-                for ticket, where in self.context.book.unsubmitted()
-            ]
-            records = [record for record in records if not record.startswith("No jobs")] or records
-        if found is not None and answer.status == 0 and not records and found.tasks:
-            write(f"Job {given} not found\n".encode())
-            return 1
-        self.print_records(records)
-        return answer.status
-
-    def print_records(self, records: list[str]) -> int:
-        for record in records:
-            if self.line.has("oneliner"):
-                record = record.replace("\n   ", " ").rstrip("\n") + "\n" if record.startswith("JobId=") else record
-            write(record.encode(errors="surrogateescape"))
-        return 0
-
-    def translated(self, record: str, others: list[str], wanted: Target | None) -> list[str]:
-        """A record of the real scontrol as those of our calls; as it is for other jobs."""
-        head = HEAD.match(record)
-        if head is None:
-            return [record] if record else []
-        raw, array, tasks = head[1], int(head[2] or head[1]), head[3] or ""
-        command = re.search(r"^   Command=(.*)$", record, re.M)
-        if command and self.context.book.ours(command[1]):
-            self.context.book.job_landed(array)
-        job = self.context.book.jobs.get(array)
-        if job is None:
-            return [cut_tasks(record)]
-        indices, throttle = parse_tasks(tasks)
-        if tasks == NO_TASKS:
-            heads = (HEAD.match(other) for other in others)
-            same = (one[3] for one in heads if one and one[2] == str(array) and one[3] != NO_TASKS)
-            found = shares_of_rest(job, (index for spec in same for index in parse_tasks(spec)[0]))
-        else:
-            found = shares(job, indices, not tasks.isdigit(), throttle, raw)
-        records = []
-        for shown in found:
-            if wanted is not None and wanted.ticket != shown.ticket:
-                continue
-            each = [shown]
-            if wanted is not None and wanted.tasks is not None:
-                # A record for each, as scontrol shows `A_3` of an array that waits.
-                some = [task for task in shown.tasks or () if task in wanted.tasks]
-                each = [replace(shown, tasks=[task], folded=False) for task in some]
-            records += [self.rewrite(record, head[4], one) for one in each]
-        return records
-
-    def rewrite(self, record: str, rest: str, shown: Shown) -> str:
-        """One record of a call."""
-        call = self.context.book.call(shown.ticket)
-        name = call.shown_name if call else re.findall(r" JobName=(.*)$", record, re.M)[0]
-        first = f"JobId={shown.ids('jobid')}"
-        if call is not None and call.is_array:
-            first += f" ArrayJobId={shown.ticket} ArrayTaskId={shown.ids('arraytaskid') if shown.tasks else NO_TASKS}"
-        lines = record.split("\n")
-        lines[0] = f"{first}{rest} JobName={name}"
-        for at, line in enumerate(lines):
-            key = line.strip().partition("=")[0]
-            if " Dependency=" in line:
-                before, _, spec = line.partition(" Dependency=")
-                spec = dependency_with_tickets(spec, self.context.book, call, shown.index)
-                lines[at] = f"{before} Dependency={spec}"
-            elif call is not None:
-                own = own_line(call, key, shown)
-                if own is not None:
-                    lines[at] = f"   {key}={own}"
-        return "\n".join(lines)
-
-
-def cut_tasks(record: str) -> str:
-    """Undo SLURM_BITSTR_LEN=0 in somebody else's record."""
-
-    def cut(found: re.Match[str]) -> str:
-        indices, throttle = parse_tasks(found[1])
-        return " ArrayTaskId=" + (found[1] if found[1].isdigit() or not indices else task_string(indices, throttle))
-
-    return re.sub(r" ArrayTaskId=([^ ]+)", cut, record, count=1)
-
-
-def own_line(call: Call, key: str, shown: Shown) -> str | None:
-    """The value of a line that tells of the call; None for all others."""
-    if key == "Command":
-        return call.command
-    if key == "WorkDir":
-        return os.fsdecode(call.folder)
-    kind = {"StdOut": "output", "StdErr": "error", "StdIn": "input"}.get(key)
-    if kind is None:
-        return None
-    task = shown.tasks[0] if shown.tasks and not shown.folded else logs.NO_TASK
-    name = logs.expand(call, kind, task if call.is_array else None)
-    if name is None and kind == "error":
-        name = logs.expand(call, "output", task if call.is_array else None)
-    return "/dev/null" if name is None else os.fsdecode(name.path)
-
-
-def record_of_queued(context: Context, pages: Pages, found: Target, state: str) -> str:
-    """What scontrol would show of a job that waits."""
-    call = pages.call(found.ticket)
-    if call is None:
-        raise ShimError(f"the record of {found.ticket} cannot be read")
-    tasks = None
-    if call.is_array:
-        tasks = [task for task in call.tasks if found.tasks is None or task in found.tasks]
-    shown = Shown(found.ticket, tasks, tasks is not None and (len(tasks) > 1 or found.tasks is None), call.throttle)
-    values = Waiting(context, call, state)
-    first = f"JobId={shown.ids('jobid')}"
-    if tasks is not None:
-        first += f" ArrayJobId={found.ticket} ArrayTaskId={shown.ids('arraytaskid')}"
-    lines = [
-        f"{first} JobName={call.shown_name}",
-        f"UserId={values.user}({values.user_id}) GroupId={os.getgid()} MCS_label=N/A",
-        f"Priority=0 Nice={values.option('nice', '0')} Account={values.option('account')} QOS={values.option('qos')}",
-        f"JobState={values.state} Reason={values.reason} Dependency={values.dependency}",
-        "Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:0",
-        f"RunTime=00:00:00 TimeLimit={values.time_limit} TimeMin=N/A",
-        f"SubmitTime={values.submitted} EligibleTime=Unknown",
-        "StartTime=Unknown EndTime=Unknown Deadline=N/A",
-        f"Partition={values.partition}",
-        f"NumNodes={values.nodes} NumCPUs={values.cpus} NumTasks={values.option('ntasks', '1')}",
-        *(f"{key}={own_line(call, key, shown)}" for key in ("Command", "WorkDir", "StdErr", "StdIn", "StdOut")),
-        "Power=",
-        "",
-    ]
-    return "\n   ".join(lines) + "\n\n"
 
 
 def main(context: Context) -> int:
