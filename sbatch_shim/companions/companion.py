@@ -84,9 +84,13 @@ class Context:
             return self.real
         return beside(self.real, name, self.variable("PATH") or os.defpath)
 
-    def run(self, name: str, words: Sequence[str], **variables: str) -> Answer:
-        """Run a real command and take what it says."""
-        environment = {**self.environment, **{os.fsencode(key): os.fsencode(value) for key, value in variables.items()}}
+    def run(self, name: str, words: Sequence[str], **variables: str | None) -> Answer:
+        """Run a real command, with other variables (None: without them), and take what it says."""
+        environment = dict(self.environment)
+        for key, value in variables.items():
+            environment.pop(os.fsencode(key), None)
+            if value is not None:
+                environment[os.fsencode(key)] = os.fsencode(value)
         done = subprocess.run(
             [name, *words],
             executable=self.tool(name),

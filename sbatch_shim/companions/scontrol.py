@@ -1,8 +1,8 @@
 """
 scontrol with tickets.
 
-`show job` is rewritten field by field (see scontrol_records.py); verbs that change a job get real ids. A verb that needs a job which is still
-queued submits its session first, as a handed-over call does that waits for one.
+`show job` is rewritten field by field (scontrol_records.py); verbs that change a job get real ids. A verb that needs a
+job which is still queued submits its session first, as a handed-over call does that waits for one.
 """
 
 from __future__ import annotations

@@ -120,6 +120,10 @@ class Wanted:
     def has_name(self, name: str) -> bool:
         return self.names is None or name in self.names
 
+    def names_real(self, array: str, raw: str, indices: Iterable[int | str]) -> bool:
+        """Whether -j names a row by a real id."""
+        return not {array, raw, *(f"{array}_{index}" for index in indices)}.isdisjoint(self.reals)
+
     def takes(self, shown: Shown, step: str = "") -> Shown | None:
         """What -j wants of a row; None for nothing."""
         if self.anything:
