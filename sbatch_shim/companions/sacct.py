@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from sbatch_shim.calls import Call
-from sbatch_shim.companions import documents
+from sbatch_shim.companions import clusters, documents
 from sbatch_shim.companions.act import with_own_job
 from sbatch_shim.companions.book import DROPPED, Job, Pages
 from sbatch_shim.companions.companion import Context, write
@@ -90,6 +90,9 @@ class Accounting:
         self.line = line
         self.book = context.book
         self.wanted: Wanted = wanted_of(self.book, asked_jobs(line), line.last("name"))
+        # The only one of which we know the jobs, where others are asked for.
+        others = line.has(*clusters.OPTIONS, "allclusters", "federation") or context.variable("SACCT_FEDERATION")
+        self.home = clusters.home(context) if others else ""
 
     def real_line(self) -> Line:
         """The line for the real sacct, but for the format: names are compared by us, ids are real ones."""
@@ -142,7 +145,7 @@ class Accounting:
         for row in table.rows:
             found = ID.fullmatch(row.id)
             job = self.book.jobs.get(int(found[1])) if found else None
-            if found is None or job is None:
+            if found is None or job is None or self.home not in ("", row.cluster):
                 # Steps have names of their own and follow their job.
                 base = row.id.partition(".")[0]
                 if "." not in row.id and self.wanted.has_name(row.name):
@@ -300,9 +303,10 @@ def main(context: Context) -> int:
     try:
         line = read(context.words, TABLE)
         if line.operands or line.has(
-            "help", "usage", "version", "helpformat", "batch-script", "env-vars", "completion", "file", "federation"
+            "help", "usage", "version", "helpformat", "batch-script", "env-vars", "completion", "file"
         ):
             raise Unreadable("not about jobs")
+        clusters.judge(context, line.last(*clusters.OPTIONS))
         form = line.last("format")
         if form is not None and line.has("long"):
             raise Unreadable("two formats")

@@ -11,6 +11,7 @@ import os
 import pwd
 import sys
 
+from sbatch_shim.companions import clusters
 from sbatch_shim.companions.act import drop_queued, own_element, placed
 from sbatch_shim.companions.book import (
     DROPPED,
@@ -68,6 +69,7 @@ FILTERS = {
     "me": "",
     "wckey": "%w",
 }
+VARIABLES = {f"SCANCEL_{name.upper()}": name for name in FILTERS if name not in ("jobname", "me", "nodelist")}
 # Signals that end a job that has not begun; any other one is Slurm's to judge.
 ENDING = (None, "9", "KILL", "SIGKILL")
 
@@ -94,11 +96,13 @@ def matches(line: Line, values: dict[str, str]) -> bool:
 
 
 def state_name(given: str) -> str:
-    """PENDING, RUNNING or SUSPENDED for what the caller wrote."""
+    """PENDING, RUNNING or SUSPENDED for what the caller wrote; Unreadable for any other state."""
     short = {"PD": "PENDING", "R": "RUNNING", "S": "SUSPENDED"}
     given = given.upper()
-    whole = [name for name in short.values() if name.startswith(given)]
-    return short.get(given) or (whole[0] if whole else given)
+    whole = [name for name in short.values() if given and name.startswith(given)]
+    if given not in short and not whole:
+        raise Unreadable(given)
+    return short.get(given) or whole[0]
 
 
 def queued_values(pages: Pages, ticket: int) -> dict[str, str]:
@@ -149,7 +153,7 @@ class Cancel:
         if self.reals or not self.targets:
             self.call(self.line.options, self.reals)
         if named:
-            self.call([one for one in self.line.options if one[0] not in FILTERS], compact(named))
+            self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, compact(named))
         return self.status
 
     def one(self, found: Target, pages: Pages, ending: bool) -> list[str]:
@@ -199,7 +203,7 @@ class Cancel:
             named = self.filtered(live) if live else []
         self.call(self.line.options, [])
         if named:
-            self.call([one for one in self.line.options if one[0] not in FILTERS], compact(named))
+            self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, compact(named))
 
     def has_name(self, pages: Pages, ticket: int) -> bool:
         asked = (self.line.last("name", "jobname") or "").split(",")
@@ -240,19 +244,31 @@ class Cancel:
 
             status = subprocess.call(["scancel", *words], executable=self.context.real, env=self.context.environment)
         else:
-            answer = self.context.run("scancel", words)
+            answer = self.context.run("scancel", words, **dict.fromkeys(VARIABLES))
             sys.stdout.buffer.write(answer.out)
             sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, self.given))
             status = answer.status
         self.status = self.status or status
 
 
+def with_variables(context: Context, line: Line) -> Line:
+    """The filters that SCANCEL_* variables give, as options."""
+    given = [
+        (name, value)
+        for variable, name in VARIABLES.items()
+        if (value := context.variable(variable)) is not None and not line.has(name, {"name": "jobname"}.get(name, name))
+    ]
+    return Line([*given, *line.options], line.operands)
+
+
 def main(context: Context) -> int:
     """scancel; returns its exit status."""
     try:
         line = read(context.words, TABLE)
-        if line.has("help", "usage", "version", "clusters", "cluster", "sibling"):
-            raise Unreadable("not about the jobs of this cluster")
+        if line.has("help", "usage", "version", "sibling"):
+            raise Unreadable("not about jobs")
+        line = with_variables(context, clusters.asked(context, line)[0])
+        state_name(line.last("state") or "PENDING")
     except Unreadable:
         return context.become(context.words)
     cancel = Cancel(context, line)

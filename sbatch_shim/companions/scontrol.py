@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from sbatch_shim.calls import ranges
+from sbatch_shim.companions import clusters
 from sbatch_shim.companions.act import own_element, placed
 from sbatch_shim.companions.book import Job, compact, split_ids, target
 from sbatch_shim.companions.companion import Context, write
@@ -234,8 +235,11 @@ def main(context: Context) -> int:
     """scontrol; returns its exit status."""
     try:
         line = read(context.words, TABLE)
-        if line.has("help", "usage", "version", "clusters", "cluster", "federation", "sibling"):
-            raise Unreadable("not about the jobs of this cluster")
+        if line.has("help", "usage", "version", "sibling"):
+            raise Unreadable("not about jobs")
+        line, others = clusters.asked(context, line)
+        if others is not None and context.names_tickets():
+            line = line.without(*clusters.OPTIONS)
     except Unreadable:
         return context.become(context.words)
     return Control(context, line).run()

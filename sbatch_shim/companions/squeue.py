@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sbatch_shim.calls import Call
-from sbatch_shim.companions import documents, squeue_steps
+from sbatch_shim.companions import clusters, documents, squeue_steps
 from sbatch_shim.companions.act import with_own_job
 from sbatch_shim.companions.book import Book, Job, Pages
 from sbatch_shim.companions.companion import Context, say, write
@@ -93,6 +93,8 @@ class Queue:
         self.one_per_task = line.has("array") or context.variable("SQUEUE_ARRAY") is not None
         names = line.last("name") if line.has("name") else context.variable("SQUEUE_NAMES")
         self.wanted: Wanted = wanted_of(self.book, line.last("jobs"), names)
+        # Other clusters have jobs of the same numbers.
+        self.elsewhere = line.has(*clusters.OPTIONS, "federation") or context.variable("SQUEUE_FEDERATION") is not None
         self.apart: dict[tuple[int, int], Row] = {}
         self.waiting = self.book.unsubmitted()
         if not self.wanted.anything:
@@ -157,11 +159,13 @@ class Queue:
         line.options += [("array", None), ("noheader", None), ("jobs", ",".join(sorted(asked)))]
         answer = self.context.run("squeue", line.words(), SLURM_BITSTR_LEN="0")
         found = rows_of(answer.out, layout) if answer.status == 0 else []
-        return {(row.array, int(row.tasks)): row for row in found if row.array and row.tasks.isdigit()}
+        return {(row.array or 0, int(row.tasks)): row for row in found if self.job(row) and row.tasks.isdigit()}
 
     def job(self, row: Row) -> Job | None:
         """The merged job that a row tells of; None for any other."""
-        return self.book.jobs.get(row.array) if row.array is not None else None
+        if row.array is None or (self.elsewhere and not self.book.ours(row.command)):
+            return None
+        return self.book.jobs.get(row.array)
 
     def shares(self, row: Row) -> list[Shown]:
         """The calls that a row tells of; none where the job is not of ours."""
@@ -263,7 +267,7 @@ class Queue:
     def passes(self, call: Call) -> bool:
         """Whether a queued call passes the caller's filters."""
         line, variable = self.line, self.context.variable
-        if line.has("nodes", "nodelist", "node", "licenses", "reservation"):
+        if line.has("nodes", "nodelist", "node", "licenses", "reservation") or variable("SQUEUE_LICENSES"):
             return False
         me = pwd.getpwuid(os.getuid()).pw_name
         users = line.last("user", "users") or variable("SQUEUE_USERS")
@@ -272,8 +276,8 @@ class Queue:
         states = (line.last("states") or variable("SQUEUE_STATES") or "PD").upper().split(",")
         if not {"PD", "PENDING", "ALL"} & set(states):
             return False
-        for option, name in (("partitions", "partition"), ("account", "account"), ("qos", "qos")):
-            asked = line.last(option, option + "s")
+        for name in ("partition", "account", "qos"):
+            asked = line.last(name, name + "s") or variable(f"SQUEUE_{name.upper()}")
             given = call.options.get(name)
             own = os.fsdecode(given) if given else self.context.default_partition if name == "partition" else ""
             if asked and own not in asked.split(","):
@@ -343,8 +347,11 @@ def main(context: Context) -> int:
     """squeue; returns its exit status."""
     try:
         line = read(context.words, TABLE)
-        if line.has("help", "usage", "version", "clusters", "cluster", "federation", "sibling", "sib"):
-            raise Unreadable("not about the jobs of this cluster")
+        if line.has("help", "usage", "version", "sibling", "sib"):
+            raise Unreadable("not about jobs")
+        line, others = clusters.asked(context, line)
+        if others is not None and line.has("steps") and others != clusters.home(context):
+            raise Unreadable("a step does not tell its cluster")
         for option in ("jobs", "steps"):
             # A word that stands alone is theirs, even where there was a value.
             if line.has(option) and line.operands:
