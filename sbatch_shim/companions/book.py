@@ -163,14 +163,11 @@ def tickets_in(path: bytes) -> set[int]:
 class Job:
     """The calls of one real job, found by task index."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, places: dict[int, Place]) -> None:
         self.number = number
-        self.entries: list[tuple[int, int, Place]] = []  # first index, ticket, place
-        self.starts: list[int] = []
-
-    def add(self, ticket: int, place: Place) -> None:
-        self.entries.append((place.first or 0, ticket, place))
-        self.entries.sort(key=lambda entry: entry[:2])
+        self.places = places
+        # First index, ticket, place.
+        self.entries = sorted((place.first or 0, ticket, place) for ticket, place in places.items())
         self.starts = [first for first, _, _ in self.entries]
 
     @property
@@ -196,6 +193,11 @@ class Job:
         if index - first >= len(ids):
             raise KeyError(index)
         return ticket, ids[index - first]
+
+    def last_task(self, ticket: int) -> int | None:
+        """The highest local id of an array call; None for a plain one."""
+        place = self.places[ticket]
+        return None if place.spec is None else place.local_ids[-1]
 
     def shares(self, ids: Iterable[int | None]) -> dict[int, list[int | None]]:
         """Tasks by ticket: their local ids."""
@@ -237,10 +239,11 @@ class Book:
 
     def index(self) -> None:
         """From real jobs to tickets."""
-        self.jobs = {}
+        places: dict[int, dict[int, Place]] = {}
         for pages in self.pages.values():
             for ticket, place in pages.places.items():
-                self.jobs.setdefault(place.job, Job(place.job)).add(ticket, place)
+                places.setdefault(place.job, {})[ticket] = place
+        self.jobs = {number: Job(number, calls) for number, calls in places.items()}
 
     def refresh(self) -> None:
         """Read again what a flush may have written meanwhile."""
@@ -263,6 +266,22 @@ class Book:
         """A call by its ticket; None for a number that nobody was told, or when its record is gone."""
         pages = self.find(ticket)
         return pages.call(ticket) if pages else None
+
+    def name(self, ticket: int, real: str) -> str:
+        """
+        The name of a submitted call: its own, or the one that scontrol update gave it since.
+
+        Args:
+            real: What Slurm tells: a merged array has the name of a first call, and how many more there are.
+        """
+        pages = self.find(ticket)
+        call = pages.call(ticket) if pages else None
+        if pages is None or call is None or real in ("", call.shown_name):
+            return call.shown_name if call else real
+        job = self.jobs[pages.places[ticket].job]
+        others = (pages.call(other) for _, other, _ in job.entries)
+        merged = {one.shown_name for one in others if one is not None}
+        return call.shown_name if {real, re.sub(r"\+[0-9]+$", "", real)} & merged else real
 
     def landed(self, ticket: int) -> Pages | None:
         """Like find, but waits a moment for a ticket that is being submitted right now."""

@@ -20,6 +20,13 @@ def home(context: Context) -> str:
     return found[1].decode(errors="surrogateescape") if found else ""
 
 
+def alone(context: Context, given: str) -> bool:
+    """Whether no other cluster is asked for."""
+    if given.lower() != "all":
+        return given == home(context)
+    return context.run("sacctmgr", ["-n", "-P", "list", "clusters", "format=cluster"]).out.count(b"\n") == 1
+
+
 def asked(context: Context, line: Line) -> tuple[Line, str | None]:
     """
     The clusters that are asked for, in an option; Unreadable where this one is not among them.

@@ -158,7 +158,7 @@ class Accounting:
                 seen.add(shown.ticket)
                 call = self.book.call(shown.ticket)
                 chosen = self.wanted.takes(shown, step)
-                if chosen is not None and self.wanted.has_name(call.shown_name if call else ""):
+                if chosen is not None and self.wanted.has_name(self.book.name(shown.ticket, row.name)):
                     order = (chosen.ticket, chosen.tasks[0] if chosen.tasks else 0)
                     ours.append((order, self.merged(table, row, chosen, step, call)))
                     places.append(len(out))
@@ -197,6 +197,8 @@ class Accounting:
         texts = list(row.texts)
         for at, column in enumerate(table.columns):
             text = own_text(column.name, shown, step, call)
+            if column.name == "jobname" and not step:
+                text = self.book.name(shown.ticket, row.name)
             blank = column.name in ("workdir", "submitline") and not texts[at].strip()
             if text is not None and not blank:
                 texts[at] = os.fsencode(text)

@@ -212,28 +212,27 @@ class Cancel:
     def filtered(self, ids: list[str]) -> list[str]:
         """Those of the ids whose jobs pass the filters, by one look at the queue; names are the calls' own."""
         jobs = dict.fromkeys(one.partition("_")[0] for one in ids)
-        form = "%F|%K|%T|%P|%a|%q|%u"
+        form = "%F|%K|%T|%P|%a|%q|%u|%j"
         asked = ",".join(jobs) + ("" if len(jobs) > 1 else "," + next(iter(jobs)))
         answer = self.context.run("squeue", ["-h", "-r", "-j", asked, "-o", form])
         wanted = set(ids)
         found = []
         for text in answer.out.decode(errors="replace").splitlines():
-            array, task, state, partition, account, qos, user = text.split("|")
+            array, task, state, partition, account, qos, user, name = text.split("|", 7)
             one = array if task == "N/A" else f"{array}_{task}"
             values = {"state": state, "partition": partition, "account": account, "qos": qos, "user": user}
-            values["name"] = self.name_of(array, task)
+            values["name"] = self.name_of(array, task, name)
             if (one in wanted or array in wanted) and matches(self.line, values):
                 found.append(one)
         return found
 
-    def name_of(self, array: str, task: str) -> str:
+    def name_of(self, array: str, task: str, real: str) -> str:
         job = self.context.book.jobs.get(int(array))
         try:
             ticket = job.task(int(task) if task.isdigit() else None)[0] if job else 0
         except KeyError:
             return ""
-        call = self.context.book.call(ticket)
-        return call.shown_name if call else ""
+        return self.context.book.name(ticket, real)
 
     def call(self, options: list[tuple[str, str | None]], ids: list[str]) -> None:
         """Run the real scancel; the worst exit status stays."""

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from sbatch_shim.calls import ranges
 from sbatch_shim.companions import clusters
 from sbatch_shim.companions.act import own_element, placed
-from sbatch_shim.companions.book import Job, compact, split_ids, target
-from sbatch_shim.companions.companion import Context, write
+from sbatch_shim.companions.book import DROPPED, Job, compact, elements, split_ids, target
+from sbatch_shim.companions.companion import Context, say, write
 from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.reverse import error_with_tickets
 from sbatch_shim.companions.scontrol_records import Records
@@ -53,10 +53,11 @@ ON_JOBS = {
     "suspend": 2,
     "resume": 3,
     "top": 1,
-    "notify": 1,
-    "wait_job": 1,
-    "listpids": 1,
 }
+# Those that read one number, and take an element's own id only.
+ON_NUMBERS = {"wait_job": 1, "listpids": 1}
+# Some verbs leave them out where they repeat an id.
+BRACKETS = str.maketrans("", "", "[]")
 ABOUT_TASKS = re.compile(r"([0-9]+)_([0-9,:-]+): (.*)$")
 
 
@@ -86,12 +87,16 @@ class Control:
                 if len(ids) > 1:
                     return self.context.become(self.context.words)
                 return Records(self.context, self.line).show(ids[0] if ids else None)
-            if is_verb(entity, "steps", 2) and ids:
-                return self.plain([verb, words[1] if not equals else entity, *self.real_words(ids)])
-        elif is_verb(verb, "write", 1) and len(words) >= 3 and is_verb(words[1], "batch_script", 1):
+            if is_verb(entity, "steps", 2) and len(ids) < 2:
+                return Records(self.context, self.line).show_steps(ids[0] if ids else "")
+        elif is_verb(verb, "write", 1) and 3 <= len(words) <= 4 and is_verb(words[1], "batch_script", 1):
             return self.batch_script(words[2:])
         elif is_verb(verb, "update", 1):
             return self.update(words)
+        elif is_verb(verb, "notify", 1) and len(words) > 1:
+            return self.plain([verb, self.one_real_id(words[1]), *words[2:]])
+        elif any(is_verb(verb, name, least) for name, least in ON_NUMBERS.items()) and len(words) > 1:
+            return self.plain([verb, self.number(words[1]), *words[2:]])
         elif any(is_verb(verb, name, least) for name, least in ON_JOBS.items()):
             return self.plain([verb, *self.real_words(words[1:])])
         return self.context.become(self.context.words)
@@ -143,12 +148,54 @@ class Control:
             name, equals, value = word.partition("=")
             if not equals:
                 name, value = "", word
+            elif name.lower() in ("jobname", "name"):
+                found.append(self.with_name(value) or word)
+                continue
             elif name.lower() not in ("job", "jobid", "jobs"):
                 found.append(word)
                 continue
             ids = ",".join(self.real_ids(value))
+            self.given[ids] = value  # some verbs repeat the word as a whole
             found.append(f"{name}={ids}" if equals else ids)
         return found
+
+    def with_name(self, name: str) -> str | None:
+        """The real ids of all jobs of this name, where calls are among them: a merged array has one name."""
+        book = self.context.book
+        tickets = []
+        for pages in book.pages.values():
+            calls = (pages.call(ticket) for ticket in pages.queued | {*pages.places} if pages.state(ticket) != DROPPED)
+            tickets += sorted(call.ticket for call in calls if call is not None and call.shown_name == name)
+        if not tickets:
+            return None
+        listed = self.context.run("squeue", ["-h", "-u", str(os.getuid()), "-n", name, "-o", "%F"]).out.decode()
+        others = [one for one in dict.fromkeys(listed.split()) if int(one) not in book.jobs]
+        return ",".join([*self.real_ids(",".join(map(str, tickets))), *others])
+
+    def one_real_id(self, word: str) -> str:
+        """The real id for a verb that takes no list: an array's own id is its last element's."""
+        ids = self.real_ids(word)
+        if len(ids) == 1 and "[" not in ids[0]:
+            return ids[0]
+        found = target(word)
+        place = self.context.book.place(found.ticket) if found else None
+        return elements(place, None)[-1] if place is not None and found and found.tasks is None else ids[0]
+
+    def number(self, word: str) -> str:
+        """The number of an element that has a ticket's own id, with the step that followed it."""
+        job, dot, step = word.partition(".")
+        found = target(job)
+        if found is None or found.tasks is not None or self.context.book.landed(found.ticket) is None:
+            return word
+        element = self.one_real_id(job)
+        listed = [element]
+        if "_" in element:
+            answer = self.context.run("squeue", ["-h", "-t", "all", "-j", element, "-o", "%A"])
+            listed = answer.out.decode().split()
+        if not listed:
+            return word
+        self.given[listed[0]] = job
+        return listed[0] + dot + step
 
     def real_ids(self, text: str) -> list[str]:
         """The real ids of a list; what is queued is submitted first."""
@@ -165,7 +212,7 @@ class Control:
             before = self.asked.get(found.ticket, set())
             whole = found.tasks is None or before is None
             self.asked[found.ticket] = None if whole else {*(before or ()), *(found.tasks or ())}
-            self.given.update(dict.fromkeys(real, one))
+            self.given.update(dict.fromkeys([*real, *(each.translate(BRACKETS) for each in real)], one))
             ids += real
         return ids
 
@@ -209,7 +256,7 @@ class Control:
 
     def batch_script(self, words: list[str]) -> int:
         """`write batch_script T [FILE]`: the call's own script."""
-        found = target(words[0])
+        found = target(words[0].partition(",")[0])
         pages = self.context.book.landed(found.ticket) if found else None
         call = pages.call(found.ticket) if found is not None and pages is not None else None
         if call is None or found is None:
@@ -223,7 +270,8 @@ class Control:
             with open(name, "wb") as stream:
                 stream.write(call.body())
         except OSError as error:
-            raise ShimError(f"{name}: {error.strerror}") from None
+            say(f"failed to open file `{name}`: {error.strerror}")
+            return 0
         finally:
             os.umask(before)
         if not self.line.has("quiet"):

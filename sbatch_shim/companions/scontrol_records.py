@@ -5,11 +5,23 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 from sbatch_shim.calls import Call
 from sbatch_shim.companions.act import own_element
-from sbatch_shim.companions.book import DROPPED, FLYING, QUEUED, REFUSED, Pages, Target, target, task_string
+from sbatch_shim.companions.book import (
+    DROPPED,
+    FLYING,
+    QUEUED,
+    REFUSED,
+    SUBMITTED,
+    Pages,
+    Target,
+    elements,
+    target,
+    task_string,
+)
 from sbatch_shim.companions.companion import Context, write
 from sbatch_shim.companions.options import Line
 from sbatch_shim.companions.reverse import dependency_with_tickets, error_with_tickets
@@ -34,6 +46,8 @@ class Records:
 
     def show(self, given: str | None) -> int:
         """`show job [ID]`."""
+        if given is not None and not re.fullmatch("[0-9]+(_[0-9]+)?", given):
+            return self.context.become(self.context.words)
         found = target(given) if given else None
         pages = self.context.book.landed(found.ticket) if found else None
         options = [one for one in self.line.options if one[0] != "oneliner"]
@@ -67,10 +81,69 @@ class Records:
         self.print_records(records)
         return answer.status
 
+    def show_steps(self, given: str) -> int:
+        """`show step [ID]`; scontrol looks at the step for a plain job's id only, and at the first of a list."""
+        word, dot, step = given.partition(",")[0].partition(".")
+        element = own_element(self.context, word)
+        found = target(word) if element is None else None
+        pages = self.context.book.landed(found.ticket) if found else None
+        asked = [element + dot + step] if element else [given] if given else []
+        places: list[str] = []
+        if found is not None and pages is not None:
+            if pages.state(found.ticket) != SUBMITTED:
+                write(f"Job step {word}.{step if found.tasks is None else ''} not found\n".encode())
+                return 1
+            place = pages.places[found.ticket]
+            every = place.elements() if place.spec is None else elements(place, tuple(place.local_ids))
+            places = every if found.tasks is None else elements(place, found.tasks)
+            if dot and found.tasks is None:
+                places = places[-1:]
+            asked = [str(place.job)]
+        options = [one for one in self.line.options if one[0] != "oneliner"]
+        answer = self.context.run("scontrol", Line(options, ["show", "step", *asked]).words())
+        sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, dict.fromkeys(asked, word)))
+        self.context.book.refresh()
+        number = "" if found is None or found.tasks is not None else step if step.isdigit() else "0" if dot else ""
+        records = []
+        for record, head in steps_in(answer.out):
+            if head is None:
+                records += [record] if record and not places else []
+                continue
+            if places and (head[1] not in places or (number and head[4] != number)):
+                continue
+            records.append(self.step_of_ticket(record, head)[1])
+        if not given:
+            records = [one for one in records if one.startswith("StepId=")] + self.plain_steps() or records
+        if places and not records and not answer.err:
+            records = [f"Job step {word}.{step if number else ''} not found\n"]
+            answer.status = 1
+        self.print_records(records)
+        return answer.status
+
+    def step_of_ticket(self, record: str, head: re.Match[str]) -> tuple[Shown | None, str]:
+        """A record of a step, with the ticket of its call."""
+        job = self.context.book.jobs.get(int(head[2]))
+        for shown in shares(job, [int(head[3])] if head[3] else [], False) if job else ():
+            return shown, f"StepId={shown.ids('jobarrayid')}.{head[4]}{record[head.end() :]}"
+        return None, record
+
+    def plain_steps(self) -> list[str]:
+        """The steps of plain calls that became elements: without an id scontrol shows those of plain jobs alone."""
+        listed = self.context.run("squeue", ["-h", "-s", "-u", str(os.getuid()), "-o", "%i"]).out.decode().split()
+        arrays = dict.fromkeys(one.partition("_")[0] for one in listed if "_" in one)
+        records = []
+        for array in arrays:
+            if int(array) in self.context.book.jobs:
+                for record, head in steps_in(self.context.run("scontrol", ["show", "step", array]).out):
+                    shown, text = self.step_of_ticket(record, head) if head else (None, "")
+                    records += [text] if shown is not None and shown.tasks is None else []
+        return records
+
     def print_records(self, records: list[str]) -> int:
         for record in records:
             if self.line.has("oneliner"):
-                record = record.replace("\n   ", " ").rstrip("\n") + "\n" if record.startswith("JobId=") else record
+                kinds = ("JobId=", "StepId=")
+                record = record.replace("\n   ", " ").rstrip("\n") + "\n" if record.startswith(kinds) else record
             write(record.encode(errors="surrogateescape"))
         return 0
 
@@ -108,7 +181,7 @@ class Records:
     def rewrite(self, record: str, rest: str, shown: Shown) -> str:
         """One record of a call."""
         call = self.context.book.call(shown.ticket)
-        name = call.shown_name if call else re.findall(r" JobName=(.*)$", record, re.M)[0]
+        name = self.context.book.name(shown.ticket, re.findall(r" JobName=(.*)$", record, re.M)[0])
         first = f"JobId={shown.ids('jobid')}"
         if call is not None and call.is_array:
             first += f" ArrayJobId={shown.ticket} ArrayTaskId={shown.ids('arraytaskid') if shown.tasks else NO_TASKS}"
@@ -125,6 +198,12 @@ class Records:
                 if own is not None:
                     lines[at] = f"   {key}={own}"
         return "\n".join(lines)
+
+
+def steps_in(out: bytes) -> Iterator[tuple[str, re.Match[str] | None]]:
+    """Records of steps, each with the ids at its head; None where it is none."""
+    for record in re.split(r"^(?=StepId=)", out.decode(errors="surrogateescape"), flags=re.M):
+        yield record, re.match(r"StepId=(([0-9]+)(?:_([0-9]+))?)\.([^ ]*)", record)
 
 
 def cut_tasks(record: str) -> str:

@@ -77,8 +77,9 @@ def shares(job: Job, indices: list[int], folded: bool, throttle: int = 0, raw: s
     found = []
     for ticket, locals_ in job.shares(indices or [None]).items():
         tasks = [task for task in locals_ if task is not None]
-        # The task that still holds its array's id holds the ticket's; a plain call has only the one id.
-        own = "" if folded or not tasks or raw == str(job.number) else raw
+        # An array's last task has the array's own id, and so the ticket; a plain call has only the one id.
+        last = bool(tasks) and tasks[-1] == job.last_task(ticket)
+        own = "" if folded or not tasks or last or raw == str(job.number) else raw
         found.append(Shown(ticket, tasks or None, folded and bool(tasks), throttle, own, first.get(ticket, -1)))
     return found
 

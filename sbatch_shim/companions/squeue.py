@@ -207,9 +207,11 @@ class Queue:
 
     def chosen(self, shown: Shown, row: Row | None) -> Shown | None:
         """What of a call in a row the caller wants."""
-        call = self.book.call(shown.ticket) if self.wanted.names is not None else None
-        if call is not None and not self.wanted.has_name(call.shown_name):
-            return None
+        if self.wanted.names is not None:
+            call = self.book.call(shown.ticket)
+            name = self.book.name(shown.ticket, row.name) if row is not None else call.shown_name if call else ""
+            if not self.wanted.has_name(name):
+                return None
         if row is not None and self.wanted.names_real(str(row.array), row.raw, parse_tasks(row.tasks)[0]):
             return shown
         chosen = self.wanted.takes(shown)
@@ -237,7 +239,9 @@ class Queue:
         texts = list(row.texts)
         for at, column in enumerate(layout.fields):
             text = own_text(shown, call, column.name)
-            if column.name == "dependency":
+            if column.name == "name":
+                text = self.book.name(shown.ticket, row.name)
+            elif column.name == "dependency":
                 text = dependency_with_tickets(os.fsdecode(row.texts[at]).strip(), self.book, call, shown.index)
             if text is not None:
                 texts[at] = column.show(text, shown.folded)
@@ -350,7 +354,7 @@ def main(context: Context) -> int:
         if line.has("help", "usage", "version", "sibling", "sib"):
             raise Unreadable("not about jobs")
         line, others = clusters.asked(context, line)
-        if others is not None and line.has("steps") and others != clusters.home(context):
+        if others is not None and line.has("steps") and not clusters.alone(context, others):
             raise Unreadable("a step does not tell its cluster")
         for option in ("jobs", "steps"):
             # A word that stands alone is theirs, even where there was a value.
