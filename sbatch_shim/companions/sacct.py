@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from sbatch_shim.calls import Call
 from sbatch_shim.companions import clusters, documents
@@ -90,6 +91,9 @@ class Accounting:
         self.line = line
         self.book = context.book
         self.wanted: Wanted = wanted_of(self.book, asked_jobs(line), line.last("name"))
+        if line.has("allocations"):  # then a step means its job
+            for targets in self.wanted.targets.values():
+                targets[:] = [replace(one, rest="") for one in targets]
         # The only one of which we know the jobs, where others are asked for.
         others = line.has(*clusters.OPTIONS, "allclusters", "federation") or context.variable("SACCT_FEDERATION")
         self.home = clusters.home(context) if others else ""
@@ -157,7 +161,7 @@ class Accounting:
             for shown in self.shares(found, row, job, table):
                 seen.add(shown.ticket)
                 call = self.book.call(shown.ticket)
-                chosen = self.wanted.takes(shown, step)
+                chosen = self.takes(shown, step)
                 if chosen is not None and self.wanted.has_name(self.book.name(shown.ticket, row.name)):
                     order = (chosen.ticket, chosen.tasks[0] if chosen.tasks else 0)
                     ours.append((order, self.merged(table, row, chosen, step, call)))
@@ -167,6 +171,11 @@ class Accounting:
         for at, (_, texts) in zip(places, ours):
             out[at] = texts
         return out + self.unsubmitted(table, seen)
+
+    def takes(self, shown: Shown, step: str = "") -> Shown | None:
+        """What -j wants of a row: of an array that waits no single tasks."""
+        chosen = self.wanted.takes(shown, step)
+        return None if shown.folded and chosen is not shown else chosen
 
     def shares(self, found: re.Match[str], row: Row, job: Job, table: Output) -> list[Shown]:
         """The calls that a row tells of."""
@@ -211,7 +220,7 @@ class Accounting:
             call = pages.call(ticket)
             if ticket in seen or call is None or not self.passes(state) or not self.wanted.has_name(call.shown_name):
                 continue
-            chosen = self.wanted.takes(whole(call))
+            chosen = self.takes(whole(call))
             if chosen is None:
                 continue
             values = Waiting(self.context, call, state)
@@ -249,9 +258,8 @@ class Accounting:
 
 
 def asked_jobs(line: Line) -> str | None:
-    """The values of all -j; None without one."""
-    given = [value or "" for option, value in line.options if option == "jobs"]
-    return ",".join(given) if given else None
+    """The values of all -j; None without one, or where they are empty."""
+    return ",".join(value for option, value in line.options if option == "jobs" and value) or None
 
 
 def own_text(column: str, shown: Shown, step: str, call: Call | None) -> str | None:

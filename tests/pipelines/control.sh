@@ -68,7 +68,7 @@ while [ ! -e begun.c..2 -o ! -e begun.a..2 -o ! -e begun.b.3.2 -o ! -e begun.b.4
     try scontrol requeuehold "State=SpecialExit" "${e}_7"
     try scontrol update JobId="$d" Dependency="afterok:$a,afterany:${b}_3"
     try scontrol update "jobid=${e}_3" dependency="afterany:$b"
-    try scontrol update job="$f" dependency=afterok:999999999
+    try scontrol update job="$f" dependency=afterok:$d
     try scontrol update jobid="$f" timelimit=77 comment="a b" name=renamed
     try scontrol update jobid="$d,$f" timelimit=78
     try scontrol update jobid="${e}_[1-2]" timelimit=79
