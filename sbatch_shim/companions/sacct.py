@@ -11,7 +11,7 @@ import pwd
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from sbatch_shim.calls import Call
@@ -216,20 +216,29 @@ class Accounting:
     def unsubmitted(self, table: Output, seen: set[int]) -> list[list[bytes]]:
         """Rows of the calls that Slurm does not know."""
         found = []
+        for shown, values in self.unknown(seen):
+            texts = []
+            for column in table.columns:
+                text = own_text(column.name, shown, "", values.call)
+                texts.append(os.fsencode(waiting_text(column.name, values) if text is None else text))
+            found.append(texts)
+        return found
+
+    def unknown(self, seen: set[int]) -> Iterator[tuple[Shown, Waiting]]:
+        """
+        The calls that Slurm does not know, as far as the caller asks for them.
+
+        sacct looks at a span of time, and lists in it without -j only what may start.
+        """
         for ticket, pages, state in self.waiting():
             call = pages.call(ticket)
             if ticket in seen or call is None or not self.passes(state) or not self.wanted.has_name(call.shown_name):
                 continue
-            chosen = self.takes(whole(call))
-            if chosen is None:
+            if self.wanted.anything and state != DROPPED and {"hold", "begin", "dependency"} & call.options.keys():
                 continue
-            values = Waiting(self.context, call, state)
-            texts = []
-            for column in table.columns:
-                text = own_text(column.name, chosen, "", call)
-                texts.append(os.fsencode(waiting_text(column.name, values) if text is None else text))
-            found.append(texts)
-        return found
+            shown = self.takes(whole(call))
+            if shown is not None:
+                yield shown, Waiting(self.context, call, state)
 
     def waiting(self) -> list[tuple[int, Pages, str]]:
         """The calls that wait for a flush, and the dropped ones that sacct would still list."""
@@ -335,8 +344,7 @@ def main(context: Context) -> int:
         line = line.without("jobs")
         line.options.append(("jobs", with_own_job(context, jobs)))
     if line.has("json", "yaml"):
-        accounting = Accounting(context, line)
-        return documents.sacct(context, accounting.real_line(), accounting.wanted)
+        return documents.sacct(Accounting(context, line))
     try:
         return Accounting(context, line).table(form)
     except ValueError:

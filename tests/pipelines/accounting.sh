@@ -17,8 +17,21 @@ look() { sacct "$@" 2>&1 | sed "s/$m//; s/CANCELLED by [0-9]*/CANCELLED/" | tr -
 known() { # NUMBER: accounting lags behind; until it lists as many rows
     until [ "$(sacct -n -X -P -j "$ids" -o JobID | wc -l)" = "$1" ]; do sleep 0.1; done
 }
+document() { # what programs read of sacct --json, and the shape of a job
+    sacct --json "$@" | python3 -c '
+import json, sys
+for job in sorted(json.load(sys.stdin)["jobs"], key=lambda job: (job["name"], job["array"]["job_id"], job["array"]["task_id"] or 0)):
+    task = job["array"]["task"]
+    if task:
+        task = bin(int(task, 16))
+    steps = [(step["step"]["name"], step["step"]["id"]) for step in job["steps"]]
+    print(job["job_id"], job["array"]["job_id"], job["array"]["task_id"], task, job["name"], job["state"]["current"])
+    print(sorted(job), sorted(job["time"]), steps, job["exit_code"]["return_code"], job["cluster"])
+' | sed "s/$m//"
+}
 [ -n "${SARRAY_MODE-}" ] || known 14
 look -P -X -j "$ids" -o $form,ExitCode > waiting.queued
+document -j "$ids" > waiting.json
 flush
 known 14
 {
@@ -30,6 +43,7 @@ known 14
     look -X -j "${a[1]}" -o JobID%15,JobName%6,State,ExitCode
     look -X -P --delimiter=: -j "$e" -o jobname%3,state
 } > waiting.flushed
+document -j "$ids" > flushed.json
 scancel "$e"
 for i in $(seq 1 $n); do scontrol release ${a[i]}; done
 scontrol release $d
@@ -53,3 +67,4 @@ until [ "$(sacct -n -X -P -j "$ids" -o End | grep -vc Unknown)" = 19 ]; do sleep
     look -n -P -j "${d}.batch,${a[1]}.batch" -o JobID
     sacct -P -j "${a[1]},${a[2]}" -o state,exitcode
 } > ended
+document -j "$ids" > ended.json
