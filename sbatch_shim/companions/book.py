@@ -343,10 +343,10 @@ def elements(place: Place, tasks: tuple[int, ...] | None) -> list[str]:
 
 
 def compact(ids: Iterable[str]) -> list[str]:
-    """Elements of one job as `A_[1-4,7]`, in order of first appearance; other ids as they are."""
+    """Elements of one job as `A_[1-4,7]`, in order of first appearance; other ids, and those of steps, as they are."""
     jobs: dict[str, list[int]] = {}
     for one in ids:
-        job, underscore, task = one.partition("_")
+        job, underscore, task = one.partition("_") if "." not in one else (one, "", "")
         tasks = jobs.setdefault(job if underscore else one, [])
         if underscore:
             tasks.append(int(task))

@@ -145,7 +145,7 @@ def array_of(shown: Shown, array: dict[str, Any]) -> dict[str, Any]:
 
 
 def waiting_job(shown: Shown, values: Waiting) -> dict[str, Any]:
-    """A call that Slurm does not know, in sacct's document; what cannot be known yet is empty, as in a job that waits."""
+    """A call that Slurm does not know, in sacct's document; what is not known yet is empty, as in one that waits."""
     none = {"seconds": 0, "microseconds": 0}
     success = {"status": "SUCCESS", "return_code": 0}
     return {

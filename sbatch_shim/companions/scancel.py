@@ -26,7 +26,7 @@ from sbatch_shim.companions.book import (
     target,
 )
 from sbatch_shim.companions.companion import Context, say
-from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
+from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.reverse import error_with_tickets
 
 TABLE: Table = {
@@ -51,7 +51,7 @@ TABLE: Table = {
     "signal": ("s", REQUIRED),
     "state": ("t", REQUIRED),
     "usage": ("", NONE),
-    "user": ("u", OPTIONAL),
+    "user": ("u", REQUIRED),
     "verbose": ("v", NONE),
     "version": ("V", NONE),
     "wckey": ("", REQUIRED),
@@ -85,12 +85,11 @@ def matches(line: Line, values: dict[str, str]) -> bool:
         if option == "me" or (option == "user" and value in (me.pw_name, str(me.pw_uid))):
             continue
         name = "name" if option == "jobname" else option
-        asked = (value or "").split(",") if name in ("name", "account", "partition", "qos") else [value or ""]
         own = values.get(name, "")
         if name == "state":
             if own != state_name(value or ""):
                 return False
-        elif own not in asked:
+        elif own != value:  # scancel reads no lists
             return False
     return True
 
@@ -129,7 +128,7 @@ class Cancel:
         self.targets: list[tuple[Target, Pages]] = []
         self.given: dict[str, str] = {}
         for word in line.operands:
-            for one in split_ids(word.replace(" ", ",")):
+            for one in split_ids(word):
                 element = own_element(context, one)
                 found = target(one)
                 pages = context.book.landed(found.ticket) if found and not element else None
@@ -144,12 +143,13 @@ class Cancel:
         ending = (self.line.last("signal") or None) in ENDING and not self.line.has("batch", "full")
         named: list[str] = []
         for found, pages in self.targets:
-            named += self.one(found, pages, ending)
+            ids = self.one(found, pages, ending)
+            if self.filters and ids and self.line.operands:
+                ids = self.passing(found, ids)
+            named += ids
         if self.filters and not self.line.operands:
             self.by_filter(ending)
             return self.status
-        if named and self.filters:
-            named = self.filtered(named)
         if self.reals or not self.targets:
             self.call(self.line.options, self.reals)
         if named:
@@ -174,8 +174,18 @@ class Cancel:
         ids = placed(self.context, found, pages)
         own = str(found.ticket)
         for real in compact(ids):
-            self.given.setdefault(real, own if found.tasks is None else f"{own}_{found.tasks[0]}")
+            self.given.setdefault(real, (own if found.tasks is None else f"{own}_{found.tasks[0]}") + found.rest)
         return ids
+
+    def passing(self, found: Target, ids: list[str]) -> list[str]:
+        """Those of a ticket's ids that pass the filters; scancel complains of what is not in the queue."""
+        listed = self.listed(ids)
+        if not listed:
+            word = f"{found.ticket}{'' if found.tasks is None else f'_{found.tasks[0]}'}"
+            if not self.line.has("quiet"):
+                say(f"scancel: error: Kill job error on job id {word}: Invalid job id specified")
+            self.status = 1
+        return [one for one, values in listed if matches(self.line, values)]
 
     def by_filter(self, ending: bool) -> None:
         """No ids: all that passes the filters, queued calls and merged tasks among them."""
@@ -206,11 +216,14 @@ class Cancel:
             self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, compact(named))
 
     def has_name(self, pages: Pages, ticket: int) -> bool:
-        asked = (self.line.last("name", "jobname") or "").split(",")
-        return queued_values(pages, ticket).get("name") in asked
+        return queued_values(pages, ticket).get("name") == self.line.last("name", "jobname")
 
     def filtered(self, ids: list[str]) -> list[str]:
-        """Those of the ids whose jobs pass the filters, by one look at the queue; names are the calls' own."""
+        """Those of the ids whose jobs pass the filters."""
+        return [one for one, values in self.listed(ids) if matches(self.line, values)]
+
+    def listed(self, ids: list[str]) -> list[tuple[str, dict[str, str]]]:
+        """Those of the ids that are in the queue, with what the filters look at; names are the calls' own."""
         jobs = dict.fromkeys(one.partition("_")[0] for one in ids)
         form = "%F|%K|%T|%P|%a|%q|%u|%j"
         asked = ",".join(jobs) + ("" if len(jobs) > 1 else "," + next(iter(jobs)))
@@ -222,8 +235,8 @@ class Cancel:
             one = array if task == "N/A" else f"{array}_{task}"
             values = {"state": state, "partition": partition, "account": account, "qos": qos, "user": user}
             values["name"] = self.name_of(array, task, name)
-            if (one in wanted or array in wanted) and matches(self.line, values):
-                found.append(one)
+            if one in wanted or array in wanted:
+                found.append((one, values))
         return found
 
     def name_of(self, array: str, task: str, real: str) -> str:

@@ -76,7 +76,7 @@ class Records:
             ]
             records = [record for record in records if not record.startswith("No jobs")] or records
         if found is not None and answer.status == 0 and not records and found.tasks:
-            write(f"Job {given} not found\n".encode())
+            write(b"" if self.line.has("quiet") else f"Job {given} not found\n".encode())
             return 1
         self.print_records(records)
         return answer.status

@@ -155,7 +155,11 @@ def wanted_of(book: Book, jobs: str | None, names: str | None) -> Wanted:
             wanted.reals.append(word)
             asked.append(word)
             continue
-        wanted.targets.setdefault(found.ticket, []).append(found)
+        targets = wanted.targets.setdefault(found.ticket, [])
+        call = pages.call(found.ticket) if found.tasks is not None else None
+        if call is not None and not call.is_array:
+            continue  # a job without tasks
+        targets.append(found)
         if pages.state(found.ticket) == SUBMITTED:
             asked.append(str(pages.places[found.ticket].job))
     wanted.asked = list(dict.fromkeys(asked))

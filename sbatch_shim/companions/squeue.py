@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from dataclasses import replace
 from sbatch_shim.calls import Call
 from sbatch_shim.companions import clusters, documents, squeue_steps
 from sbatch_shim.companions.act import with_own_job
-from sbatch_shim.companions.book import Book, Job, Pages
+from sbatch_shim.companions.book import Book, Job, Pages, split_ids, target
 from sbatch_shim.companions.companion import Context, say, write
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.reverse import dependency_with_tickets
@@ -81,6 +82,9 @@ TABLE: Table = {
     "version": ("V", NONE),
     "yaml": ("", NONE),
 }
+
+# A task that no array has.
+NO_TASK = 4000000
 
 
 class Queue:
@@ -347,6 +351,18 @@ def show(context: Context, line: Line, layout: Layout | None) -> int:
     return status
 
 
+def as_numbers(jobs: str) -> str:
+    """The tickets of a list as squeue reads ids: a number, `_` and a number, and whatever follows is left out."""
+
+    def number(word: str) -> str:
+        found = re.match(r"([0-9]+)(?:(_)([0-9]+|\[[^\]]*\])?)?", word)
+        if found is None or target(found[1]) is None:
+            return word
+        return found[1] + (f"_{found[3] or NO_TASK}" if found[2] else "")
+
+    return ",".join(number(word) for word in split_ids(jobs))
+
+
 def main(context: Context) -> int:
     """squeue; returns its exit status."""
     try:
@@ -374,7 +390,7 @@ def main(context: Context) -> int:
     once = line.without("iterate", "format", "Format", "json", "yaml", "jobs")
     if line.has("jobs"):
         jobs = line.last("jobs")
-        once.options.append(("jobs", None if jobs is None else with_own_job(context, jobs)))
+        once.options.append(("jobs", None if jobs is None else with_own_job(context, as_numbers(jobs))))
     try:
         if every is None:
             status = show(context, once, layout)
