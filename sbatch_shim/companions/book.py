@@ -166,16 +166,12 @@ class Pages:
 class Job:
     """The calls of one real job, found by task index."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, places: dict[int, Place]) -> None:
         self.number = number
-        self.entries: list[tuple[int, int, Place]] = []  # first index, ticket, place
-        self.keys: list[tuple[int, int]] = []  # their first two
-
-    def add(self, ticket: int, place: Place) -> None:
-        key = (place.first or 0, ticket)
-        at = bisect_right(self.keys, key)
-        self.keys.insert(at, key)
-        self.entries.insert(at, (*key, place))
+        self.places = places
+        # First index, ticket, place.
+        self.entries = sorted((place.first or 0, ticket, place) for ticket, place in places.items())
+        self.starts = [first for first, _, _ in self.entries]
 
     @property
     def is_array(self) -> bool:
@@ -188,7 +184,7 @@ class Job:
             return ticket, None if place.spec is None else index
         if index is None:
             raise KeyError(self.number)
-        at = bisect_right(self.keys, (index, LAST_TICKET)) - 1
+        at = bisect_right(self.starts, index) - 1
         if at < 0:
             raise KeyError(index)
         first, ticket, place = self.entries[at]
@@ -200,6 +196,11 @@ class Job:
         if index - first >= len(ids):
             raise KeyError(index)
         return ticket, ids[index - first]
+
+    def last_task(self, ticket: int) -> int | None:
+        """The highest local id of an array call; None for a plain one."""
+        place = self.places[ticket]
+        return None if place.spec is None else place.local_ids[-1]
 
     def shares(self, ids: Iterable[int | None]) -> dict[int, list[int | None]]:
         """Tasks by ticket: their local ids."""
@@ -241,10 +242,11 @@ class Book:
 
     def index(self) -> None:
         """From real jobs to tickets."""
-        self.jobs = {}
+        places: dict[int, dict[int, Place]] = {}
         for pages in self.pages.values():
             for ticket, place in pages.places.items():
-                self.jobs.setdefault(place.job, Job(place.job)).add(ticket, place)
+                places.setdefault(place.job, {})[ticket] = place
+        self.jobs = {number: Job(number, calls) for number, calls in places.items()}
 
     def refresh(self) -> None:
         """Read again what a flush may have written meanwhile."""
@@ -267,6 +269,22 @@ class Book:
         """A call by its ticket; None for a number that nobody was told, or when its record is gone."""
         pages = self.find(ticket)
         return pages.call(ticket) if pages else None
+
+    def name(self, ticket: int, real: str) -> str:
+        """
+        The name of a submitted call: its own, or the one that scontrol update gave it since.
+
+        Args:
+            real: What Slurm tells: a merged array has the name of a first call, and how many more there are.
+        """
+        pages = self.find(ticket)
+        call = pages.call(ticket) if pages else None
+        if pages is None or call is None or real in ("", call.shown_name):
+            return call.shown_name if call else real
+        job = self.jobs[pages.places[ticket].job]
+        others = (pages.call(other) for _, other, _ in job.entries)
+        merged = {one.shown_name for one in others if one is not None}
+        return call.shown_name if {real, re.sub(r"\+[0-9]+$", "", real)} & merged else real
 
     def landed(self, ticket: int) -> Pages | None:
         """Like find, but waits a moment for a ticket that is being submitted right now."""
@@ -328,10 +346,10 @@ def elements(place: Place, tasks: tuple[int, ...] | None) -> list[str]:
 
 
 def compact(ids: Iterable[str]) -> list[str]:
-    """Elements of one job as `A_[1-4,7]`, in order of first appearance; other ids as they are."""
+    """Elements of one job as `A_[1-4,7]`, in order of first appearance; other ids, and those of steps, as they are."""
     jobs: dict[str, list[int]] = {}
     for one in ids:
-        job, underscore, task = one.partition("_")
+        job, underscore, task = one.partition("_") if "." not in one else (one, "", "")
         tasks = jobs.setdefault(job if underscore else one, [])
         if underscore:
             tasks.append(int(task))
