@@ -15,5 +15,6 @@ sarray_prompt() {
 if [[ $(declare -p PROMPT_COMMAND 2>/dev/null) == 'declare -a'* ]]; then
     PROMPT_COMMAND+=(sarray_prompt)
 else
+    # shellcheck disable=SC2128,SC2178 # here it is a string
     PROMPT_COMMAND=${PROMPT_COMMAND:+$PROMPT_COMMAND$'\n'}sarray_prompt
 fi
