@@ -92,8 +92,12 @@ class Terminal:
         os.write(self.master, line.encode())
 
     def ended(self, seconds: float = 60) -> int:
-        """Wait for the end; the exit status."""
+        """Wait for the end; the exit status. (What fish does in the background for its completions may last longer.)"""
         deadline = time.monotonic() + seconds
-        while self.read(0.2):
+        while self.process.poll() is None:
             assert time.monotonic() < deadline, f"it goes on:\n{self.text}"
-        return self.process.wait(timeout=30)
+            self.read(0.2)
+        while select.select([self.master], [], [], 0)[0] and self.read(0):
+            pass
+        status: int = self.process.returncode
+        return status
