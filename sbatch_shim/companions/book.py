@@ -53,8 +53,10 @@ def target(word: str) -> Target | None:
         return None
     tasks: tuple[int, ...] | None = None
     try:
-        if found[3] or found[4]:
-            tasks = tuple(indices((found[3] or found[4]).encode())[0])
+        if found[3]:
+            tasks = (int(found[3]),)
+        elif found[4]:
+            tasks = tuple(indices(found[4].encode())[0])
     except ValueError:
         return None
     return Target(int(found[1]), tasks, found[5] or "")

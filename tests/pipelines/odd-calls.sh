@@ -130,4 +130,4 @@ scancel -n e$m,x$m -t R
 scancel -n e$m -t R
 until [ -z "$(squeue -h -j $e -o %i)" ]; do sleep 0.1; done
 squeue -h -j $all -t all -o '%i %t' > left2.txt
-scancel $x
+scancel $a $b $c $d $e $r $x
