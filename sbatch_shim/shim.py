@@ -11,7 +11,7 @@ import time
 from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal  # type: ignore[import-not-found]
 
 from sbatch_shim import request
-from sbatch_shim.errors import HandOver, ShimError
+from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.record import encode
 from sbatch_shim.spool import Session, dropped, open_state, read, replace, session_name, ticket_numbers, told
 from sbatch_shim.values import path as log_folder
@@ -100,6 +100,9 @@ def main() -> int:
     except UnknownTicket:
         # What sbatch says to a dependency that cannot be.
         say("Batch job submission failed: Job dependency problem")
+        return 1
+    except Unsure as error:
+        say(str(error))
         return 1
     except Exception as error:  # nothing is queued yet, so submitting cannot duplicate
         say("not queued, submitting directly: %s" % error)

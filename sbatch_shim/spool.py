@@ -26,7 +26,7 @@ import fcntl
 import posix
 import time
 
-from sbatch_shim.errors import SpoolError
+from sbatch_shim.errors import SpoolError, Unsure
 from sbatch_shim.record import HEAD_BYTES, TAIL_BYTES, digest, frame, frames, has_tail, tail_ticket
 
 FORMAT = b"1\n"
@@ -75,7 +75,7 @@ def create(path: bytes, data: bytes) -> None:
         posix.unlink(path)
         raise
     finally:
-        posix.close(descriptor)
+        close(descriptor)
 
 
 def replace(path: bytes, data: bytes) -> None:
@@ -83,6 +83,14 @@ def replace(path: bytes, data: bytes) -> None:
     draft = b"%s.%d.%d" % (path, posix.getpid(), time.time_ns())
     create(draft, data)
     posix.rename(draft, path)
+
+
+def close(descriptor: int) -> None:
+    """What matters is on disk by then: an error here (NFS has such) must not undo in words what was done."""
+    try:
+        posix.close(descriptor)
+    except OSError:
+        pass
 
 
 def write(descriptor: int, data: bytes) -> None:
@@ -103,7 +111,7 @@ def read(path: bytes) -> bytes:
                 return b"".join(parts)
             parts.append(part)
     finally:
-        posix.close(descriptor)
+        close(descriptor)
 
 
 def open_state(state: bytes) -> None:
@@ -180,10 +188,13 @@ class Lock:
             self.soft = acquire(self.path)
 
     def __exit__(self, *_: object) -> None:
-        if self.soft is not None:
+        if self.soft is None:
+            close(self.descriptor)
+            return
+        try:
             self.soft.release()
-        else:
-            posix.close(self.descriptor)
+        except OSError:
+            pass  # who comes next waits for a while, and names it
 
 
 class Session:
@@ -235,7 +246,7 @@ class Session:
         """
         Put a call on disk and return its ticket. This is the commit point: from here on the call is ours.
 
-        Raises OSError when the disk does not take it; nothing is queued then.
+        Raises OSError when the disk does not take it; nothing is queued then. Unsure when that cannot be said either.
         """
         with self.lock():
             descriptor = self.open_queue()
@@ -250,12 +261,21 @@ class Session:
                 try:
                     write(descriptor, frame(ticket, payload, size))
                     posix.fdatasync(descriptor)
-                except OSError:
-                    posix.ftruncate(descriptor, size)
+                except OSError as error:
+                    self.take_back(descriptor, size, error)
                     raise
             finally:
-                posix.close(descriptor)
+                close(descriptor)
         return ticket
+
+    def take_back(self, descriptor: int, size: int, error: OSError) -> None:
+        """Cut off what was written behind `size`; Unsure when the disk does not take that (read-only by now, say)."""
+        try:
+            posix.ftruncate(descriptor, size)
+        except OSError:
+            raise Unsure(
+                "%s; not submitted, but %s may hold the call: see sarray status" % (error, text(self.queue))
+            ) from None
 
     def mark_live(self) -> None:
         """Say that tickets of this session may be listed; under the lock, as is the removal (book.py)."""

@@ -92,6 +92,38 @@ def test_a_full_disk_sends_calls_to_the_real_sbatch(person: Person, small: Path)
     assert held(person, "small/state") == (told, [])
 
 
+def faulty(person: Person, *faults: str, file: str) -> list[str]:
+    """Words in front of a command: these calls fail, on this file of the session."""
+    words = ["strace", "-qq", "-o", str(person.home / "trace"), "-P", str(person.home / "state/sessions/test" / file)]
+    return [*words, "-e", "trace=" + ",".join(fault.partition(":")[0] for fault in faults)] + [
+        word for fault in faults for word in ("-e", "inject=" + fault)
+    ]
+
+
+@pytest.mark.parametrize("file", ["queue", "lock"])
+def test_an_error_after_the_record_is_on_disk_submits_nothing(person: Person, file: str) -> None:
+    """close(2) may fail, on NFS for instance: the call is queued by then, and must not be the real sbatch's as well."""
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=recorder(person))
+    assert person.run("sbatch", "--wrap=true", env=env).status == 0
+    done = person.run(*faulty(person, "close:error=EIO", file=file), "sbatch", "--parsable", "--wrap=true", env=env)
+    assert b"INJECTED" in (person.home / "trace").read_bytes()
+    assert (done.status, done.err) == (0, b"")
+    assert held(person)[0][1:] == [int(done.out)]
+    assert direct(person) == []
+
+
+def test_a_disk_that_can_no_longer_be_written_when_a_record_failed(person: Person) -> None:
+    """As when the kernel makes it read-only: the record may be there, so the call is not submitted as well."""
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=recorder(person))
+    assert person.run("sbatch", "--wrap=true", env=env).status == 0
+    trace = faulty(person, "fdatasync:error=EIO", "ftruncate:error=EROFS", file="queue")
+    done = person.run(*trace, "sbatch", "--wrap=true", env=env)
+    assert (done.status, done.out) == (1, b"")
+    assert done.err.count(b"\n") == 1
+    assert b"not submitted" in done.err and str(person.home / "state/sessions/test/queue").encode() in done.err
+    assert direct(person) == []
+
+
 @needs_root
 def test_a_state_folder_that_cannot_be_written(person: Person) -> None:
     path = recorder(person)
