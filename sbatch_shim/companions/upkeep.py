@@ -102,5 +102,10 @@ def collect(state: bytes, days: float, listed: set[int], dry: bool = False) -> l
                 continue
             gone.append(folder)
             if not dry:
+                # First: without `done`, what is left of it would be submitted again.
+                try:
+                    os.unlink(folder + b"/claimed")
+                except FileNotFoundError:
+                    pass
                 shutil.rmtree(folder)
     return gone
