@@ -114,6 +114,30 @@ def read(path: bytes) -> bytes:
         close(descriptor)
 
 
+def handed_on(source: bytes, writer: bytes, count: bytes) -> "list[bytes]":
+    """
+    The caller's environment, entry by entry, as the launcher hands it on.
+
+    Args:
+        source: Where to read it: `/proc/self/environ`, or the pipe that the launcher has left open.
+        writer: The process that writes into that pipe, which is our child; or empty.
+        count: How many entries there are, or empty.
+    """
+    entries = read(source).split(b"\0")[:-1]
+    if source[:8] == b"/dev/fd/":
+        close(int(source[8:]))
+    if writer:
+        try:
+            posix.waitpid(int(writer), 0)
+        except ChildProcessError:
+            pass  # its end is ignored here
+    if count == b"0":
+        return []
+    if count and len(entries) != int(count):
+        raise SpoolError("the environment was not handed on whole; nothing was submitted")
+    return entries
+
+
 def open_state(state: bytes) -> None:
     """
     Make the state folder, or see that it is ours, private and of our format.

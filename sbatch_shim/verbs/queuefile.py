@@ -52,8 +52,9 @@ def queue_call(context: Context, words: list[str], session: str) -> int:
     real = find_command("sbatch", context.variable("PATH") or os.defpath)[0] or ""
     code = start_code("sbatch", str(PACKAGE.parent))
     environment = {**context.environment, b"SARRAY_MODE": b"queue", b"SARRAY_SESSION": os.fsencode(session)}
+    handed_on = ["/proc/self/environ", "", ""]
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code, os.fsdecode(context.state), real, *words],
+        [sys.executable, "-I", "-S", "-c", code, *handed_on, os.fsdecode(context.state), real, *words],
         env=environment,
         umask=context.umask,
         check=False,
