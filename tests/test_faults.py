@@ -72,7 +72,8 @@ class Breaker:
                 number += 1
                 assert number < 100
                 words = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
-                yield call.partition(",")[0].strip("?") + str(number), [*words, "-e", f"inject={call}:{self.fault}:when={number}"]
+                name = call.partition(",")[0].strip("?")
+                yield f"{name}{number}", [*words, "-e", f"inject={call}:{self.fault}:when={number}"]
                 self.steps += not self.survived
 
 
