@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Optional
 
 from sbatch_shim import request
 from sbatch_shim.drop import dropped, without_met
@@ -16,6 +16,9 @@ from sbatch_shim.journal import Journal, flush_folders
 from sbatch_shim.record import decode, digest, frames
 from sbatch_shim.spool import QUEUE_HEAD, Session, read, session_of
 from sbatch_shim.values import indices
+
+# What many records share, for `build`: environments, directives, blobs that are as they were written.
+Shared = tuple[dict[bytes, dict[bytes, bytes]], dict[bytes, list[tuple[str, Optional[bytes]]]], set[bytes]]
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,19 @@ def records(data: bytes) -> tuple[list[tuple[int, bytes]], list[tuple[int, int]]
 def tickets_in(path: bytes) -> set[int]:
     """The tickets of the calls in a queue file."""
     return {ticket for ticket, payload in records(read(path))[0] if payload}
+
+
+def payloads(session: Session) -> dict[int, bytes]:
+    """The records of all calls of a session that are still there, by ticket."""
+    found: dict[int, bytes] = {}
+    for path in [session.queue, *(folder + b"/claimed" for folder in flush_folders(session))]:
+        try:
+            data = read(path)
+        except OSError:
+            continue
+        if data.startswith(QUEUE_HEAD):
+            found.update((ticket, payload) for ticket, payload in records(data)[0] if payload)
+    return found
 
 
 def build(

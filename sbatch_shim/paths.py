@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import platformdirs
@@ -14,3 +15,8 @@ TEMPLATES = PACKAGE / "templates"
 def state_folder() -> str:
     """`$SARRAY_STATE_DIR`, else the user's state folder (a test holds that the launcher agrees)."""
     return os.environ.get("SARRAY_STATE_DIR") or platformdirs.user_state_dir("sarray")
+
+
+def prefix() -> Path:
+    """Where install.sh put the version that runs: its virtual environment is PREFIX/venvs/VERSION."""
+    return Path(sys.prefix).parent.parent

@@ -10,11 +10,14 @@ import pytest
 from conftest import Person
 from differential import differences, run_both
 
-PIPELINES = sorted((Path(__file__).parent / "pipelines").glob("*.sh"))
+PIPELINES = [
+    pytest.param(path, id=path.stem, marks=pytest.mark.accounting if b"sacct" in path.read_bytes() else ())
+    for path in sorted((Path(__file__).parent / "pipelines").glob("*.sh"))
+]
 
 
 @pytest.mark.slurm
-@pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("pipeline", PIPELINES)
 def test_a_pipeline_leaves_the_same(person: Person, scratch: Path, pipeline: Path) -> None:
     """A comment `# arrays: N` in the pipeline says into how many submissions its calls merge."""
     tools = scratch / "tools"

@@ -16,9 +16,9 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sbatch_shim.calls import Call, load, ranges, tickets_in
+from sbatch_shim.calls import Call, Shared, build, payloads, ranges, tickets_in
 from sbatch_shim.drop import dropped
-from sbatch_shim.errors import ShimError
+from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.journal import RAN, Journal, Place, flush_folders, not_submitted, places_in
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, Session, session_of
 from sbatch_shim.values import indices
@@ -100,7 +100,9 @@ class Pages:
     dropped: dict[int, int] = field(default_factory=dict)
     places: dict[int, Place] = field(default_factory=dict)
     ran: set[int] = field(default_factory=set)
-    calls: dict[int, Call] | None = None
+    records: dict[int, bytes] | None = None
+    calls: dict[int, Call | None] = field(default_factory=dict)
+    shared: Shared = field(default_factory=lambda: ({}, {}, set()))
 
     def read(self) -> Pages:
         """Read, or read again; what was queued before stays known as such."""
@@ -136,14 +138,13 @@ class Pages:
 
     def call(self, ticket: int) -> Call | None:
         """The call itself; None when its record is gone or damaged."""
-        if self.calls is None or (ticket not in self.calls and ticket in self.queued):
-            self.calls = {}
-            paths = [folder + b"/claimed" for folder in flush_folders(self.session)]
-            for path in [self.session.queue, *paths]:
-                try:
-                    self.calls.update((call.ticket, call) for call in load(self.session, path)[0])
-                except OSError:
-                    continue
+        if self.records is None or (ticket not in self.records and ticket in self.queued):
+            self.records = payloads(self.session)
+        if ticket not in self.calls and ticket in self.records:
+            try:
+                self.calls[ticket] = build(self.session, ticket, self.records[ticket], *self.shared)
+            except (ValueError, KeyError, OSError, HandOver):
+                self.calls[ticket] = None
         return self.calls.get(ticket)
 
     def state(self, ticket: int) -> str | None:
@@ -166,14 +167,11 @@ class Pages:
 class Job:
     """The calls of one real job, found by task index."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, places: dict[int, Place]) -> None:
         self.number = number
-        self.entries: list[tuple[int, int, Place]] = []  # first index, ticket, place
-        self.starts: list[int] = []
-
-    def add(self, ticket: int, place: Place) -> None:
-        self.entries.append((place.first or 0, ticket, place))
-        self.entries.sort(key=lambda entry: entry[:2])
+        self.places = places
+        # First index, ticket, place.
+        self.entries = sorted((place.first or 0, ticket, place) for ticket, place in places.items())
         self.starts = [first for first, _, _ in self.entries]
 
     @property
@@ -199,6 +197,11 @@ class Job:
         if index - first >= len(ids):
             raise KeyError(index)
         return ticket, ids[index - first]
+
+    def last_task(self, ticket: int) -> int | None:
+        """The highest local id of an array call; None for a plain one."""
+        place = self.places[ticket]
+        return None if place.spec is None else place.local_ids[-1]
 
     def shares(self, ids: Iterable[int | None]) -> dict[int, list[int | None]]:
         """Tasks by ticket: their local ids."""
@@ -244,10 +247,11 @@ class Book:
 
     def index(self) -> None:
         """From real jobs to tickets."""
-        self.jobs = {}
+        places: dict[int, dict[int, Place]] = {}
         for pages in self.pages.values():
             for ticket, place in pages.places.items():
-                self.jobs.setdefault(place.job, Job(place.job)).add(ticket, place)
+                places.setdefault(place.job, {})[ticket] = place
+        self.jobs = {number: Job(number, calls) for number, calls in places.items()}
 
     def refresh(self) -> None:
         """Read again what a flush may have written meanwhile."""
@@ -270,6 +274,22 @@ class Book:
         """A call by its ticket; None for a number that nobody was told, or when its record is gone."""
         pages = self.find(ticket)
         return pages.call(ticket) if pages else None
+
+    def name(self, ticket: int, real: str) -> str:
+        """
+        The name of a submitted call: its own, or the one that scontrol update gave it since.
+
+        Args:
+            real: What Slurm tells: a merged array has the name of a first call, and how many more there are.
+        """
+        pages = self.find(ticket)
+        call = pages.call(ticket) if pages else None
+        if pages is None or call is None or real in ("", call.shown_name):
+            return call.shown_name if call else real
+        job = self.jobs[pages.places[ticket].job]
+        others = (pages.call(other) for _, other, _ in job.entries)
+        merged = {one.shown_name for one in others if one is not None}
+        return call.shown_name if {real, re.sub(r"\+[0-9]+$", "", real)} & merged else real
 
     def landed(self, ticket: int) -> Pages | None:
         """Like find, but waits a moment for a ticket that is being submitted right now."""
@@ -331,10 +351,10 @@ def elements(place: Place, tasks: tuple[int, ...] | None) -> list[str]:
 
 
 def compact(ids: Iterable[str]) -> list[str]:
-    """Elements of one job as `A_[1-4,7]`, in order of first appearance; other ids as they are."""
+    """Elements of one job as `A_[1-4,7]`, in order of first appearance; other ids, and those of steps, as they are."""
     jobs: dict[str, list[int]] = {}
     for one in ids:
-        job, underscore, task = one.partition("_")
+        job, underscore, task = one.partition("_") if "." not in one else (one, "", "")
         tasks = jobs.setdefault(job if underscore else one, [])
         if underscore:
             tasks.append(int(task))

@@ -10,13 +10,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal
 
-from sbatch_shim.companions.book import Book, split_ids, target
+from sbatch_shim.companions.book import Book, Target, split_ids, target
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.slurm import beside
 from sbatch_shim.spool import handed_on, open_state, read, session_of, ticket_numbers
@@ -85,17 +85,28 @@ class Context:
             return self.real
         return beside(self.real, name, self.variable("PATH") or os.defpath)
 
-    def run(self, name: str, words: Sequence[str], **variables: str) -> Answer:
-        """Run a real command and take what it says."""
-        environment = {**self.environment, **{os.fsencode(key): os.fsencode(value) for key, value in variables.items()}}
-        done = subprocess.run(
-            [name, *words],
-            executable=self.tool(name),
-            env=environment,
-            umask=self.umask,
-            capture_output=True,
-            check=False,
-        )
+    def run(self, name: str, words: Sequence[str], **variables: str | None) -> Answer:
+        """
+        Run a real command, with other variables (None: without them), and take what it says.
+
+        It asks this cluster, if no option says otherwise (see clusters.py).
+        """
+        environment = {key: value for key, value in self.environment.items() if key != b"SLURM_CLUSTERS"}
+        for key, value in variables.items():
+            environment.pop(os.fsencode(key), None)
+            if value is not None:
+                environment[os.fsencode(key)] = os.fsencode(value)
+        try:
+            done = subprocess.run(
+                [name, *words],
+                executable=self.tool(name),
+                env=environment,
+                umask=self.umask,
+                capture_output=True,
+                check=False,
+            )
+        except FileNotFoundError:
+            return Answer(127, b"", b"there is no %s on PATH\n" % os.fsencode(name))
         return Answer(done.returncode, done.stdout, done.stderr)
 
     def become(self, words: Sequence[str]) -> int:
@@ -110,14 +121,22 @@ class Context:
         os.umask(self.umask)
         os.execve(self.real, [self.command, *words], self.environment)
 
-    def looks_elsewhere(self) -> bool:
-        """Whether a word names a ticket of another state folder, or the job that we run in."""
+    def named(self) -> Iterator[tuple[str, Target | None]]:
+        """What may be an id in our words, each with what it names as a ticket."""
         for word in self.words:
             for part in split_ids(re.sub("[=: ]", ",", word)):
-                found = target(part)
-                if part == self.variable("SLURM_JOB_ID") or (found and session_of(self.state, found.ticket) is None):
-                    return True
-        return False
+                yield part, target(part)
+
+    def names_tickets(self) -> bool:
+        """Whether a word names a ticket of our state folder."""
+        return any(found and session_of(self.state, found.ticket) is not None for _, found in self.named())
+
+    def looks_elsewhere(self) -> bool:
+        """Whether a word names a ticket of another state folder, or the job that we run in."""
+        return any(
+            part == self.variable("SLURM_JOB_ID") or (found and session_of(self.state, found.ticket) is None)
+            for part, found in self.named()
+        )
 
 
 def say(text: str) -> None:
@@ -126,6 +145,7 @@ def say(text: str) -> None:
 
 def write(data: bytes) -> None:
     """To stdout as the real commands: they die of a reader that has gone, and do not mind a full disk."""
+    sys.stderr.flush()
     sys.stdout.flush()
     before = signal(SIGPIPE, SIG_DFL)
     try:

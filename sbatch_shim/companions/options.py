@@ -99,7 +99,7 @@ def read(words: Sequence[str], table: Table, permute: bool = True) -> Line:
                     if at == len(words):
                         raise Unreadable(word)
                     rest, at = words[at], at + 1
-                line.options.append((name, rest or None))
+                line.options.append((name, rest if takes == REQUIRED else rest or None))
                 break
         elif permute:
             line.operands.append(word)

@@ -50,6 +50,7 @@ def dependency_with_tickets(spec: str, book: Book, call: Call | None, index: int
     separator = "?" if "?" in spec else ","
     own = conditions_of(call)
     found: dict[str, int] = {}  # each with its place among the call's own
+    updated: dict[tuple[str, int, str, str], list[int | None]] = {}
     for term in spec.split(separator):
         match = TERM.fullmatch(term)
         job = book.jobs.get(int(match[2])) if match else None
@@ -70,8 +71,12 @@ def dependency_with_tickets(spec: str, book: Book, call: Call | None, index: int
             for at, one in meant:
                 found.setdefault(shown_condition(one, book, state), at)
             if not meant:  # given since by scontrol update
-                some = "" if tasks[0] is None else f"_{tasks[0]}" if task not in (None, "*") else "_*"
-                found.setdefault(f"{kind}:{ticket}{some}{delay}{state}", len(own))
+                updated.setdefault((kind, ticket, delay, state), []).extend(tasks)
+    for (kind, ticket, delay, state), tasks in updated.items():
+        producer = book.call(ticket)
+        whole = producer is not None and set(producer.tasks) == set(tasks)
+        some = [""] if tasks[0] is None else ["_*"] if whole else [f"_{local}" for local in tasks]
+        found.update((f"{kind}:{ticket}{element}{delay}{state}", len(own)) for element in some)
     return separator.join(sorted(found, key=lambda one: found[one]))
 
 
@@ -96,4 +101,8 @@ def error_with_tickets(text: bytes, book: Book, given: dict[str, str]) -> bytes:
             return found[0]
         return found[1] + (str(ticket) if local is None else f"{ticket}_{local}")
 
-    return IN_ERROR.sub(name, text.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+    said = text.decode(errors="surrogateescape")
+    for real in sorted(given, key=len, reverse=True):
+        if not real.replace("_", "").isdigit():  # a list
+            said = re.sub(rf"(?<![0-9_]){re.escape(real)}(?![0-9_])", lambda _, real=real: given[real], said)  # type: ignore[misc]
+    return IN_ERROR.sub(name, said).encode(errors="surrogateescape")

@@ -11,10 +11,11 @@ import pwd
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from sbatch_shim.calls import Call
-from sbatch_shim.companions import documents
+from sbatch_shim.companions import clusters, documents
 from sbatch_shim.companions.act import with_own_job
 from sbatch_shim.companions.book import DROPPED, Job, Pages
 from sbatch_shim.companions.companion import Context, write
@@ -90,6 +91,12 @@ class Accounting:
         self.line = line
         self.book = context.book
         self.wanted: Wanted = wanted_of(self.book, asked_jobs(line), line.last("name"))
+        if line.has("allocations"):  # then a step means its job
+            for targets in self.wanted.targets.values():
+                targets[:] = [replace(one, rest="") for one in targets]
+        # The only one of which we know the jobs, where others are asked for.
+        others = line.has(*clusters.OPTIONS, "allclusters", "federation") or context.variable("SACCT_FEDERATION")
+        self.home = clusters.home(context) if others else ""
 
     def real_line(self) -> Line:
         """The line for the real sacct, but for the format: names are compared by us, ids are real ones."""
@@ -142,7 +149,7 @@ class Accounting:
         for row in table.rows:
             found = ID.fullmatch(row.id)
             job = self.book.jobs.get(int(found[1])) if found else None
-            if found is None or job is None:
+            if found is None or job is None or self.home not in ("", row.cluster):
                 # Steps have names of their own and follow their job.
                 base = row.id.partition(".")[0]
                 if "." not in row.id and self.wanted.has_name(row.name):
@@ -154,8 +161,8 @@ class Accounting:
             for shown in self.shares(found, row, job, table):
                 seen.add(shown.ticket)
                 call = self.book.call(shown.ticket)
-                chosen = self.wanted.takes(shown, step)
-                if chosen is not None and self.wanted.has_name(call.shown_name if call else ""):
+                chosen = self.takes(shown, step)
+                if chosen is not None and self.wanted.has_name(self.book.name(shown.ticket, row.name)):
                     order = (chosen.ticket, chosen.tasks[0] if chosen.tasks else 0)
                     ours.append((order, self.merged(table, row, chosen, step, call)))
                     places.append(len(out))
@@ -164,6 +171,11 @@ class Accounting:
         for at, (_, texts) in zip(places, ours):
             out[at] = texts
         return out + self.unsubmitted(table, seen)
+
+    def takes(self, shown: Shown, step: str = "") -> Shown | None:
+        """What -j wants of a row: of an array that waits no single tasks."""
+        chosen = self.wanted.takes(shown, step)
+        return None if shown.folded and chosen is not shown else chosen
 
     def shares(self, found: re.Match[str], row: Row, job: Job, table: Output) -> list[Shown]:
         """The calls that a row tells of."""
@@ -194,6 +206,8 @@ class Accounting:
         texts = list(row.texts)
         for at, column in enumerate(table.columns):
             text = own_text(column.name, shown, step, call)
+            if column.name == "jobname" and not step:
+                text = self.book.name(shown.ticket, row.name)
             blank = column.name in ("workdir", "submitline") and not texts[at].strip()
             if text is not None and not blank:
                 texts[at] = os.fsencode(text)
@@ -202,20 +216,29 @@ class Accounting:
     def unsubmitted(self, table: Output, seen: set[int]) -> list[list[bytes]]:
         """Rows of the calls that Slurm does not know."""
         found = []
+        for shown, values in self.unknown(seen):
+            texts = []
+            for column in table.columns:
+                text = own_text(column.name, shown, "", values.call)
+                texts.append(os.fsencode(waiting_text(column.name, values) if text is None else text))
+            found.append(texts)
+        return found
+
+    def unknown(self, seen: set[int]) -> Iterator[tuple[Shown, Waiting]]:
+        """
+        The calls that Slurm does not know, as far as the caller asks for them.
+
+        sacct looks at a span of time, and lists in it without -j only what may start.
+        """
         for ticket, pages, state in self.waiting():
             call = pages.call(ticket)
             if ticket in seen or call is None or not self.passes(state) or not self.wanted.has_name(call.shown_name):
                 continue
-            chosen = self.wanted.takes(whole(call))
-            if chosen is None:
+            if self.wanted.anything and state != DROPPED and {"hold", "begin", "dependency"} & call.options.keys():
                 continue
-            values = Waiting(self.context, call, state)
-            texts = []
-            for column in table.columns:
-                text = own_text(column.name, chosen, "", call)
-                texts.append(os.fsencode(waiting_text(column.name, values) if text is None else text))
-            found.append(texts)
-        return found
+            shown = self.takes(whole(call))
+            if shown is not None:
+                yield shown, Waiting(self.context, call, state)
 
     def waiting(self) -> list[tuple[int, Pages, str]]:
         """The calls that wait for a flush, and the dropped ones that sacct would still list."""
@@ -244,9 +267,8 @@ class Accounting:
 
 
 def asked_jobs(line: Line) -> str | None:
-    """The values of all -j; None without one."""
-    given = [value or "" for option, value in line.options if option == "jobs"]
-    return ",".join(given) if given else None
+    """The values of all -j; None without one, or where they are empty."""
+    return ",".join(value for option, value in line.options if option == "jobs" and value) or None
 
 
 def own_text(column: str, shown: Shown, step: str, call: Call | None) -> str | None:
@@ -300,9 +322,10 @@ def main(context: Context) -> int:
     try:
         line = read(context.words, TABLE)
         if line.operands or line.has(
-            "help", "usage", "version", "helpformat", "batch-script", "env-vars", "completion", "file", "federation"
+            "help", "usage", "version", "helpformat", "batch-script", "env-vars", "completion", "file"
         ):
             raise Unreadable("not about jobs")
+        clusters.judge(context, line.last(*clusters.OPTIONS))
         form = line.last("format")
         if form is not None and line.has("long"):
             raise Unreadable("two formats")
@@ -321,8 +344,7 @@ def main(context: Context) -> int:
         line = line.without("jobs")
         line.options.append(("jobs", with_own_job(context, jobs)))
     if line.has("json", "yaml"):
-        accounting = Accounting(context, line)
-        return documents.sacct(context, accounting.real_line(), accounting.wanted)
+        return documents.sacct(Accounting(context, line))
     try:
         return Accounting(context, line).table(form)
     except ValueError:

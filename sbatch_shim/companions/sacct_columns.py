@@ -23,7 +23,7 @@ LONG = (
 )
 # Columns that we write.
 OWN_COLUMNS = ("jobid", "jobidraw", "jobname", "workdir", "submitline")
-HIDDEN = "JobID,JobIDRaw,JobName"
+HIDDEN = "JobID,JobIDRaw,JobName,Cluster"
 SEPARATOR = "\x1f"
 
 
@@ -71,6 +71,7 @@ class Row:
     id: str
     raw: str
     name: str
+    cluster: str
     texts: list[bytes]
 
 
@@ -102,8 +103,8 @@ class Output:
             parts = line.split(os.fsencode(SEPARATOR))
             if len(parts) != HIDDEN.count(",") + 1 + len(columns):
                 raise ValueError("a value holds a control character or a line end")
-            job, raw, name = (os.fsdecode(part) for part in parts[:3])
-            self.rows.append(Row(job, raw, name, parts[3:]))
+            job, raw, name, cluster = (os.fsdecode(part) for part in parts[:4])
+            self.rows.append(Row(job, raw, name, cluster, parts[4:]))
 
     def line(self, texts: list[bytes], delimiter: bytes, ends: bool) -> bytes:
         """A row as sacct prints it."""

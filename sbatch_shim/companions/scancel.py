@@ -11,6 +11,7 @@ import os
 import pwd
 import sys
 
+from sbatch_shim.companions import clusters
 from sbatch_shim.companions.act import drop_queued, own_element, placed
 from sbatch_shim.companions.book import (
     DROPPED,
@@ -25,7 +26,7 @@ from sbatch_shim.companions.book import (
     target,
 )
 from sbatch_shim.companions.companion import Context, say, write
-from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
+from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.reverse import error_with_tickets
 
 TABLE: Table = {
@@ -50,7 +51,7 @@ TABLE: Table = {
     "signal": ("s", REQUIRED),
     "state": ("t", REQUIRED),
     "usage": ("", NONE),
-    "user": ("u", OPTIONAL),
+    "user": ("u", REQUIRED),
     "verbose": ("v", NONE),
     "version": ("V", NONE),
     "wckey": ("", REQUIRED),
@@ -68,6 +69,7 @@ FILTERS = {
     "me": "",
     "wckey": "%w",
 }
+VARIABLES = {f"SCANCEL_{name.upper()}": name for name in FILTERS if name not in ("jobname", "me", "nodelist")}
 # Signals that end a job that has not begun; any other one is Slurm's to judge.
 ENDING = (None, "9", "KILL", "SIGKILL")
 
@@ -83,22 +85,23 @@ def matches(line: Line, values: dict[str, str]) -> bool:
         if option == "me" or (option == "user" and value in (me.pw_name, str(me.pw_uid))):
             continue
         name = "name" if option == "jobname" else option
-        asked = (value or "").split(",") if name in ("name", "account", "partition", "qos") else [value or ""]
         own = values.get(name, "")
         if name == "state":
             if own != state_name(value or ""):
                 return False
-        elif own not in asked:
+        elif own != value:  # scancel reads no lists
             return False
     return True
 
 
 def state_name(given: str) -> str:
-    """PENDING, RUNNING or SUSPENDED for what the caller wrote."""
+    """PENDING, RUNNING or SUSPENDED for what the caller wrote; Unreadable for any other state."""
     short = {"PD": "PENDING", "R": "RUNNING", "S": "SUSPENDED"}
     given = given.upper()
-    whole = [name for name in short.values() if name.startswith(given)]
-    return short.get(given) or (whole[0] if whole else given)
+    whole = [name for name in short.values() if given and name.startswith(given)]
+    if given not in short and not whole:
+        raise Unreadable(given)
+    return short.get(given) or whole[0]
 
 
 def queued_values(pages: Pages, ticket: int) -> dict[str, str]:
@@ -125,7 +128,7 @@ class Cancel:
         self.targets: list[tuple[Target, Pages]] = []
         self.given: dict[str, str] = {}
         for word in line.operands:
-            for one in split_ids(word.replace(" ", ",")):
+            for one in split_ids(word):
                 element = own_element(context, one)
                 found = target(one)
                 pages = context.book.landed(found.ticket) if found and not element else None
@@ -140,16 +143,17 @@ class Cancel:
         ending = (self.line.last("signal") or None) in ENDING and not self.line.has("batch", "full")
         named: list[str] = []
         for found, pages in self.targets:
-            named += self.one(found, pages, ending)
+            ids = self.one(found, pages, ending)
+            if self.filters and ids and self.line.operands:
+                ids = self.passing(found, ids)
+            named += ids
         if self.filters and not self.line.operands:
             self.by_filter(ending)
             return self.status
-        if named and self.filters:
-            named = self.filtered(named)
         if self.reals or not self.targets:
             self.call(self.line.options, self.reals)
         if named:
-            self.call([one for one in self.line.options if one[0] not in FILTERS], compact(named))
+            self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, compact(named))
         return self.status
 
     def one(self, found: Target, pages: Pages, ending: bool) -> list[str]:
@@ -170,8 +174,18 @@ class Cancel:
         ids = placed(self.context, found, pages)
         own = str(found.ticket)
         for real in compact(ids):
-            self.given.setdefault(real, own if found.tasks is None else f"{own}_{found.tasks[0]}")
+            self.given.setdefault(real, (own if found.tasks is None else f"{own}_{found.tasks[0]}") + found.rest)
         return ids
+
+    def passing(self, found: Target, ids: list[str]) -> list[str]:
+        """Those of a ticket's ids that pass the filters; scancel complains of what is not in the queue."""
+        listed = self.listed(ids)
+        if not listed:
+            word = f"{found.ticket}{'' if found.tasks is None else f'_{found.tasks[0]}'}"
+            if not self.line.has("quiet"):
+                say(f"scancel: error: Kill job error on job id {word}: Invalid job id specified")
+            self.status = 1
+        return [one for one, values in listed if matches(self.line, values)]
 
     def by_filter(self, ending: bool) -> None:
         """No ids: all that passes the filters, queued calls and merged tasks among them."""
@@ -199,37 +213,39 @@ class Cancel:
             named = self.filtered(live) if live else []
         self.call(self.line.options, [])
         if named:
-            self.call([one for one in self.line.options if one[0] not in FILTERS], compact(named))
+            self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, compact(named))
 
     def has_name(self, pages: Pages, ticket: int) -> bool:
-        asked = (self.line.last("name", "jobname") or "").split(",")
-        return queued_values(pages, ticket).get("name") in asked
+        return queued_values(pages, ticket).get("name") == self.line.last("name", "jobname")
 
     def filtered(self, ids: list[str]) -> list[str]:
-        """Those of the ids whose jobs pass the filters, by one look at the queue; names are the calls' own."""
+        """Those of the ids whose jobs pass the filters."""
+        return [one for one, values in self.listed(ids) if matches(self.line, values)]
+
+    def listed(self, ids: list[str]) -> list[tuple[str, dict[str, str]]]:
+        """Those of the ids that are in the queue, with what the filters look at; names are the calls' own."""
         jobs = dict.fromkeys(one.partition("_")[0] for one in ids)
-        form = "%F|%K|%T|%P|%a|%q|%u"
+        form = "%F|%K|%T|%P|%a|%q|%u|%j"
         asked = ",".join(jobs) + ("" if len(jobs) > 1 else "," + next(iter(jobs)))
         answer = self.context.run("squeue", ["-h", "-r", "-j", asked, "-o", form])
         wanted = set(ids)
         found = []
         for text in answer.out.decode(errors="replace").splitlines():
-            array, task, state, partition, account, qos, user = text.split("|")
+            array, task, state, partition, account, qos, user, name = text.split("|", 7)
             one = array if task == "N/A" else f"{array}_{task}"
             values = {"state": state, "partition": partition, "account": account, "qos": qos, "user": user}
-            values["name"] = self.name_of(array, task)
-            if (one in wanted or array in wanted) and matches(self.line, values):
-                found.append(one)
+            values["name"] = self.name_of(array, task, name)
+            if one in wanted or array in wanted:
+                found.append((one, values))
         return found
 
-    def name_of(self, array: str, task: str) -> str:
+    def name_of(self, array: str, task: str, real: str) -> str:
         job = self.context.book.jobs.get(int(array))
         try:
             ticket = job.task(int(task) if task.isdigit() else None)[0] if job else 0
         except KeyError:
             return ""
-        call = self.context.book.call(ticket)
-        return call.shown_name if call else ""
+        return self.context.book.name(ticket, real)
 
     def call(self, options: list[tuple[str, str | None]], ids: list[str]) -> None:
         """Run the real scancel; the worst exit status stays."""
@@ -240,19 +256,31 @@ class Cancel:
 
             status = subprocess.call(["scancel", *words], executable=self.context.real, env=self.context.environment)
         else:
-            answer = self.context.run("scancel", words)
+            answer = self.context.run("scancel", words, **dict.fromkeys(VARIABLES))
             write(answer.out)
             sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, self.given))
             status = answer.status
         self.status = self.status or status
 
 
+def with_variables(context: Context, line: Line) -> Line:
+    """The filters that SCANCEL_* variables give, as options."""
+    given = [
+        (name, value)
+        for variable, name in VARIABLES.items()
+        if (value := context.variable(variable)) is not None and not line.has(name, {"name": "jobname"}.get(name, name))
+    ]
+    return Line([*given, *line.options], line.operands)
+
+
 def main(context: Context) -> int:
     """scancel; returns its exit status."""
     try:
         line = read(context.words, TABLE)
-        if line.has("help", "usage", "version", "clusters", "cluster", "sibling"):
-            raise Unreadable("not about the jobs of this cluster")
+        if line.has("help", "usage", "version", "sibling"):
+            raise Unreadable("not about jobs")
+        line = with_variables(context, clusters.asked(context, line)[0])
+        state_name(line.last("state") or "PENDING")
     except Unreadable:
         return context.become(context.words)
     cancel = Cancel(context, line)

@@ -1,8 +1,8 @@
 """
 scontrol with tickets.
 
-`show job` is rewritten field by field; verbs that change a job get real ids. A verb that needs a job which is still
-queued submits its session first, as a handed-over call does that waits for one.
+`show job` is rewritten field by field (scontrol_records.py); verbs that change a job get real ids. A verb that needs a
+job which is still queued submits its session first, as a handed-over call does that waits for one.
 """
 
 from __future__ import annotations
@@ -11,30 +11,17 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
-from sbatch_shim.calls import Call, ranges
+from sbatch_shim.calls import ranges
+from sbatch_shim.companions import clusters
 from sbatch_shim.companions.act import own_element, placed
-from sbatch_shim.companions.book import (
-    DROPPED,
-    FLYING,
-    QUEUED,
-    REFUSED,
-    Job,
-    Pages,
-    Target,
-    compact,
-    split_ids,
-    target,
-    task_string,
-)
-from sbatch_shim.companions.companion import Context, write
+from sbatch_shim.companions.book import DROPPED, Job, compact, elements, split_ids, target
+from sbatch_shim.companions.companion import Context, say, write
 from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadable, read
-from sbatch_shim.companions.reverse import dependency_with_tickets, error_with_tickets
-from sbatch_shim.companions.shown import Shown, parse_tasks, shares, shares_of_rest
-from sbatch_shim.companions.waiting import Waiting
+from sbatch_shim.companions.reverse import error_with_tickets
+from sbatch_shim.companions.scontrol_records import Records
+from sbatch_shim.companions.shown import parse_tasks
 from sbatch_shim.errors import ShimError
-from sbatch_shim.merge import logs
 from sbatch_shim.merge.dependency import parse, with_places
 
 TABLE: Table = {
@@ -66,15 +53,11 @@ ON_JOBS = {
     "suspend": 2,
     "resume": 3,
     "top": 1,
-    "notify": 1,
-    "wait_job": 1,
-    "listpids": 1,
 }
-HEAD = re.compile(
-    r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName="
-)
-# The task of a record that no longer tells its tasks: they were cancelled together while they waited.
-NO_TASKS = "4294967294"
+# Those that read one number, and take an element's own id only.
+ON_NUMBERS = {"wait_job": 1, "listpids": 1}
+# Some verbs leave them out where they repeat an id.
+BRACKETS = str.maketrans("", "", "[]")
 ABOUT_TASKS = re.compile(r"([0-9]+)_([0-9,:-]+): (.*)$")
 
 
@@ -103,13 +86,17 @@ class Control:
             if any(is_verb(entity, name, 1) for name in ("jobs", "jobid")):
                 if len(ids) > 1:
                     return self.context.become(self.context.words)
-                return self.show(ids[0] if ids else None)
-            if is_verb(entity, "steps", 2) and ids:
-                return self.plain([verb, words[1] if not equals else entity, *self.real_words(ids)])
-        elif is_verb(verb, "write", 1) and len(words) >= 3 and is_verb(words[1], "batch_script", 1):
+                return Records(self.context, self.line).show(ids[0] if ids else None)
+            if is_verb(entity, "steps", 2) and len(ids) < 2:
+                return Records(self.context, self.line).show_steps(ids[0] if ids else "")
+        elif is_verb(verb, "write", 1) and 3 <= len(words) <= 4 and is_verb(words[1], "batch_script", 1):
             return self.batch_script(words[2:])
         elif is_verb(verb, "update", 1):
             return self.update(words)
+        elif is_verb(verb, "notify", 1) and len(words) > 1:
+            return self.plain([verb, self.one_real_id(words[1]), *words[2:]])
+        elif any(is_verb(verb, name, least) for name, least in ON_NUMBERS.items()) and len(words) > 1:
+            return self.plain([verb, self.number(words[1]), *words[2:]])
         elif any(is_verb(verb, name, least) for name, least in ON_JOBS.items()):
             return self.plain([verb, *self.real_words(words[1:])])
         return self.context.become(self.context.words)
@@ -161,12 +148,54 @@ class Control:
             name, equals, value = word.partition("=")
             if not equals:
                 name, value = "", word
+            elif name.lower() in ("jobname", "name"):
+                found.append(self.with_name(value) or word)
+                continue
             elif name.lower() not in ("job", "jobid", "jobs"):
                 found.append(word)
                 continue
             ids = ",".join(self.real_ids(value))
+            self.given[ids] = value  # some verbs repeat the word as a whole
             found.append(f"{name}={ids}" if equals else ids)
         return found
+
+    def with_name(self, name: str) -> str | None:
+        """The real ids of all jobs of this name, where calls are among them: a merged array has one name."""
+        book = self.context.book
+        tickets = []
+        for pages in book.pages.values():
+            calls = (pages.call(ticket) for ticket in pages.queued | {*pages.places} if pages.state(ticket) != DROPPED)
+            tickets += sorted(call.ticket for call in calls if call is not None and call.shown_name == name)
+        if not tickets:
+            return None
+        listed = self.context.run("squeue", ["-h", "-u", str(os.getuid()), "-n", name, "-o", "%F"]).out.decode()
+        others = [one for one in dict.fromkeys(listed.split()) if int(one) not in book.jobs]
+        return ",".join([*self.real_ids(",".join(map(str, tickets))), *others])
+
+    def one_real_id(self, word: str) -> str:
+        """The real id for a verb that takes no list: an array's own id is its last element's."""
+        ids = self.real_ids(word)
+        if len(ids) == 1 and "[" not in ids[0]:
+            return ids[0]
+        found = target(word)
+        place = self.context.book.place(found.ticket) if found else None
+        return elements(place, None)[-1] if place is not None and found and found.tasks is None else ids[0]
+
+    def number(self, word: str) -> str:
+        """The number of an element that has a ticket's own id, with the step that followed it."""
+        job, dot, step = word.partition(".")
+        found = target(job)
+        if found is None or found.tasks is not None or self.context.book.landed(found.ticket) is None:
+            return word
+        element = self.one_real_id(job)
+        listed = [element]
+        if "_" in element:
+            answer = self.context.run("squeue", ["-h", "-t", "all", "-j", element, "-o", "%A"])
+            listed = answer.out.decode().split()
+        if not listed:
+            return word
+        self.given[listed[0]] = job
+        return listed[0] + dot + step
 
     def real_ids(self, text: str) -> list[str]:
         """The real ids of a list; what is queued is submitted first."""
@@ -183,7 +212,7 @@ class Control:
             before = self.asked.get(found.ticket, set())
             whole = found.tasks is None or before is None
             self.asked[found.ticket] = None if whole else {*(before or ()), *(found.tasks or ())}
-            self.given.update(dict.fromkeys(real, one))
+            self.given.update(dict.fromkeys([*real, *(each.translate(BRACKETS) for each in real)], one))
             ids += real
         return ids
 
@@ -227,7 +256,7 @@ class Control:
 
     def batch_script(self, words: list[str]) -> int:
         """`write batch_script T [FILE]`: the call's own script."""
-        found = target(words[0])
+        found = target(words[0].partition(",")[0])
         pages = self.context.book.landed(found.ticket) if found else None
         call = pages.call(found.ticket) if found is not None and pages is not None else None
         if call is None or found is None:
@@ -241,170 +270,24 @@ class Control:
             with open(name, "wb") as stream:
                 stream.write(call.body())
         except OSError as error:
-            raise ShimError(f"{name}: {error.strerror}") from None
+            say(f"failed to open file `{name}`: {error.strerror}")
+            return 0
         finally:
             os.umask(before)
         if not self.line.has("quiet"):
             write(f"batch script for job {found.ticket} written to {name}\n".encode())
         return 0
 
-    def show(self, given: str | None) -> int:
-        """`show job [ID]`."""
-        found = target(given) if given else None
-        pages = self.context.book.landed(found.ticket) if found else None
-        options = [one for one in self.line.options if one[0] != "oneliner"]
-        asked: list[str] = []
-        if found is not None and pages is not None:
-            state = pages.state(found.ticket)
-            if state in (QUEUED, REFUSED, FLYING, DROPPED):
-                return self.print_records([record_of_queued(self.context, pages, found, state or "")])
-            asked = [str(pages.places[found.ticket].job)]
-            self.given[asked[0]] = given or ""
-        elif given:
-            asked = [own_element(self.context, given) or given]
-        answer = self.context.run("scontrol", Line(options, ["show", "job", *asked]).words(), SLURM_BITSTR_LEN="0")
-        sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, self.given))
-        text = answer.out.decode(errors="surrogateescape")
-        self.context.book.refresh()
-        originals = re.split(r"^(?=JobId=)", text, flags=re.M)
-        records: list[str] = []
-        for record in originals:
-            records += self.translated(record, originals, found)
-        if found is None and not given:
-            records += [
-                record_of_queued(self.context, where, Target(ticket, None, ""), where.state(ticket) or "")
-                for ticket, where in self.context.book.unsubmitted()
-            ]
-            records = [record for record in records if not record.startswith("No jobs")] or records
-        if found is not None and answer.status == 0 and not records and found.tasks:
-            write(f"Job {given} not found\n".encode())
-            return 1
-        self.print_records(records)
-        return answer.status
-
-    def print_records(self, records: list[str]) -> int:
-        for record in records:
-            if self.line.has("oneliner"):
-                record = record.replace("\n   ", " ").rstrip("\n") + "\n" if record.startswith("JobId=") else record
-            write(record.encode(errors="surrogateescape"))
-        return 0
-
-    def translated(self, record: str, others: list[str], wanted: Target | None) -> list[str]:
-        """A record of the real scontrol as those of our calls; as it is for other jobs."""
-        head = HEAD.match(record)
-        if head is None:
-            return [record] if record else []
-        raw, array, tasks = head[1], int(head[2] or head[1]), head[3] or ""
-        command = re.search(r"^   Command=(.*)$", record, re.M)
-        if command and self.context.book.ours(command[1]):
-            self.context.book.job_landed(array)
-        job = self.context.book.jobs.get(array)
-        if job is None:
-            return [cut_tasks(record)]
-        indices, throttle = parse_tasks(tasks)
-        if tasks == NO_TASKS:
-            heads = (HEAD.match(other) for other in others)
-            same = (one[3] for one in heads if one and one[2] == str(array) and one[3] != NO_TASKS)
-            found = shares_of_rest(job, (index for spec in same for index in parse_tasks(spec)[0]))
-        else:
-            found = shares(job, indices, not tasks.isdigit(), throttle, raw)
-        records = []
-        for shown in found:
-            if wanted is not None and wanted.ticket != shown.ticket:
-                continue
-            each = [shown]
-            if wanted is not None and wanted.tasks is not None:
-                # A record for each, as scontrol shows `A_3` of an array that waits.
-                some = [task for task in shown.tasks or () if task in wanted.tasks]
-                each = [replace(shown, tasks=[task], folded=False) for task in some]
-            records += [self.rewrite(record, head[4], one) for one in each]
-        return records
-
-    def rewrite(self, record: str, rest: str, shown: Shown) -> str:
-        """One record of a call."""
-        call = self.context.book.call(shown.ticket)
-        name = call.shown_name if call else re.findall(r" JobName=(.*)$", record, re.M)[0]
-        first = f"JobId={shown.ids('jobid')}"
-        if call is not None and call.is_array:
-            first += f" ArrayJobId={shown.ticket} ArrayTaskId={shown.ids('arraytaskid') if shown.tasks else NO_TASKS}"
-        lines = record.split("\n")
-        lines[0] = f"{first}{rest} JobName={name}"
-        for at, line in enumerate(lines):
-            key = line.strip().partition("=")[0]
-            if " Dependency=" in line:
-                before, _, spec = line.partition(" Dependency=")
-                spec = dependency_with_tickets(spec, self.context.book, call, shown.index)
-                lines[at] = f"{before} Dependency={spec}"
-            elif call is not None:
-                own = own_line(call, key, shown)
-                if own is not None:
-                    lines[at] = f"   {key}={own}"
-        return "\n".join(lines)
-
-
-def cut_tasks(record: str) -> str:
-    """Undo SLURM_BITSTR_LEN=0 in somebody else's record."""
-
-    def cut(found: re.Match[str]) -> str:
-        indices, throttle = parse_tasks(found[1])
-        return " ArrayTaskId=" + (found[1] if found[1].isdigit() or not indices else task_string(indices, throttle))
-
-    return re.sub(r" ArrayTaskId=([^ ]+)", cut, record, count=1)
-
-
-def own_line(call: Call, key: str, shown: Shown) -> str | None:
-    """The value of a line that tells of the call; None for all others."""
-    if key == "Command":
-        return call.command
-    if key == "WorkDir":
-        return os.fsdecode(call.folder)
-    kind = {"StdOut": "output", "StdErr": "error", "StdIn": "input"}.get(key)
-    if kind is None:
-        return None
-    task = shown.tasks[0] if shown.tasks and not shown.folded else logs.NO_TASK
-    name = logs.expand(call, kind, task if call.is_array else None)
-    if name is None and kind == "error":
-        name = logs.expand(call, "output", task if call.is_array else None)
-    return "/dev/null" if name is None else os.fsdecode(name.path)
-
-
-def record_of_queued(context: Context, pages: Pages, found: Target, state: str) -> str:
-    """What scontrol would show of a job that waits."""
-    call = pages.call(found.ticket)
-    if call is None:
-        raise ShimError(f"the record of {found.ticket} cannot be read")
-    tasks = None
-    if call.is_array:
-        tasks = [task for task in call.tasks if found.tasks is None or task in found.tasks]
-    shown = Shown(found.ticket, tasks, tasks is not None and (len(tasks) > 1 or found.tasks is None), call.throttle)
-    values = Waiting(context, call, state)
-    first = f"JobId={shown.ids('jobid')}"
-    if tasks is not None:
-        first += f" ArrayJobId={found.ticket} ArrayTaskId={shown.ids('arraytaskid')}"
-    lines = [
-        f"{first} JobName={call.shown_name}",
-        f"UserId={values.user}({values.user_id}) GroupId={os.getgid()} MCS_label=N/A",
-        f"Priority=0 Nice={values.option('nice', '0')} Account={values.option('account')} QOS={values.option('qos')}",
-        f"JobState={values.state} Reason={values.reason} Dependency={values.dependency}",
-        "Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:0",
-        f"RunTime=00:00:00 TimeLimit={values.time_limit} TimeMin=N/A",
-        f"SubmitTime={values.submitted} EligibleTime=Unknown",
-        "StartTime=Unknown EndTime=Unknown Deadline=N/A",
-        f"Partition={values.partition}",
-        f"NumNodes={values.nodes} NumCPUs={values.cpus} NumTasks={values.option('ntasks', '1')}",
-        *(f"{key}={own_line(call, key, shown)}" for key in ("Command", "WorkDir", "StdErr", "StdIn", "StdOut")),
-        "Power=",
-        "",
-    ]
-    return "\n   ".join(lines) + "\n\n"
-
 
 def main(context: Context) -> int:
     """scontrol; returns its exit status."""
     try:
         line = read(context.words, TABLE)
-        if line.has("help", "usage", "version", "clusters", "cluster", "federation", "sibling"):
-            raise Unreadable("not about the jobs of this cluster")
+        if line.has("help", "usage", "version", "sibling"):
+            raise Unreadable("not about jobs")
+        line, others = clusters.asked(context, line)
+        if others is not None and context.names_tickets():
+            line = line.without(*clusters.OPTIONS)
     except Unreadable:
         return context.become(context.words)
     return Control(context, line).run()

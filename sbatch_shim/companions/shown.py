@@ -77,8 +77,9 @@ def shares(job: Job, indices: list[int], folded: bool, throttle: int = 0, raw: s
     found = []
     for ticket, locals_ in job.shares(indices or [None]).items():
         tasks = [task for task in locals_ if task is not None]
-        # The task that still holds its array's id holds the ticket's; a plain call has only the one id.
-        own = "" if folded or not tasks or raw == str(job.number) else raw
+        # An array's last task has the array's own id, and so the ticket; a plain call has only the one id.
+        last = bool(tasks) and tasks[-1] == job.last_task(ticket)
+        own = "" if folded or not tasks or last or raw == str(job.number) else raw
         found.append(Shown(ticket, tasks or None, folded and bool(tasks), throttle, own, first.get(ticket, -1)))
     return found
 
@@ -120,6 +121,10 @@ class Wanted:
     def has_name(self, name: str) -> bool:
         return self.names is None or name in self.names
 
+    def names_real(self, array: str, raw: str, indices: Iterable[int | str]) -> bool:
+        """Whether -j names a row by a real id."""
+        return not {array, raw, *(f"{array}_{index}" for index in indices)}.isdisjoint(self.reals)
+
     def takes(self, shown: Shown, step: str = "") -> Shown | None:
         """What -j wants of a row; None for nothing."""
         if self.anything:
@@ -150,7 +155,11 @@ def wanted_of(book: Book, jobs: str | None, names: str | None) -> Wanted:
             wanted.reals.append(word)
             asked.append(word)
             continue
-        wanted.targets.setdefault(found.ticket, []).append(found)
+        targets = wanted.targets.setdefault(found.ticket, [])
+        call = pages.call(found.ticket) if found.tasks is not None else None
+        if call is not None and not call.is_array:
+            continue  # a job without tasks
+        targets.append(found)
         if pages.state(found.ticket) == SUBMITTED:
             asked.append(str(pages.places[found.ticket].job))
     wanted.asked = list(dict.fromkeys(asked))

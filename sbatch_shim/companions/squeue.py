@@ -10,30 +10,31 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from sbatch_shim.calls import Call
-from sbatch_shim.companions import documents
+from sbatch_shim.companions import clusters, documents, squeue_steps
 from sbatch_shim.companions.act import with_own_job
-from sbatch_shim.companions.book import Book, Job, Pages
+from sbatch_shim.companions.book import Book, Job, Pages, split_ids, target
 from sbatch_shim.companions.companion import Context, say, write
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.reverse import dependency_with_tickets
 from sbatch_shim.companions.shown import Shown, Wanted, parse_tasks, shares, shares_of_rest, wanted_of, whole
 from sbatch_shim.companions.squeue_columns import (
-    DEFAULT,
-    LONG,
+    JOBS,
     START,
-    STARTS,
+    STEPS,
     Layout,
     Row,
+    asked,
     assemble,
-    long_layout,
+    layout_of,
     rows_of,
-    short_layout,
+    sort_by_id,
 )
 from sbatch_shim.companions.upkeep import by_itself
 from sbatch_shim.companions.waiting import Waiting
@@ -82,6 +83,9 @@ TABLE: Table = {
     "yaml": ("", NONE),
 }
 
+# A task that no array has.
+NO_TASK = 4000000
+
 
 class Queue:
     """One look at the queue."""
@@ -91,7 +95,10 @@ class Queue:
         self.line = line
         self.book: Book = context.book
         self.one_per_task = line.has("array") or context.variable("SQUEUE_ARRAY") is not None
-        self.wanted: Wanted = wanted_of(self.book, line.last("jobs"), line.last("name"))
+        names = line.last("name") if line.has("name") else context.variable("SQUEUE_NAMES")
+        self.wanted: Wanted = wanted_of(self.book, line.last("jobs"), names)
+        # Other clusters have jobs of the same numbers.
+        self.elsewhere = line.has(*clusters.OPTIONS, "federation") or context.variable("SQUEUE_FEDERATION") is not None
         self.apart: dict[tuple[int, int], Row] = {}
         self.waiting = self.book.unsubmitted()
         if not self.wanted.anything:
@@ -119,11 +126,11 @@ class Queue:
             # For the header's sake, which is the real squeue's own: no job has this name.
             line = line.without("jobs", "user", "users")
             line.options += [("me", None), ("name", START)]
-        # The real one takes no format beside --long, which is one.
+        # Its date is told by us: --format cannot stand beside it.
         line = line.without("long")
-        line.options.append(layout.option)
-        answer = self.context.run("squeue", line.words(), SLURM_BITSTR_LEN="0")
+        answer, layout = asked(self.context, line, layout, JOBS)
         sys.stderr.buffer.write(answer.err)
+        line.options.append(layout.option)
         if answer.status != 0 and not answer.out:
             return answer.status, b""
         rows = rows_of(answer.out, layout)
@@ -156,11 +163,13 @@ class Queue:
         line.options += [("array", None), ("noheader", None), ("jobs", ",".join(sorted(asked)))]
         answer = self.context.run("squeue", line.words(), SLURM_BITSTR_LEN="0")
         found = rows_of(answer.out, layout) if answer.status == 0 else []
-        return {(row.array, int(row.tasks)): row for row in found if row.array and row.tasks.isdigit()}
+        return {(row.array or 0, int(row.tasks)): row for row in found if self.job(row) and row.tasks.isdigit()}
 
     def job(self, row: Row) -> Job | None:
         """The merged job that a row tells of; None for any other."""
-        return self.book.jobs.get(row.array) if row.array is not None else None
+        if row.array is None or (self.elsewhere and not self.book.ours(row.command)):
+            return None
+        return self.book.jobs.get(row.array)
 
     def shares(self, row: Row) -> list[Shown]:
         """The calls that a row tells of; none where the job is not of ours."""
@@ -195,30 +204,25 @@ class Queue:
                     places.append(len(out))
                     ours.append((one.ticket, assemble(layout, self.merged(chosen, row, layout), row.before)))
                     out.append(b"")
-        if self.sorts_by_id():
-            ours.sort(key=lambda one: one[0])
+        sort_by_id(ours, self.line.last("sort") or self.context.variable("SQUEUE_SORT") or "")
         for at, (_, text) in zip(places, ours):
             out[at] = text
         return [*self.pending([one for one in self.waiting if one[0] not in seen], layout), *out]
 
     def chosen(self, shown: Shown, row: Row | None) -> Shown | None:
         """What of a call in a row the caller wants."""
-        call = self.book.call(shown.ticket) if self.wanted.names is not None else None
-        if call is not None and not self.wanted.has_name(call.shown_name):
-            return None
-        if row is not None and self.wanted.reals:
-            real = {str(row.array), row.raw, *(f"{row.array}_{index}" for index in parse_tasks(row.tasks)[0])}
-            if real.intersection(self.wanted.reals):
-                return shown
+        if self.wanted.names is not None:
+            call = self.book.call(shown.ticket)
+            name = self.book.name(shown.ticket, row.name) if row is not None else call.shown_name if call else ""
+            if not self.wanted.has_name(name):
+                return None
+        if row is not None and self.wanted.names_real(str(row.array), row.raw, parse_tasks(row.tasks)[0]):
+            return shown
         chosen = self.wanted.takes(shown)
         if chosen is None or chosen is shown:
             return chosen
         # Of an array that waits, a single task is shown as T_3, and some of them without the limit.
         return replace(chosen, folded=chosen.folded and len(chosen.tasks or ()) > 1, throttle=0)
-
-    def sorts_by_id(self) -> bool:
-        given = self.line.last("sort") or self.context.variable("SQUEUE_SORT") or ""
-        return given.lstrip("+")[:1] in ("i", "A", "F") and bool(given)
 
     def others(self, row: Row, layout: Layout) -> list[bytes]:
         """Somebody else's row: only what SLURM_BITSTR_LEN=0 let grow is cut again."""
@@ -239,7 +243,9 @@ class Queue:
         texts = list(row.texts)
         for at, column in enumerate(layout.fields):
             text = own_text(shown, call, column.name)
-            if column.name == "dependency":
+            if column.name == "name":
+                text = self.book.name(shown.ticket, row.name)
+            elif column.name == "dependency":
                 text = dependency_with_tickets(os.fsdecode(row.texts[at]).strip(), self.book, call, shown.index)
             if text is not None:
                 texts[at] = column.show(text, shown.folded)
@@ -269,7 +275,7 @@ class Queue:
     def passes(self, call: Call) -> bool:
         """Whether a queued call passes the caller's filters."""
         line, variable = self.line, self.context.variable
-        if line.has("nodes", "nodelist", "node", "licenses", "reservation"):
+        if line.has("nodes", "nodelist", "node", "licenses", "reservation") or variable("SQUEUE_LICENSES"):
             return False
         me = pwd.getpwuid(os.getuid()).pw_name
         users = line.last("user", "users") or variable("SQUEUE_USERS")
@@ -278,8 +284,8 @@ class Queue:
         states = (line.last("states") or variable("SQUEUE_STATES") or "PD").upper().split(",")
         if not {"PD", "PENDING", "ALL"} & set(states):
             return False
-        for option, name in (("partitions", "partition"), ("account", "account"), ("qos", "qos")):
-            asked = line.last(option, option + "s")
+        for name in ("partition", "account", "qos"):
+            asked = line.last(name, name + "s") or variable(f"SQUEUE_{name.upper()}")
             given = call.options.get(name)
             own = os.fsdecode(given) if given else self.context.default_partition if name == "partition" else ""
             if asked and own not in asked.split(","):
@@ -333,51 +339,58 @@ def waiting_text(field: str, values: Waiting, shown: Shown) -> str:
     return table[field]() if field in table else "N/A"
 
 
-def layout_of(line: Line, context: Context) -> Layout:
-    """The columns: --format or --Format, the variables, or the default."""
-    if line.has("format") and line.has("Format"):
-        raise Unreadable("both formats")
-    short, long = line.last("format"), line.last("Format")
-    if short is None and long is None:
-        short, long = context.variable("SQUEUE_FORMAT"), context.variable("SQUEUE_FORMAT2")
-    if long is not None and not line.has("format"):
-        return long_layout(long)
-    if short is None:
-        short = LONG if line.has("long") else STARTS if line.has("start") else DEFAULT
-    return short_layout(short)
-
-
 def show(context: Context, line: Line, layout: Layout | None) -> int:
     """Print one look; ValueError, before anything is printed, where a value cannot be told from its neighbours."""
     if layout is None:
         status, out = documents.squeue(context)
+    elif line.has("steps"):
+        status, out = squeue_steps.ask(context, line, layout)
     else:
         status, out = Queue(context, line).ask(layout)
     write(out)
     return status
 
 
+def as_numbers(jobs: str) -> str:
+    """The tickets of a list as squeue reads ids: a number, `_` and a number, and whatever follows is left out."""
+
+    def number(word: str) -> str:
+        found = re.match(r"([0-9]+)(?:(_)([0-9]+|\[[^\]]*\])?)?", word)
+        if found is None or target(found[1]) is None:
+            return word
+        return found[1] + (f"_{found[3] or NO_TASK}" if found[2] else "")
+
+    return ",".join(number(word) for word in split_ids(jobs))
+
+
 def main(context: Context) -> int:
     """squeue; returns its exit status."""
     try:
         line = read(context.words, TABLE)
-        if line.has("help", "usage", "version", "clusters", "cluster", "federation", "sibling", "sib", "steps"):
-            raise Unreadable("not about the jobs of this cluster")
-        if line.has("jobs") and line.last("jobs") is None and line.operands:
-            line = line.without("jobs")
-            line.options.append(("jobs", line.operands.pop(0)))
+        if line.has("help", "usage", "version", "sibling", "sib"):
+            raise Unreadable("not about jobs")
+        line, others = clusters.asked(context, line)
+        if others is not None and line.has("steps") and not clusters.alone(context, others):
+            raise Unreadable("a step does not tell its cluster")
+        for option in ("jobs", "steps"):
+            # A word that stands alone is theirs, even where there was a value.
+            if line.has(option) and line.operands:
+                line = line.without(option)
+                line.options.append((option, line.operands.pop(0)))
+        if line.has("jobs") and line.has("steps") and line.last("jobs") is None and line.last("steps") is None:
+            raise Unreadable("neither has a value")
         if line.operands:
             raise Unreadable(line.operands[0])
         every = line.last("iterate")
         if every is not None and not every.isdigit():
             raise Unreadable(every)
-        layout = None if line.has("json", "yaml") else layout_of(line, context)
+        layout = None if line.has("json", "yaml") else layout_of(line, context, STEPS if line.has("steps") else JOBS)
     except Unreadable:
         return context.become(context.words)
     once = line.without("iterate", "format", "Format", "json", "yaml", "jobs")
     if line.has("jobs"):
         jobs = line.last("jobs")
-        once.options.append(("jobs", None if jobs is None else with_own_job(context, jobs)))
+        once.options.append(("jobs", None if jobs is None else with_own_job(context, as_numbers(jobs))))
     try:
         if every is None:
             status = show(context, once, layout)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sbatch_shim.companions.options import Unreadable
+from sbatch_shim.companions.companion import Answer, Context
+from sbatch_shim.companions.options import Line, Unreadable
 
 START, FIELD, END = "\x1d", "\x1f", "\x1e"
 DEFAULT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
 LONG = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R"
 STARTS = "%.18i %.9P %.8j %.8u %.2t %.19S %.6D %20Y %R"
-STEPS = "%.15i %.8j %.9P %.8u %.9M %N"
+STEP_DEFAULT = "%.15i %.8j %.9P %.8u %.9M %N"
+ALL_OF_STEPS = "%b|%i|%j|%l|%u|%A|%M|%N|%P|%S|%U|"
 FOLDED_BYTES = 31
 ALL = "|".join("%" + letter for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 # Fields that tell of the array and not of the call; the names are those of --Format.
@@ -78,19 +81,52 @@ class Layout:
 
     prefix: str
     fields: list[Field]
+    hidden: int
     option: tuple[str, str]
 
 
-# In front of each row, for us: the row's own id, the id that tells array and tasks, script and name.
-HIDDEN = ("A", "i", "o", "j")
-HIDDEN_LONG = ("JobID", "JobArrayID", "Command", "Name")
+@dataclass(frozen=True)
+class Kind:
+    """
+    What squeue lists.
+
+    Attributes:
+        letters: What --format's letters mean, by the names of --Format.
+        default, long, start: The columns without a format, with --long and with --start.
+        every: What `%all` stands for.
+        hidden: In front of each row, for us; hidden_long: the same for --Format.
+    """
+
+    letters: Mapping[str, str]
+    default: str
+    long: str
+    start: str
+    every: str
+    hidden: tuple[str, ...]
+    hidden_long: tuple[str, ...]
+
+
+JOBS = Kind(
+    {**PENDING_LETTERS, **LETTERS},
+    DEFAULT,
+    LONG,
+    STARTS,
+    ALL,
+    # The row's own id, the id that tells array and tasks, script and name.
+    ("A", "i", "o", "j"),
+    ("JobID", "JobArrayID", "Command", "Name"),
+)
+# --format has no letter for the id of a step's job, neither for us nor for the caller.
+STEPS = Kind(
+    {"i": "stepid"}, STEP_DEFAULT, STEP_DEFAULT, STEP_DEFAULT, ALL_OF_STEPS, ("i", "i"), ("JobID", "StepID")
+)
 ARRAY_ID = re.compile(r"([0-9]+)(?:_([0-9]+)|_\[([^\]]*)\])?", re.A)
 
 
-def short_layout(form: str) -> Layout:
+def short_layout(form: str, kind: Kind) -> Layout:
     """Read a value of --format, as squeue's opts.c does."""
     if form.lower() == "%all":
-        form = ALL
+        form = kind.every
     prefix, percent, rest = form.partition("%")
     fields = []
     for token in rest.split("%") if percent else []:
@@ -98,16 +134,15 @@ def short_layout(form: str) -> Layout:
         if token and found is None:
             raise Unreadable(form)
         if found:
-            name = LETTERS.get(found[3]) or PENDING_LETTERS.get(found[3], "")
+            name = kind.letters.get(found[3], "")
             whole = f"%{found[1]}{found[2]}{found[3]}"
             fields.append(Field(name, whole, int(found[2] or 0), bool(found[1]), found[4]))
-    hidden = FIELD.join("%" + letter for letter in HIDDEN)
-    return Layout(
-        prefix, fields, ("format", START + hidden + "".join(FIELD + one.token for one in fields) + END)
-    )
+    hidden = FIELD.join("%" + letter for letter in kind.hidden)
+    form = START + hidden + "".join(FIELD + one.token for one in fields) + END
+    return Layout(prefix, fields, len(kind.hidden), ("format", form))
 
 
-def long_layout(form: str) -> Layout:
+def long_layout(form: str, kind: Kind) -> Layout:
     """Read a value of --Format."""
     fields = []
     for token in form.split(","):
@@ -117,9 +152,74 @@ def long_layout(form: str) -> Layout:
             raise Unreadable(form)
         width = int(found[2] or 0) if colon else 20
         fields.append(Field(name.lower(), f"{name}:{found[1]}{width}", width, bool(found[1]), found[3]))
-    hidden = [f"{name}:0{FIELD}" for name in HIDDEN_LONG]
-    words = [f"{one.token}{FIELD if one is not fields[-1] else END}" for one in fields]
-    return Layout("", fields, ("Format", ",".join(hidden + words)))
+    return long_of(fields, kind.hidden_long)
+
+
+def long_of(fields: list[Field], hidden: Sequence[str]) -> Layout:
+    """Columns of --Format."""
+    words = [f"{name}:0" for name in hidden] + [one.token for one in fields]
+    form = ",".join(word + FIELD for word in words)[:-1] + END
+    return Layout("", fields, len(hidden), ("Format", form))
+
+
+def layout_of(line: Line, context: Context, kind: Kind) -> Layout:
+    """The columns: --format or --Format, those of --long or --start, the variables, or the default."""
+    short, long = line.last("format"), line.last("Format")
+    if short is not None and (long is not None or line.has("long")):
+        raise Unreadable("two formats")
+    if short is None and long is None:
+        if line.has("start", "long"):
+            short = kind.start if line.has("start") else kind.long
+        else:
+            short, long = context.variable("SQUEUE_FORMAT"), context.variable("SQUEUE_FORMAT2")
+    if short is None and long is not None:
+        return long_layout(long, kind)
+    return short_layout(kind.default if short is None else short, kind)
+
+
+def asked(context: Context, line: Line, layout: Layout, kind: Kind) -> tuple[Answer, Layout]:
+    """
+    Ask the real squeue for these columns.
+
+    Returns:
+        What it said, and the columns but for those that it does not know: --Format leaves them out, with an error.
+    """
+    variables = {"SLURM_BITSTR_LEN": "0", "SQUEUE_NAMES": None}
+    answer = context.run("squeue", Line([*line.options, layout.option], []).words(), **variables)
+    unknown = re.findall(r"Invalid job(?: step)? format specification: (\S+)", answer.err.decode(errors="replace"))
+    if unknown and layout.option[0] == "Format":
+        fields = [one for one in layout.fields if one.name not in unknown]
+        layout = long_of(fields, kind.hidden_long)
+        again = context.run("squeue", Line([*line.options, layout.option], []).words(), **variables)
+        answer = Answer(again.status, again.out, answer.err)
+    return answer, layout
+
+
+def sort_by_id(ours: list[tuple[int, bytes]], given: str) -> None:
+    """Rows of ours, each with its ticket, in the order of their tickets, where --sort is first of all by id."""
+    order = re.match(r"([+-]?)[iAF]", given)
+    if order:
+        ours.sort(key=lambda one: one[0], reverse=order[1] == "-")
+
+
+def parts_of(out: bytes, layout: Layout) -> Iterator[tuple[bytes, list[str], list[bytes]]]:
+    """
+    Take squeue's output apart, its header too; ValueError where a value holds a separator.
+
+    Returns:
+        For each row the text in front of it, the hidden fields, and the caller's.
+    """
+    for chunk in out.split(os.fsencode(END) + b"\n")[:-1]:
+        before = b""
+        if layout.option[0] == "format":
+            before, _, chunk = chunk.partition(os.fsencode(START))
+        elif b"\n" in chunk.partition(os.fsencode(FIELD))[0]:
+            before, _, chunk = chunk.rpartition(b"\n")
+            before += b"\n"
+        parts = chunk.split(os.fsencode(FIELD))
+        if len(parts) != layout.hidden + len(layout.fields):
+            raise ValueError("a value holds a control character")
+        yield before, [os.fsdecode(part).strip() for part in parts[: layout.hidden]], parts[layout.hidden :]
 
 
 @dataclass
@@ -147,22 +247,12 @@ class Row:
 
 
 def rows_of(out: bytes, layout: Layout) -> list[Row]:
-    """Take squeue's output apart, its header too; ValueError where a value holds a separator."""
+    """The rows of jobs."""
     found = []
-    for chunk in out.split(os.fsencode(END) + b"\n")[:-1]:
-        before = b""
-        if layout.option[0] == "format":
-            before, _, chunk = chunk.partition(os.fsencode(START))
-        elif b"\n" in chunk.partition(os.fsencode(FIELD))[0]:
-            before, _, chunk = chunk.rpartition(b"\n")
-            before += b"\n"
-        parts = chunk.split(os.fsencode(FIELD))
-        if len(parts) != len(HIDDEN) + len(layout.fields):
-            raise ValueError("a value holds a control character")
-        raw, one, command, name = (os.fsdecode(part).strip() for part in parts[: len(HIDDEN)])
+    for before, (raw, one, command, name), texts in parts_of(out, layout):
         ids = ARRAY_ID.fullmatch(one)
         array, task, folded = (int(ids[1]), ids[2], ids[3]) if ids else (None, None, None)
-        found.append(Row(before, raw, array, task or folded or "", bool(folded), command, name, parts[len(HIDDEN) :]))
+        found.append(Row(before, raw, array, task or folded or "", bool(folded), command, name, texts))
     return found
 
 

@@ -64,7 +64,8 @@ class Waiting:
 
     @property
     def submitted(self) -> str:
-        return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(self.call.time))
+        form = self.context.variable("SLURM_TIME_FORMAT") or ""
+        return time.strftime(form if "%" in form else "%Y-%m-%dT%H:%M:%S", time.localtime(self.call.time))
 
     @property
     def limit(self) -> int:

@@ -47,6 +47,11 @@ Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
   -h, --help          print this text
   --version           print the version
 
+examples:
+  sarray-flush --dry-run | less
+  sarray-flush --throttle 50 --reservation=maintenance
+  sarray-flush --session run7
+
 Exit status: 0 all submitted (or nothing to do); 1 something stays queued, or only other sessions hold calls;
 2 wrong usage; 127 no sbatch found; 129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM (after the running submission).
 """

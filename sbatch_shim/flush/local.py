@@ -133,7 +133,7 @@ class Local:
         total = len(waiting)
         while waiting or running:
             for task in list(waiting):
-                if len(running) >= cores:
+                if len(running) >= cores or stop.signal:
                     break
                 ready = self.may_start(task)
                 if ready is None:
@@ -156,6 +156,8 @@ class Local:
                     continue
                 running[process.pid] = (task, folder, process)
             if not running:
+                if stop.signal:
+                    return
                 if waiting and all(self.may_start(task) is None for task in waiting):
                     break
                 continue

@@ -1,27 +1,37 @@
 # shellcheck shell=bash
 # Completion of sarray for bash: . <(sarray completion bash)
 _sarray() {
-    local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]-} words=
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]-} words=
+    local verbs='status flush submit cancel throttle rerun listen doctor gc completion'
     if ((COMP_CWORD == 1)); then
-        words='status flush submit cancel throttle rerun listen doctor gc completion'
-    else
+        words="$verbs help"
+    elif [[ $verb == help ]]; then
+        words=$verbs
+    elif [[ $before == --session ]]; then
+        words=$(sarray completion sessions 2>/dev/null)
+    elif [[ $before == --assume ]]; then
+        words='submitted lost'
+    elif [[ $before == --shell ]]; then
+        words='bash zsh fish'
+    elif [[ $word == -* ]]; then
         case $verb in
         status) words='--session --all --json --watch' ;;
-        flush) words='--dry-run --throttle --output --session --all --keep-names --local --json --parsable' ;;
-        submit) words='--dry-run --throttle --output' ;;
+        flush | submit)
+            words='--dry-run --throttle --output --session --all --keep-names --wide-lanes --retry --assume --local
+                --json --parsable'
+            ;;
         cancel) words='--session --all --yes' ;;
-        throttle) words='-n --max --requeue --kill' ;;
-        rerun) words='--failed' ;;
+        throttle) words='--max --requeue --kill' ;;
+        rerun) words='--failed --json' ;;
         listen) words='--shell' ;;
         doctor) words='--run --json' ;;
-        gc) words='--days --dry-run' ;;
-        completion) words='bash zsh fish' ;;
+        gc) words='--days --dry-run --json' ;;
         esac
-        case $verb in submit) [[ $word == -* ]] || words= ;; esac
+        words+=' --help'
+    else
         case $verb in
-        status | cancel | throttle | rerun)
-            [[ $word == -* ]] || words=$(squeue -h -u "$(id -u)" -o %F 2>/dev/null | sort -u)
-            ;;
+        status | cancel | throttle | rerun) words=$(sarray completion tickets 2>/dev/null) ;;
+        completion) words='bash zsh fish' ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

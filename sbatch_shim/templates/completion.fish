@@ -1,14 +1,24 @@
 # Completion of sarray for fish: sarray completion fish | source
 set -l verbs status flush submit cancel throttle rerun listen doctor gc completion
-complete -c sarray -n "not __fish_seen_subcommand_from $verbs" -f -a "$verbs"
-complete -c sarray -n "__fish_seen_subcommand_from status cancel" -l session -x
-complete -c sarray -n "__fish_seen_subcommand_from status doctor" -l json
+set -l sessions "(sarray completion sessions 2>/dev/null)"
+set -l tickets "(sarray completion tickets 2>/dev/null)"
+complete -c sarray -n "not __fish_seen_subcommand_from $verbs" -f -a "$verbs help"
+complete -c sarray -n "__fish_seen_subcommand_from $verbs" -s h -l help
+complete -c sarray -n "__fish_seen_subcommand_from status cancel throttle rerun" -f -a $tickets
+complete -c sarray -n "__fish_seen_subcommand_from status cancel flush submit" -l session -x -a $sessions
+complete -c sarray -n "__fish_seen_subcommand_from status flush submit rerun doctor gc" -l json
 complete -c sarray -n "__fish_seen_subcommand_from status" -l watch
-complete -c sarray -n "__fish_seen_subcommand_from status cancel" -l all
+complete -c sarray -n "__fish_seen_subcommand_from status cancel flush submit" -l all
 complete -c sarray -n "__fish_seen_subcommand_from cancel" -s y -l yes
 complete -c sarray -n "__fish_seen_subcommand_from flush submit gc" -s n -l dry-run
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -s t -l throttle -x
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -s o -l output -r
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l keep-names
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l wide-lanes
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l retry -x
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l assume -x -a "submitted lost"
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l local
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l parsable
 complete -c sarray -n "__fish_seen_subcommand_from throttle" -s n -l max -x
 complete -c sarray -n "__fish_seen_subcommand_from throttle" -s r -l requeue
 complete -c sarray -n "__fish_seen_subcommand_from throttle" -s k -l kill

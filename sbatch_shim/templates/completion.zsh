@@ -13,21 +13,49 @@ _sarray() {
         'doctor:what is installed, found and reachable'
         'gc:remove what finished flushes left'
         'completion:a completion script'
+        'help:what a verb does'
     )
-    if ((CURRENT == 2)); then
+    if ((CURRENT == 2)) || [[ ${words[2]} == help ]]; then
         _describe verb verbs
         return
     fi
-    case ${words[2]} in
-    status) _arguments '--session[only this session]:session' '--all' '--json' '--watch' '*:ticket:($(squeue -h -u $UID -o %F 2>/dev/null))' ;;
-    flush | submit) _arguments '(-n --dry-run)'{-n,--dry-run} '(-t --throttle)'{-t,--throttle}':tasks' '(-o --output)'{-o,--output}':file:_files' '*:file:_files' ;;
-    cancel) _arguments '--session:session' '--all' '--yes' '*:ticket:($(squeue -h -u $UID -o %F 2>/dev/null))' ;;
-    throttle) _arguments '-n:tasks' '--requeue' '--kill' '*:ticket:($(squeue -h -u $UID -o %F 2>/dev/null))' ;;
-    rerun) _arguments '--failed' '*:ticket:' ;;
-    listen) _arguments '--shell:shell:(bash zsh fish)' ;;
-    doctor) _arguments '--run' '--json' ;;
-    gc) _arguments '--days:days' '--dry-run' ;;
-    completion) _values shell bash zsh fish ;;
+    local tickets=':ticket:($(sarray completion tickets 2>/dev/null))'
+    local session='--session[only this session]:session:($(sarray completion sessions 2>/dev/null))'
+    # The verb stands in place of the command.
+    local verb=${words[2]}
+    words=("${(@)words[2,-1]}")
+    ((CURRENT--))
+    case $verb in
+    status)
+        _arguments $session '--all[also what is not listed any more]' '(--watch)--json[print a document]' \
+            '(--json)--watch[show it again and again]' '(-h --help)'{-h,--help} "*$tickets"
+        ;;
+    flush | submit)
+        _arguments '(-n --dry-run)'{-n,--dry-run}'[submit nothing]' '(-t --throttle)'{-t,--throttle}'[at a time]:tasks' \
+            '(-o --output)'{-o,--output}'[keep the scripts]:file:_files' $session '--all[all sessions]' \
+            '--keep-names[names keep calls apart]' '--wide-lanes[do not split arrays up]' \
+            '--retry[go on trying]:seconds' '--assume[decide what is not known]:fate:(submitted lost)' \
+            '--local[without Slurm]' '--json[print a document]' '--parsable[ids only]' \
+            '(-h --help)'{-h,--help} '*:file:_files'
+        ;;
+    cancel)
+        _arguments $session '--all[of all sessions]' '(-y --yes)'{-y,--yes}'[do not ask]' '(-h --help)'{-h,--help} \
+            "*$tickets"
+        ;;
+    throttle)
+        _arguments '(-n --max)'{-n,--max}'[tasks at a time]:tasks' '(--kill -k)'{-r,--requeue}'[those above it]' \
+            '(--requeue -r)'{-k,--kill}'[those above it]' '(-h --help)'{-h,--help} "$tickets"
+        ;;
+    rerun)
+        _arguments '--failed[all that failed]' '--json[print a document]' '(-h --help)'{-h,--help} "*$tickets"
+        ;;
+    listen) _arguments '--shell[which shell]:shell:(bash zsh fish)' '(-h --help)'{-h,--help} ;;
+    doctor) _arguments '--run[submit a tiny job]' '--json[print a document]' '(-h --help)'{-h,--help} ;;
+    gc)
+        _arguments '--days[keep younger ones]:days' '(-n --dry-run)'{-n,--dry-run}'[only name them]' \
+            '--json[print a document]' '(-h --help)'{-h,--help}
+        ;;
+    completion) _arguments '(-h --help)'{-h,--help} ':shell:(bash zsh fish)' ;;
     esac
 }
 compdef _sarray sarray

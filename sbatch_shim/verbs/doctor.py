@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -16,8 +17,11 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.controller import Controller
 from sbatch_shim.flush.slurm import find_command, is_ours, limits_of
 from sbatch_shim.locks import exclusive
+from sbatch_shim.merge.meaning import describe_time
+from sbatch_shim.paths import prefix
 from sbatch_shim.spool import open_state
 
+ROUND_TRIP_SECONDS = 60
 NETWORK = ("nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "cifs", "smb3", "glusterfs", "panfs")
 
 
@@ -57,17 +61,23 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
         "system": f"{platform.system()} {platform.release()}",
         "SARRAY_MODE": context.variable("SARRAY_MODE") or "(unset: pass)",
     }
+    sbatch = find_command("sbatch", path)[0]
+    hidden = []
     for name in ("sbatch", *COMPANIONS):
         listed = commands_on_path(name, path)
         found[f"{name} on PATH"] = [f"{one}{' (this shim)' if ours else ''}" for one, ours in listed]
         if not listed or not listed[0][1]:
-            wrong.append(f"the first {name} on PATH is not the shim; put the folder of the shims first on PATH")
-    sbatch = find_command("sbatch", path)[0]
+            hidden.append(name)
+    if hidden:
+        env = prefix() / "env.sh"
+        how = f": . {env}" if env.exists() else ""
+        wrong.append(f"the first on PATH is not the shim of {', '.join(hidden)}; put the shims' folder first{how}")
+    found["the real sbatch"] = f"{sbatch} (the first on PATH that is no shim)" if sbatch else "(none)"
     if sbatch is None:
         wrong.append("there is no other sbatch on PATH; only sarray-flush --local can run queued calls")
     else:
         version = subprocess.run([sbatch, "--version"], capture_output=True, text=True, check=False)
-        found["Slurm"] = version.stdout.strip() or version.stderr.strip()
+        found["Slurm"] = version.stdout.strip() or version.stderr.strip() or f"{sbatch} --version says nothing"
         try:
             limits = limits_of(Controller(sbatch, context.environment).config())
             found["limits"] = f"{limits.array_size} tasks in an array, {limits.script_bytes} bytes of script"
@@ -86,28 +96,40 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
             found["locks"] = "work"
     except (ShimError, OSError) as error:
         wrong.append(f"the state folder cannot be used: {error}")
-    found["sessions that hold calls"] = {held.name: held.count for held in waiting_sessions(context.state)}
+    found["sessions that hold calls"] = [
+        f"{held.name}: {held.count} since {describe_time(held.since)}" for held in waiting_sessions(context.state)
+    ]
     if run and sbatch is not None:
         found["round trip"] = round_trip(context, sbatch, wrong)
     return found, wrong
 
 
 def round_trip(context: Context, sbatch: str, wrong: list[str]) -> str:
-    """Submit a job that does nothing and wait for it."""
+    """Submit a job that does nothing but show that its node sees the state folder, and wait for it."""
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=os.path.expanduser("~"), prefix=".sarray-doctor-") as folder:
-        words = ["--parsable", "--job-name=sarray-doctor", "--time=1", "--output=/dev/null", "--wrap=touch ran"]
+    with tempfile.TemporaryDirectory(dir=context.state, prefix=b"doctor-") as folder:
+        mark = os.fsdecode(folder) + "/ran"
+        words = ["--parsable", "--job-name=sarray-doctor", "--time=1", "--output=/dev/null", "--chdir=/"]
         done = subprocess.run(
-            [sbatch, *words], cwd=folder, env=context.environment, capture_output=True, text=True, check=False
+            [sbatch, *words, f"--wrap=: > {shlex.quote(mark)}"],
+            env=context.environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             wrong.append(f"a job was not accepted: {done.stderr.strip()}")
             return "failed"
         job = done.stdout.strip().partition(";")[0]
-        while time.monotonic() - started < 60:
-            if os.path.exists(os.path.join(folder, "ran")):
-                return f"job {job} ran after {time.monotonic() - started:.1f} s"
+        while time.monotonic() - started < ROUND_TRIP_SECONDS:
+            if os.path.exists(mark):
+                return f"job {job} ran after {time.monotonic() - started:.1f} s, and its node sees the state folder"
             time.sleep(0.1)
+        shown = context.run("squeue", ["-h", "-t", "all", "-j", job, "-o", "%T %r"])
         context.run("scancel", [job])
-    wrong.append("the job did not run within 60 s, or its node does not see the home folder; it was cancelled")
+    state = shown.out.decode(errors="replace").strip()
+    reason = f"it is {state}" if state.startswith(("PENDING", "RUNNING", "CONFIGURING")) else "its node does not see it"
+    wrong.append(
+        f"after {ROUND_TRIP_SECONDS} s the job has not written into the state folder: {reason} (it was cancelled)"
+    )
     return f"job {job} was not seen to run"

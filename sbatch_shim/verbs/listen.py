@@ -11,16 +11,17 @@ import tempfile
 import time
 from pathlib import Path
 
+from sbatch_shim.companions.act import drop_queued
 from sbatch_shim.companions.companion import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
-from sbatch_shim.paths import TEMPLATES
-from sbatch_shim.verbs.queuefile import drop_all
+from sbatch_shim.paths import TEMPLATES, prefix
+from sbatch_shim.verbs.words import SHELLS
 
 
 def shims_folder() -> Path:
     """Where install.sh put the shims; ShimError for an installation without them."""
-    folder = Path(sys.executable).parent.parent.parent / "shims"
+    folder = prefix() / "shims"
     if not (folder / "sbatch").is_file():
         raise ShimError("the shims are not installed; run install.sh")
     return folder
@@ -28,25 +29,33 @@ def shims_folder() -> Path:
 
 def listen(context: Context, shell: str | None) -> int:
     """Run the shell; returns 0, or 1 when calls stay queued."""
-    shell = shell or os.path.basename(os.environ.get("SHELL", "bash"))
+    if shell is None:
+        shell = os.path.basename(os.environ.get("SHELL", ""))
+        shell = shell if shell in SHELLS else "bash"
     path = os.pathsep.join([str(shims_folder()), *(os.environ.get("PATH", os.defpath)).split(os.pathsep)])
     session = f"listen.{os.getpid()}.{int(time.time())}"
-    environment = {**os.environ, "SARRAY_MODE": "queue", "SARRAY_SESSION": session, "SARRAY_LISTEN_PATH": path}
     with tempfile.TemporaryDirectory(prefix="sarray-") as folder:
+        environment = {
+            **os.environ,
+            "SARRAY_MODE": "queue",
+            "SARRAY_SESSION": session,
+            "SARRAY_LISTEN": folder,
+            "SARRAY_LISTEN_PATH": path,
+        }
         if shell == "zsh":
-            shutil.copy(TEMPLATES / "listen.zsh", Path(folder) / ".zshrc")
+            for name in ("zshenv", "zshrc"):
+                shutil.copy(TEMPLATES / f"listen.{name}", Path(folder) / f".{name}")
             environment.update(SARRAY_ZDOTDIR=os.environ.get("ZDOTDIR", ""), ZDOTDIR=folder)
             words = ["zsh", "-i"]
         elif shell == "fish":
             words = ["fish", "-i", "-C", f"source {shlex.quote(str(TEMPLATES / 'listen.fish'))}"]
         else:
             words = ["bash", "--rcfile", str(TEMPLATES / "listen.bash"), "-i"]
-        print(f"sbatch queues here; sarray submit submits, sarray cancel drops, both leave (session {session})")
-        sys.stdout.flush()
-        try:
-            subprocess.call(words, env=environment, umask=context.umask)
-        except FileNotFoundError:
-            raise ShimError(f"there is no {shell} here; say which shell with --shell") from None
+        if shutil.which(shell) is None:
+            raise ShimError(f"there is no {shell} here; say which shell with --shell")
+        print(f"sbatch queues here, in session {session}")
+        print("sarray submit submits, sarray cancel drops; both leave this shell", flush=True)
+        subprocess.call(words, env=environment, umask=context.umask)
     return leave(context, session)
 
 
@@ -54,16 +63,21 @@ def leave(context: Context, session: str) -> int:
     """What becomes of the calls that are still queued."""
     pages = context.book.open(os.fsencode(session))
     pages.read()
-    count = sum(1 for _, where in context.book.unsubmitted() if where is pages)
-    if not count:
+    tickets = [ticket for ticket, where in context.book.unsubmitted() if where is pages]
+    if not tickets:
         return 0
     if sys.stdin.isatty():
-        print(f"still queued: {count}. [s]ubmit, [d]rop or [k]eep? ", end="", flush=True)
-        answer = sys.stdin.readline().strip().lower()
+        try:
+            print(f"still queued: {len(tickets)}. [s]ubmit, [d]rop or [k]eep? ", end="", flush=True)
+            answer = sys.stdin.readline().strip().lower()
+        except KeyboardInterrupt:
+            answer = ""
         if answer in ("s", "submit"):
             return cli.run(["--session", session])
         if answer in ("d", "drop"):
-            drop_all(context, session)
+            drop_queued(pages, tickets)
             return 0
-    print(f"{count} stay queued; sarray-flush --session {session} submits them", file=sys.stderr)
+        if not answer:
+            print()
+    print(f"{len(tickets)} stay queued; sarray-flush --session {session} submits them", file=sys.stderr)
     return 1

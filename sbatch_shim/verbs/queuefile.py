@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from sbatch_shim.companions.act import drop_queued
 from sbatch_shim.companions.companion import Context
-from sbatch_shim.errors import ShimError
+from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush import cli
-from sbatch_shim.flush.slurm import find_command
-from sbatch_shim.install import start_code
-from sbatch_shim.paths import PACKAGE
+from sbatch_shim.shim import UnknownTicket, queue
+from sbatch_shim.spool import Session
+from sbatch_shim.verbs.words import session_ends
 
 USAGE = """\
 usage: sarray submit [FILE|-] [options] [any option of sbatch, for all arrays]
@@ -29,39 +27,56 @@ call per line (the word sbatch may be left out), quoted as for a shell; lines th
   -t, --throttle N  at most N tasks of each array at a time
   -o, --output FILE also keep the script in FILE (of several arrays: FILE, FILE-2, ...)
 
-All options of sarray-flush are understood too. Exit status: as sarray-flush; 2 also for a line that cannot be queued.
+All options of sarray-flush are understood too; options of sbatch win over what the calls say.
+
+examples:
+  sarray submit                                     # this session, for example that of sarray listen
+  sarray submit jobs.conf -n | less                 # look first
+  sarray submit jobs.conf -t 10 --reservation=monday
+  echo "sbatch job.slurm" | sarray submit -
+
+Exit status: as of sarray-flush; 2 also for a line that cannot be queued (then nothing was submitted).
 """
 
 
 def calls_in(text: str, name: str) -> list[tuple[int, list[str]]]:
     """Line numbers and words; raises Usage for a line that no shell could read."""
     found = []
-    for number, line in enumerate(text.splitlines(), 1):
+    # Editors of other systems begin with a mark, and end lines otherwise.
+    for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
-            words = shlex.split(line, comments=True)
+            if "\0" in line:
+                raise ValueError("No word can hold a NUL")
+            words = shlex.split(line.rstrip("\r"), comments=True)
         except ValueError as error:
             raise cli.Usage(f"{name}, line {number}: {error}; nothing was submitted") from None
-        found.append((number, words[1:] if words[:1] == ["sbatch"] else words))
+        found.append((number, words[1:] if os.path.basename(words[0]) == "sbatch" else words))
     return found
 
 
-def queue_call(context: Context, words: list[str], session: str) -> int:
-    """Queue one call as our sbatch does, in a session of its own; returns its exit status."""
-    real = find_command("sbatch", context.variable("PATH") or os.defpath)[0] or ""
-    code = start_code("sbatch", str(PACKAGE.parent))
-    environment = {**context.environment, b"SARRAY_MODE": b"queue", b"SARRAY_SESSION": os.fsencode(session)}
-    handed_on = ["/proc/self/environ", "", ""]
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code, *handed_on, os.fsdecode(context.state), real, *words],
-        env=environment,
-        umask=context.umask,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    return done.returncode
+def queue_calls(context: Context, calls: list[tuple[int, list[str]]], file: str, session: Session) -> None:
+    """Queue the calls of a file as our sbatch does; raises Usage for one that it would give to the real sbatch."""
+    entries = [name + b"=" + value for name, value in context.environment.items() if not name.startswith(b"SARRAY_")]
+    # A call without a script must not wait for one on our stdin.
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    ours = os.umask(context.umask)  # a part of the call
+    try:
+        for number, words in calls:
+            try:
+                queue(session, [os.fsencode(word) for word in words], entries, b"")
+            except HandOver as reason:
+                what = f"this call cannot be queued ({reason})"
+            except UnknownTicket:
+                what = "this call waits for a ticket that you do not have, or whose call was cancelled"
+            else:
+                continue
+            raise cli.Usage(f"{file}, line {number}: {what}; nothing was submitted")
+    finally:
+        os.umask(ours)
 
 
 def submit(context: Context, words: list[str]) -> int:
@@ -76,7 +91,12 @@ def submit(context: Context, words: list[str]) -> int:
     if file is None and rest and (rest[-1] == "-" or os.path.isfile(rest[-1])):
         file = rest.pop()
     session = None
+    own, _ = cli.read_arguments(rest)
+    if wanted and not os.access(os.path.dirname(wanted) or ".", os.W_OK):
+        raise ShimError(f"{wanted} cannot be written; nothing was submitted")
     if file is not None:
+        if "session" in own or "all" in own:
+            raise cli.Usage("name a file or sessions, not both")
         session = f"file.{os.getpid()}.{time.time_ns()}"
         queue_file(context, file, session)
         rest += ["--session", session]
@@ -84,10 +104,12 @@ def submit(context: Context, words: list[str]) -> int:
         try:
             status = cli.run([*rest, "--output", folder] if wanted else rest)
         finally:
-            if session is not None and ("-n" in rest or "--dry-run" in rest):
-                drop_all(context, session)
+            if session is not None and "dry-run" in own:
+                forget(context, session)
         for number, script in enumerate(sorted(Path(folder).iterdir()), 1):
             shutil.move(script, wanted if number == 1 else f"{wanted}-{number}")
+    if status == 0 and file is None and not own.keys() & {"dry-run", "session", "help", "version"}:
+        session_ends(context)
     return status
 
 
@@ -112,17 +134,25 @@ def output_of(words: list[str]) -> tuple[str, list[str]]:
 def queue_file(context: Context, file: str, session: str) -> None:
     """Queue all calls of a file; none stays queued when one cannot be."""
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(errors="surrogateescape")
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise ShimError(f"{file}: {error.strerror}") from None
-    for number, words in calls_in(text, file):
-        if queue_call(context, words, session) != 0:
-            drop_all(context, session)
-            raise cli.Usage(f"{file}, line {number}: sbatch refuses this call; nothing was submitted")
+    name = "stdin" if file == "-" else file
+    calls = calls_in(os.fsdecode(data), name)
+    if not calls:
+        raise cli.Usage(f"{name} holds no call")
+    try:
+        queue_calls(context, calls, name, Session(context.state, os.fsencode(session)))
+    except BaseException:
+        forget(context, session)
+        raise
 
 
-def drop_all(context: Context, session: str) -> None:
-    """Let nothing of a session be submitted."""
-    pages = context.book.open(os.fsencode(session))
-    pages.read()
-    drop_queued(pages, sorted(pages.queued))
+def forget(context: Context, session: str) -> None:
+    """Take away a session of ours alone, of which nothing was submitted: nobody was told its tickets."""
+    found = Session(context.state, os.fsencode(session))
+    shutil.rmtree(found.folder, ignore_errors=True)
+    try:
+        os.unlink(found.live)
+    except FileNotFoundError:
+        pass

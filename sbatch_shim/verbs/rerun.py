@@ -1,106 +1,170 @@
-"""sarray rerun: calls queued again from their kept snapshots."""
+"""
+sarray rerun: calls queued again from their kept snapshots.
+
+`sessions/<name>/reruns` tells what was queued again: a line `OLD =DIGEST` on disk before the call is queued (the digest
+is that of its record), and `OLD NEW` after it. So whoever is killed in between leaves a record that its digest finds,
+or none, and `--failed` queues nothing twice.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
+from functools import cached_property
 
-from sbatch_shim.calls import Call
+from sbatch_shim.calls import Call, payloads
 from sbatch_shim.companions.book import DROPPED, SUBMITTED, Pages, task_string
 from sbatch_shim.companions.companion import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.handover import with_option
-from sbatch_shim.journal import flush_folders
-from sbatch_shim.record import decode, encode, frames
-from sbatch_shim.spool import QUEUE_HEAD, read, ticket_numbers
-from sbatch_shim.verbs.status import BROKEN, all_tickets, task_states
+from sbatch_shim.locks import exclusive
+from sbatch_shim.record import decode, digest, encode
+from sbatch_shim.spool import read, ticket_numbers, write
+from sbatch_shim.verbs.status import BROKEN, States, all_tickets, pages_of
 
 ENDED_OTHERWISE = (*BROKEN, "CANCELLED", "PREEMPTED")
 
 
-def payload_of(pages: Pages, ticket: int) -> bytes:
-    """The record of a call, from the queue file that holds it."""
-    for folder in flush_folders(pages.session):
+class Reruns:
+    """What was queued again in a session."""
+
+    def __init__(self, pages: Pages) -> None:
+        self.pages = pages
+        self.path = pages.session.folder + b"/reruns"
+        self.new: dict[int, set[int]] = {}
+        begun: list[tuple[int, bytes]] = []
         try:
-            records = frames(read(folder + b"/claimed"), len(QUEUE_HEAD))[0]
-        except OSError:
-            continue
-        for number, payload in records:
-            if number == ticket and payload:
-                return payload
-    raise ShimError(f"the record of {ticket} is gone; nothing was queued")
+            lines = [line.split() for line in read(self.path).split(b"\n")[:-1]]
+        except FileNotFoundError:
+            lines = []
+        for old, new in lines:
+            if new.startswith(b"="):
+                begun.append((int(old), new[1:]))
+            else:
+                self.new.setdefault(int(old), set()).add(int(new))
+        if begun:
+            told = {new for some in self.new.values() for new in some}
+            untold = {digest(payload).encode(): one for one, payload in self.payloads.items() if one not in told}
+            for ticket, name in begun:
+                if name in untold:
+                    self.new.setdefault(ticket, set()).add(untold[name])
+
+    @cached_property
+    def payloads(self) -> dict[int, bytes]:
+        """The records of the session."""
+        return payloads(self.pages.session)
+
+    def reran(self, ticket: int) -> bool:
+        """Whether a call was queued again, and that was not cancelled."""
+        return any(self.pages.state(new) != DROPPED for new in self.new.get(ticket, ()))
+
+    def queue(self, ticket: int, payload: bytes) -> int:
+        """Queue a call again; returns its new ticket."""
+        self.note(b"%d =%s\n" % (ticket, digest(payload).encode()))
+        new = self.pages.session.append(payload)
+        self.note(b"%d %d\n" % (ticket, new))
+        return new
+
+    def note(self, line: bytes) -> None:
+        """Add a line, and have it on disk; one that was torn is cut off."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            whole = read(self.path).rfind(b"\n") + 1
+            os.ftruncate(descriptor, whole)
+            os.lseek(descriptor, whole, os.SEEK_SET)
+            write(descriptor, line)
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
-def failed_tasks(
-    call: Call, pages: Pages, states: dict[str, tuple[str, str]], which: tuple[str, ...]
-) -> list[int | None]:
+def failed_tasks(call: Call, pages: Pages, states: States, which: tuple[str, ...]) -> list[int | None]:
     """The local ids (None: a plain call) of the tasks in one of these states."""
     place = pages.places[call.ticket]
     found: list[int | None] = []
     for task in call.tasks if call.is_array else [None]:
         one = place.elements()[0] if task is None else place.element(task)
-        if states.get(one, ("", ""))[0] in which:
+        if states.of(one)[0] in which:
             found.append(task)
     return found
 
 
-def reran(ticket: int, pages: Pages) -> bool:
-    """Whether a call was queued again, and that was not cancelled (`sessions/<name>/reruns`: lines OLD NEW)."""
-    try:
-        with open(pages.session.folder + b"/reruns", "rb") as stream:
-            pairs = [line.split() for line in stream]
-    except FileNotFoundError:
-        return False
-    return any(int(old) == ticket and pages.state(int(new)) != DROPPED for old, new in pairs)
-
-
-def rerun(context: Context, tickets: list[int]) -> int:
+def rerun(context: Context, tickets: list[int], as_json: bool) -> int:
     """
     Queue again the failed tasks of these calls, or of all calls when none is named.
 
     A dependency on a call that is queued again follows it. Of all calls, those that have been queued again already are
     left out, so that this can be repeated until nothing fails. The exit status is 1 when nothing had failed.
     """
-    book = context.book
-    which = ENDED_OTHERWISE if tickets else BROKEN
-    chosen = []
-    if tickets:
-        for ticket in tickets:
-            pages = book.find(ticket)
-            if pages is None or pages.state(ticket) != SUBMITTED:
-                raise ShimError(f"{ticket} was not submitted; nothing was queued")
-            chosen.append((ticket, pages))
+    with exclusive(context.state + b"/rerun.lock"):
+        queued, sessions = queue_failed(context, tickets)
+    if as_json:
+        calls = [{"ticket": old, "tasks": tasks, "queued_as": new} for old, tasks, new in queued]
+        print(json.dumps({"calls": calls, "sessions": sessions}, indent=1))
     else:
-        chosen = [one for one in all_tickets(book) if one[1].state(one[0]) == SUBMITTED and not reran(*one)]
-    states = task_states(context, {pages.places[ticket].job for ticket, pages in chosen})
-    renamed: dict[int, int] = {}
-    for ticket, pages in chosen:
-        call = pages.call(ticket)
-        tasks = failed_tasks(call, pages, states, which) if call else []
-        if call is None or not tasks:
-            continue
-        values, words, removed, changed = decode(payload_of(pages, ticket))
-        values["time"] = b"%d" % time.time()
-        if call.is_array and len(tasks) < len(call.tasks):
-            some = [task for task in tasks if task is not None]
-            spec = task_string(some, call.throttle, limit=0)
-            words = with_option(words, b"--array=" + spec.encode())
-        spec_now = call.options.get("dependency")
-        if spec_now and set(ticket_numbers(spec_now)) & set(renamed):
-            for old, new in renamed.items():
-                spec_now = spec_now.replace(b"%d" % old, b"%d" % new)
-            words = with_option(words, b"--dependency=" + spec_now)
-        renamed[ticket] = pages.session.append(encode(values, words, removed, changed))
-        with open(pages.session.folder + b"/reruns", "ab") as stream:
-            stream.write(b"%d %d\n" % (ticket, renamed[ticket]))
-        told = "" if not call.is_array else f" (tasks {task_string([task for task in tasks if task is not None])})"
-        print(f"{ticket}{told} is queued again as {renamed[ticket]}")
-    if not renamed:
-        print("sarray rerun: none of these tasks has failed", file=sys.stderr)
+        for old, tasks, new in queued:
+            told = f" (tasks {task_string(tasks)})" if tasks else ""
+            print(f"{old}{told} is queued again as {new}")
+    if not queued:
+        none_left = "none of these tasks failed" if tickets else "no failed task is left to queue again"
+        print(f"sarray rerun: {none_left}", file=sys.stderr)
         return 1
-    names = sorted({os.fsdecode(pages.session.name) for ticket, pages in chosen if ticket in renamed})
     sys.stdout.flush()
-    for name in names:
+    for name in sessions:
         print(f"to submit: sarray-flush --session {name}", file=sys.stderr)
     return 0
+
+
+def queue_failed(context: Context, tickets: list[int]) -> tuple[list[tuple[int, list[int], int]], list[str]]:
+    """
+    The work of `rerun`, under its lock.
+
+    Returns:
+        Old ticket, tasks (none: a plain call) and new ticket of each; and the names of their sessions.
+    """
+    book = context.book
+    which = ENDED_OTHERWISE if tickets else BROKEN
+    reruns: dict[bytes, Reruns] = {}
+    chosen = []
+    for ticket, pages in [(ticket, pages_of(book, ticket)) for ticket in tickets] or all_tickets(book):
+        if pages is None:
+            raise ShimError(f"{ticket} is not a ticket of yours; nothing was queued")
+        if pages.state(ticket) == SUBMITTED:
+            chosen.append((ticket, pages))
+        elif tickets:
+            what = "ran here, without Slurm" if ticket in pages.ran else "was not submitted"
+            raise ShimError(f"{ticket} {what}; nothing was queued")
+        if pages.session.name not in reruns:
+            reruns[pages.session.name] = Reruns(pages)
+    if not tickets:
+        chosen = [(ticket, pages) for ticket, pages in chosen if not reruns[pages.session.name].reran(ticket)]
+    states = States(context, {pages.places[ticket].job for ticket, pages in chosen})
+    if states.problem:
+        raise ShimError(f"it is not known which tasks failed: {states.problem}; nothing was queued")
+    renamed: dict[int, int] = {}
+    queued: list[tuple[int, list[int], int]] = []
+    for ticket, pages in chosen:
+        call = pages.call(ticket)
+        if call is None:
+            if tickets:
+                raise ShimError(f"the record of {ticket} is gone; nothing was queued")
+            continue
+        tasks = failed_tasks(call, pages, states, which)
+        if not tasks:
+            continue
+        again = reruns[pages.session.name]
+        values, words, removed, changed = decode(again.payloads[ticket])
+        values["time"] = b"%d" % time.time()
+        some = [task for task in tasks if task is not None]
+        if some and len(some) < len(call.tasks):
+            words = with_option(words, b"--array=" + task_string(some, call.throttle, limit=0).encode())
+        spec = call.options.get("dependency")
+        if spec and set(ticket_numbers(spec)) & set(renamed):
+            for old, new in renamed.items():
+                spec = spec.replace(b"%d" % old, b"%d" % new)
+            words = with_option(words, b"--dependency=" + spec)
+        renamed[ticket] = again.queue(ticket, encode(values, words, removed, changed))
+        queued.append((ticket, some, renamed[ticket]))
+    return queued, sorted({os.fsdecode(pages.session.name) for ticket, pages in chosen if ticket in renamed})

@@ -1,24 +1,20 @@
-"""sarray VERB: what is queued and what became of it; cancel, throttle, rerun, clean up."""
+"""sarray VERB: the command line; each verb's work is in its own module, or that of sarray-flush."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
 
 from sbatch_shim import __version__
-from sbatch_shim.companions.act import drop_queued
-from sbatch_shim.companions.book import QUEUED, REFUSED, SUBMITTED, Pages
 from sbatch_shim.companions.companion import Context
-from sbatch_shim.companions.options import Line
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
 from sbatch_shim.flush.slurm import find_command
 from sbatch_shim.paths import TEMPLATES, state_folder
-from sbatch_shim.spool import open_state, session_name, ticket_numbers
+from sbatch_shim.spool import open_state, session_name
 from sbatch_shim.streams import open_closed_streams
+from sbatch_shim.verbs.words import SHELLS, named_session, parser_of, ticket_list
 
 USAGE = """\
 usage: sarray VERB [options]
@@ -41,7 +37,7 @@ sarray VERB --help tells more. Examples:
 
 Exit status: 0 done; 1 something could not be done, and was named; 2 wrong usage; 127 no sbatch found.
 """
-SHELLS = ("bash", "zsh", "fish")
+UNKNOWN_TICKET = "0; 1 a number that is no ticket of yours, or Slurm does not answer; 2 wrong usage"
 
 
 def context_of(state: bytes, umask: int) -> Context:
@@ -50,110 +46,83 @@ def context_of(state: bytes, umask: int) -> Context:
     return Context("sarray", real, state, [], dict(os.environb), umask)
 
 
-def ticket_list(words: Sequence[str]) -> list[int]:
-    found = []
-    for word in words:
-        for one in word.split(","):
-            if not one.isdigit():
-                raise cli.Usage(f"{one} is not a ticket")
-            found.append(int(one))
-    return found
-
-
 def status(context: Context, words: list[str]) -> int:
-    from sbatch_shim.verbs import status as shown
-
-    parser = argparse.ArgumentParser(
-        "sarray status",
-        description="What is queued, and what each call became. Exit status 1: a number that is no ticket of yours.",
+    parser = parser_of(
+        "status",
+        "What is queued, and what each call became: array, state, exit code, log; how many submissions that saved, "
+        "and why calls went to the real sbatch instead. States are asked of squeue and sacct, at most every 3 seconds.",
+        [
+            "sarray status                    # all sessions of which something is queued or listed",
+            "sarray status 2042021003         # one call",
+            "sarray status --watch            # until every task has ended; Ctrl-C leaves",
+            "sarray status --json | jq '.calls[] | select(.states.FAILED) | .log'",
+        ],
+        UNKNOWN_TICKET + "; 130 --watch was interrupted",
     )
     parser.add_argument("tickets", nargs="*", metavar="TICKET")
-    parser.add_argument("--session", help="only this session")
+    parser.add_argument("--session", metavar="NAME", help="only this session")
     parser.add_argument("--all", action="store_true", help="also sessions of which nothing is listed any more")
-    parser.add_argument("--json", action="store_true", help="print a document")
-    parser.add_argument("--watch", action="store_true", help="show again until every task has ended")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print a document")
+    how.add_argument("--watch", action="store_true", help="show it again and again, with a bar for each session")
     given = parser.parse_args(words)
+    if bool(given.tickets) + (given.session is not None) + given.all > 1:
+        raise cli.Usage("name tickets, --session or --all, not several of them")
     tickets = ticket_list(given.tickets)
     context.everything = given.all
     if given.watch:
-        return shown.watch(context, tickets, given.session)
-    return shown.show(context, tickets, given.session, given.json)
+        from sbatch_shim.verbs.watch import watch
 
+        return watch(context, tickets, given.session)
+    from sbatch_shim.verbs.status import show
 
-def sure(question: str, yes: bool) -> bool:
-    """Ask on a terminal; where there is none, whoever calls means it."""
-    if yes or not sys.stdin.isatty():
-        return True
-    print(f"{question} [y/N] ", end="", flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return show(context, tickets, given.session, given.json)
 
 
 def cancel(context: Context, words: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        "sarray cancel",
-        description="Drop queued calls, and scancel submitted ones that are named by their tickets. "
-        "Without tickets: the queued calls of this session.",
+    from sbatch_shim.verbs.cancel import cancel as act
+
+    parser = parser_of(
+        "cancel",
+        "Drop queued calls, and scancel submitted ones that are named by their tickets. Without tickets: the queued "
+        "calls of this session. Queued calls that wait for them are named. On a terminal it asks first.",
+        [
+            "sarray cancel                    # what is queued in this session",
+            "sarray cancel 2042021003 2042021007",
+            "sarray cancel --session run7 -y",
+        ],
+        "0; 1 something was not cancelled, or you said no; 2 wrong usage",
     )
     parser.add_argument("tickets", nargs="*", metavar="TICKET")
-    parser.add_argument("--session", help="the queued calls of this session")
+    parser.add_argument("--session", metavar="NAME", help="the queued calls of this session")
     parser.add_argument("--all", action="store_true", help="the queued calls of all sessions")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     given = parser.parse_args(words)
-    if given.tickets and (given.session or given.all):
-        raise cli.Usage("name tickets or sessions, not both")
-    book = context.book
-    if given.tickets:
-        chosen = []
-        for ticket in ticket_list(given.tickets):
-            pages = book.landed(ticket)
-            if pages is None:
-                raise cli.Usage(f"{ticket} is not a ticket of yours")
-            chosen.append((ticket, pages))
-    else:
-        name = os.fsencode(given.session) if given.session else session_name(dict(os.environb))
-        chosen = [one for one in book.unsubmitted() if given.all or one[1].session.name == name]
-    queued = [one for one in chosen if one[1].state(one[0]) in (QUEUED, REFUSED)]
-    submitted = [ticket for ticket, pages in chosen if pages.state(ticket) == SUBMITTED]
-    if not chosen:
-        print("sarray cancel: nothing is queued in this session", file=sys.stderr)
-        return 0
-    gone = {ticket for ticket, _ in queued}
-    waiting = dependents(context, gone | set(submitted))
-    if waiting:
-        print(f"these wait for them: {', '.join(str(ticket) for ticket in waiting)}", file=sys.stderr)
-    if not sure(f"cancel calls (queued: {len(queued)}, submitted: {len(submitted)})?", given.yes):
-        return 1
-    by_session: dict[bytes, tuple[Pages, list[int]]] = {}
-    for ticket, pages in queued:
-        by_session.setdefault(pages.session.name, (pages, []))[1].append(ticket)
-    for pages, tickets in by_session.values():
-        submitted += drop_queued(pages, tickets)
-    book.index()
-    if gone:
-        print(f"queued calls dropped: {len(gone - set(submitted))}")
-    if submitted:
-        from sbatch_shim.companions.scancel import Cancel
-
-        return Cancel(context, Line([], [str(ticket) for ticket in submitted])).run()
-    return 0
-
-
-def dependents(context: Context, tickets: set[int]) -> list[int]:
-    """Queued calls that wait for any of these and are not among them."""
-    found = []
-    for ticket, pages in context.book.unsubmitted():
-        call = pages.call(ticket)
-        if call and ticket not in tickets and tickets & set(ticket_numbers(call.options.get("dependency") or b"")):
-            found.append(ticket)
-    return found
+    if bool(given.tickets) + (given.session is not None) + given.all > 1:
+        raise cli.Usage("name tickets, --session or --all, not several of them")
+    name = session_name(dict(os.environb)) if given.session is None else named_session(context, given.session)
+    return act(context, ticket_list(given.tickets), None if given.all else {name}, given.yes)
 
 
 def throttle(context: Context, words: list[str]) -> int:
     from sbatch_shim.verbs.throttle import throttle as act
 
-    parser = argparse.ArgumentParser("sarray throttle", description="How many tasks of an array run at a time.")
+    parser = parser_of(
+        "throttle",
+        "How many tasks of an array run at a time, while it runs. What is above N goes on, or is dealt with: the most "
+        "recently started tasks first.",
+        [
+            "sarray throttle 123456 -n 2",
+            "sarray throttle 123456 -n 2 --requeue     # those above two run again later",
+            "sarray throttle 2042021003 -n 2 --kill    # those above two are cancelled",
+            "sarray throttle 123456 -n 0               # no limit",
+        ],
+        "0; 1 no such job, not an array, not yours, or Slurm refused; 2 wrong usage",
+    )
     parser.add_argument("jobid", metavar="JOBID|TICKET")
-    parser.add_argument("-n", "--max", "--max-tasks", dest="limit", type=int, required=True, help="0: no limit")
+    parser.add_argument(
+        "-n", "--max", "--max-tasks", dest="limit", metavar="N", type=int, required=True, help="0: no limit"
+    )
     what = parser.add_mutually_exclusive_group()
     for letter, name, word in (("-r", "--requeue", "requeue"), ("-k", "--kill", "cancel")):
         what.add_argument(letter, name, dest="act", action="store_const", const=name[2:], help=f"{word} those above N")
@@ -166,22 +135,31 @@ def throttle(context: Context, words: list[str]) -> int:
 def rerun(context: Context, words: list[str]) -> int:
     from sbatch_shim.verbs.rerun import rerun as again
 
-    parser = argparse.ArgumentParser(
-        "sarray rerun", description="Queue calls again from their snapshots: of an array only the tasks that failed."
+    parser = parser_of(
+        "rerun",
+        "Queue calls again from their snapshots (script, arguments, environment as they were): of an array only the "
+        "tasks that failed. With --failed what was queued again before is left out.",
+        ["sarray rerun --failed && sarray-flush", "sarray rerun 2042021003"],
+        "0; 1 nothing had failed, or a ticket was not submitted; 2 wrong usage",
     )
-    parser.add_argument("tickets", nargs="*", metavar="TICKET")
+    parser.add_argument("tickets", nargs="*", metavar="TICKET", help="also if its tasks were cancelled")
     parser.add_argument("--failed", action="store_true", help="all calls with failed tasks")
+    parser.add_argument("--json", action="store_true", help="print a document")
     given = parser.parse_args(words)
     if bool(given.tickets) == given.failed:
         raise cli.Usage("name tickets, or --failed")
-    return again(context, ticket_list(given.tickets))
+    return again(context, ticket_list(given.tickets), given.json)
 
 
 def doctor(context: Context, words: list[str]) -> int:
     from sbatch_shim.verbs.doctor import report
 
-    parser = argparse.ArgumentParser(
-        "sarray doctor", description="What is installed, found and reachable. Exit status 1: something is wrong."
+    parser = parser_of(
+        "doctor",
+        "What is installed, found and reachable, for a bug report: it shows no environment and no script. Lines that "
+        "begin with ! say what is wrong.",
+        ["sarray doctor", "sarray doctor --run --json"],
+        "0 all is well; 1 something is wrong; 2 wrong usage",
     )
     parser.add_argument("--run", action="store_true", help="also submit a tiny job and wait for it")
     parser.add_argument("--json", action="store_true", help="print a document")
@@ -203,30 +181,52 @@ def doctor(context: Context, words: list[str]) -> int:
 def gc(context: Context, words: list[str]) -> int:
     from sbatch_shim.companions.upkeep import KEEP_DAYS, collect, listed_jobs, retire
 
-    parser = argparse.ArgumentParser(
-        "sarray gc", description="Remove the folders of finished flushes; their tickets are then unknown."
+    parser = parser_of(
+        "gc",
+        "Remove the folders of finished flushes of which no job is listed any more, and print their names; their "
+        "tickets are then unknown. Nothing that is unfinished is removed. Runs by itself once a day.",
+        ["sarray gc --dry-run", "sarray gc --days 7"],
+        "0; 1 squeue does not answer (then nothing was removed); 2 wrong usage",
     )
-    parser.add_argument("--days", type=float, default=KEEP_DAYS, help="keep younger ones (default: %(default)s)")
+    parser.add_argument("--days", metavar="N", type=float, default=KEEP_DAYS, help="keep younger ones (%(default)s)")
     parser.add_argument("-n", "--dry-run", action="store_true", help="only name them")
+    parser.add_argument("--json", action="store_true", help="print a document")
     given = parser.parse_args(words)
+    if not given.days >= 0:
+        raise cli.Usage("--days takes a number of days")
     listed = listed_jobs(context)
     if listed is None:
         raise ShimError("squeue does not answer, so it is not known which jobs still run; nothing was removed")
     if not given.dry_run:
         for pages in context.book.pages.values():
             retire(pages, listed)
-    for folder in collect(context.state, given.days, listed, given.dry_run):
-        print(os.fsdecode(folder))
+    folders = [os.fsdecode(folder) for folder in collect(context.state, given.days, listed, given.dry_run)]
+    if given.json:
+        print(json.dumps({"folders": folders}, indent=1))
+    else:
+        print("".join(f"{folder}\n" for folder in folders), end="")
+    if not folders:
+        print(f"sarray gc: no flush ended more than {given.days:g} days ago", file=sys.stderr)
     return 0
 
 
 def listen(context: Context, words: list[str]) -> int:
     from sbatch_shim.verbs.listen import listen as shell
 
-    parser = argparse.ArgumentParser(
-        "sarray listen", description="A shell in which sbatch queues; sarray submit or sarray cancel ends it."
+    parser = parser_of(
+        "listen",
+        "A shell with a session of its own in which sbatch queues, as its prompt says. `sarray submit` or `sarray "
+        "cancel` ends it; whoever leaves it otherwise is asked what becomes of the queued calls.",
+        [
+            "sarray listen",
+            "[sarray] $ sbatch --array=0-9 train.slurm model_a",
+            "[sarray] $ sbatch --array=0-9 train.slurm model_b",
+            "[sarray] $ sarray submit --dry-run",
+            "[sarray] $ sarray submit",
+        ],
+        "0; 1 calls stay queued; 2 wrong usage",
     )
-    parser.add_argument("--shell", choices=SHELLS, help="default: $SHELL")
+    parser.add_argument("--shell", choices=SHELLS, help="default: $SHELL if it is one of these, else bash")
     return shell(context, parser.parse_args(words).shell)
 
 
@@ -237,11 +237,27 @@ def submit(context: Context, words: list[str]) -> int:
 
 
 def completion(context: Context, words: list[str]) -> int:
-    parser = argparse.ArgumentParser("sarray completion", description="Print a completion script.")
-    parser.add_argument("shell", choices=SHELLS)
+    parser = parser_of(
+        "completion",
+        "Print a completion script, to be read by the shell at its start.",
+        [
+            ". <(sarray completion bash)           # in ~/.bashrc",
+            ". <(sarray completion zsh)            # in ~/.zshrc, behind compinit",
+            "sarray completion fish | source       # in ~/.config/fish/config.fish",
+        ],
+        "0; 2 wrong usage",
+    )
+    told = "a shell; tickets and sessions: what those scripts offer"
+    parser.add_argument("shell", metavar="SHELL", choices=(*SHELLS, "tickets", "sessions"), help=told)
     shell = parser.parse_args(words).shell
-    text = (TEMPLATES / f"completion.{shell}").read_text()
-    print(text, end="")
+    live = context.book.pages
+    if shell == "tickets":
+        tickets = {ticket for pages in live.values() for ticket in pages.queued | set(pages.places)}
+        print("".join(f"{ticket}\n" for ticket in sorted(tickets)), end="")
+    elif shell == "sessions":
+        print("".join(f"{os.fsdecode(name)}\n" for name in sorted(live)), end="")
+    else:
+        print((TEMPLATES / f"completion.{shell}").read_text(), end="")
     return 0
 
 
@@ -260,9 +276,13 @@ VERBS = {
 
 def run(words: list[str], umask: int) -> int:
     """The whole command; returns its exit status. `umask`: the caller's."""
-    if not words or words[0] in ("-h", "--help", "help"):
+    if words[:1] == ["help"] and len(words) == 2:
+        words = [words[1], "--help"]
+    if not words:
+        raise cli.Usage("which verb? status, flush, submit, cancel, throttle, rerun, listen, doctor (sarray --help)")
+    if words[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
-        return 0 if words else 2
+        return 0
     if words[0] in ("-V", "--version"):
         print(f"sarray {__version__}")
         return 0
@@ -270,30 +290,43 @@ def run(words: list[str], umask: int) -> int:
     if verb == "flush":
         return cli.run(words[1:])
     if verb not in VERBS:
-        near = [name for name in VERBS if name.startswith(verb)]
+        near = [name for name in (*VERBS, "flush") if verb and name.startswith(verb[:3])]
         raise cli.Usage(f"there is no verb {verb!a}{f'; {near[0]}?' if near else ''} (sarray --help)")
     state = os.fsencode(state_folder())
-    open_state(state)
+    if not {"-h", "--help"} & set(words):
+        try:
+            open_state(state)
+        except OSError as error:
+            raise ShimError(f"the state folder {state_folder()} cannot be used: {error.strerror}") from None
     return VERBS[verb](context_of(state, umask), words[1:])
 
 
 def main() -> None:
     open_closed_streams()
+    # Names and paths may hold what the locale cannot show.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     umask = os.umask(0o077)
     try:
         code = run(sys.argv[1:], umask)
+        sys.stdout.flush()
     except ShimError as error:
         print(f"sarray: {error}", file=sys.stderr)
         code = error.status
     except BrokenPipeError:
-        # The reader has gone, head(1) for instance; nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 1
+        code = 1  # the reader has gone, head(1) for instance; nobody is left to tell
     except OSError as error:
-        print(f"sarray: {error}", file=sys.stderr)
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        print(f"sarray: {where}{error.strerror or error}", file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
         code = 130
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python would try again at its end, and complain in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = code or 1
     sys.exit(code)
 
 

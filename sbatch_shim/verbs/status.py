@@ -14,11 +14,20 @@ from sbatch_shim.companions.book import DROPPED, FLYING, REFUSED, SUBMITTED, Boo
 from sbatch_shim.companions.companion import Context
 from sbatch_shim.companions.shown import parse_tasks
 from sbatch_shim.merge import logs
-from sbatch_shim.spool import Session, replace
+from sbatch_shim.spool import Session, replace, session_name, session_of
+from sbatch_shim.verbs.words import complaint, named_session
 
 CACHE_SECONDS = 3
 BROKEN = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")
 ENDED = ("COMPLETED", "CANCELLED", "PREEMPTED", *BROKEN)
+# By sarray-flush --local, on this machine.
+RAN = "RAN_HERE"
+# Slurm answered, and does not know the job any more: it has ended, nobody can say how.
+FORGOTTEN = "FORGOTTEN"
+# Slurm did not answer.
+UNKNOWN = "UNKNOWN"
+# What will not change any more.
+OVER = (*ENDED, FORGOTTEN, RAN, "DROPPED")
 
 
 @dataclass
@@ -44,41 +53,97 @@ class Line:
     log: str
 
 
-def task_states(context: Context, jobs: set[int]) -> dict[str, tuple[str, str]]:
-    """State and exit code by real id (`A_3`, `A`): from squeue, and from sacct for what that has forgotten."""
-    if not jobs:
-        return {}
-    cache = context.state + b"/states"
-    try:
-        if time.time() - os.stat(cache).st_mtime < CACHE_SECONDS:
+@dataclass
+class Found:
+    """
+    What there is to show.
+
+    Attributes:
+        sessions: Name to the states of its tasks.
+        totals: Over all lines.
+        passed: Why calls went to the real sbatch, and how many.
+        problems: A sentence for each thing that could not be known.
+    """
+
+    lines: list[Line]
+    sessions: dict[str, Counter[str]]
+    totals: dict[str, object]
+    passed: dict[str, int]
+    problems: list[str]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it will change any more."""
+        return all(state in OVER for states in self.sessions.values() for state in states)
+
+
+class States:
+    """
+    State and exit code of real tasks (`A_3`, `A`): from squeue, and from sacct for what that has forgotten.
+
+    Attributes:
+        problem: What squeue said when it failed; then what is not found is not known.
+    """
+
+    def __init__(self, context: Context, jobs: set[int]) -> None:
+        self.found: dict[str, tuple[str, str]] = {}
+        self.problem = ""
+        if jobs and not self.kept(context, jobs):
+            self.ask(context, jobs)
+
+    def kept(self, context: Context, jobs: set[int]) -> bool:
+        """Take what was asked a moment ago, if it is enough."""
+        cache = context.state + b"/states"
+        try:
+            if not 0 <= time.time() - os.stat(cache).st_mtime < CACHE_SECONDS:
+                return False
             with open(cache, "rb") as stream:
                 kept = json.load(stream)
-            if set(kept["jobs"]) >= jobs:
-                return {one: (state, code) for one, (state, code) in kept["states"].items()}
-    except (OSError, ValueError, KeyError):
-        pass
-    form = "ArrayJobID:0|,ArrayTaskID:0|,State:0|,exit_code:0"
-    words = ["-h", "-r", "-t", "all", "-u", str(os.getuid()), "-O", form]
-    answer = context.run("squeue", words, SLURM_BITSTR_LEN="0")
-    found: dict[str, tuple[str, str]] = {}
-    for text in answer.out.decode(errors="replace").splitlines():
-        array, task, state, code = (part.strip() for part in text.split("|"))
-        waited = int(code) if code.isdigit() else 0  # as wait(2) gives it
-        found[array if task == "N/A" else f"{array}_{task}"] = (state, f"{waited >> 8}:{waited & 127}")
-    forgotten = jobs - {int(one.partition("_")[0]) for one in found}
-    if forgotten:
-        asked = ",".join(str(job) for job in sorted(forgotten))
+            if not set(kept["jobs"]) >= jobs:
+                return False
+            self.found = {one: (state, code) for one, (state, code) in kept["states"].items()}
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return True
+
+    def ask(self, context: Context, jobs: set[int]) -> None:
+        form = "ArrayJobID:0|,ArrayTaskID:0|,State:0|,exit_code:0"
+        words = ["-h", "-r", "-t", "all", "-u", str(os.getuid()), "-O", form]
+        answer = context.run("squeue", words, SLURM_BITSTR_LEN="0")
+        if answer.status != 0:
+            self.problem = complaint(answer, "squeue does not answer")
+        for text in answer.out.decode(errors="replace").splitlines():
+            array, task, state, code = (part.strip() for part in text.split("|"))
+            waited = int(code) if code.isdigit() else 0  # as wait(2) gives it
+            self.found[array if task == "N/A" else f"{array}_{task}"] = (state, f"{waited >> 8}:{waited & 127}")
+        forgotten = jobs - {int(one.partition("_")[0]) for one in self.found}
+        if forgotten:
+            self.ask_accounting(context, forgotten)
+        if not self.problem:
+            try:
+                replace(context.state + b"/states", json.dumps({"jobs": sorted(jobs), "states": self.found}).encode())
+            except OSError:
+                pass
+
+    def ask_accounting(self, context: Context, jobs: set[int]) -> None:
+        asked = ",".join(str(job) for job in sorted(jobs))
         answer = context.run("sacct", ["-n", "-X", "-P", "-j", asked, "-o", "JobID,State,ExitCode"])
         for text in answer.out.decode(errors="replace").splitlines() if answer.status == 0 else []:
             one, state, code = text.split("|")
             base, _, rest = one.partition("_[")
             many = [f"{base}_{index}" for index in parse_tasks(rest.rstrip("]"))[0]] if rest else [one]
-            found.update(dict.fromkeys(many, (state.partition(" ")[0], code)))
-    try:
-        replace(cache, json.dumps({"jobs": sorted(jobs), "states": found}).encode())
-    except OSError:
-        pass
-    return found
+            self.found.update(dict.fromkeys(many, (state.partition(" ")[0], code)))
+
+    def of(self, element: str) -> tuple[str, str]:
+        """State and exit code of a task."""
+        # Slurm forgets the tasks of what it cancels while it waits: the array's own record stands for them.
+        found = self.found.get(element) or self.found.get(element.partition("_")[0])
+        return found or (UNKNOWN if self.problem else FORGOTTEN, "")
+
+
+def severity(code: str) -> tuple[int, ...]:
+    """Orders exit codes as Slurm writes them (`3:0`, `0:9`)."""
+    return tuple(int(part) if part.isdigit() else 0 for part in code.split(":"))
 
 
 def log_of(call: Call) -> str:
@@ -88,47 +153,37 @@ def log_of(call: Call) -> str:
     return os.fsdecode(name.path) if name is not None else "/dev/null"
 
 
-def lines_of(context: Context, chosen: list[tuple[int, Pages]]) -> list[Line]:
-    """One line for each ticket."""
-    jobs = {pages.places[ticket].job for ticket, pages in chosen if ticket in pages.places}
-    states = task_states(context, jobs)
-    found = []
-    for ticket, pages in chosen:
-        call = pages.call(ticket)
-        state = pages.state(ticket)
-        job: int | None = None
-        tasks: list[str] = []
-        counts: Counter[str] = Counter()
-        code = ""
-        if state == SUBMITTED:
-            place = pages.places[ticket]
-            job = place.job
-            tasks = elements(place, None)
-            if place.whole and place.spec is not None:
-                tasks = [place.element(task) for task in (call.tasks if call else [])]
-            for one in tasks:
-                # Slurm forgets the tasks of what it cancels while it waits: the array's own record stands for them.
-                told, exit_code = states.get(one) or states.get(str(job)) or ("UNKNOWN", "")
-                counts[told] += 1
-                if told in ENDED and exit_code > code:
-                    code = exit_code
-        else:
-            counts[{REFUSED: "REFUSED", FLYING: "UNCERTAIN", DROPPED: "DROPPED"}.get(state or "", "QUEUED")] += (
-                len(call.tasks) if call and call.is_array else 1
-            )
-        found.append(
-            Line(
-                ticket,
-                os.fsdecode(pages.session.name),
-                call.shown_name if call else "?",
-                job,
-                tasks,
-                dict(counts),
-                code,
-                log_of(call) if call else "?",
-            )
-        )
-    return found
+def line_of(ticket: int, pages: Pages, states: States) -> Line:
+    call = pages.call(ticket)
+    state = pages.state(ticket)
+    job: int | None = None
+    tasks: list[str] = []
+    counts: Counter[str] = Counter()
+    code = ""
+    if state == SUBMITTED:
+        place = pages.places[ticket]
+        job = place.job
+        tasks = elements(place, None)
+        if place.whole and place.spec is not None:
+            tasks = [place.element(task) for task in place.local_ids]
+        for one in tasks:
+            told, exit_code = states.of(one)
+            counts[told] += 1
+            if told in ENDED and severity(exit_code) >= severity(code):
+                code = exit_code
+    else:
+        shown = {REFUSED: "REFUSED", FLYING: "UNCERTAIN", DROPPED: "DROPPED", None: RAN}.get(state, "QUEUED")
+        counts[shown] += len(call.tasks) if call and call.is_array else 1
+    return Line(
+        ticket,
+        os.fsdecode(pages.session.name),
+        call.shown_name if call else "?",
+        job,
+        tasks,
+        dict(counts),
+        code,
+        log_of(call) if call else "?",
+    )
 
 
 def passed_reasons(session: Session) -> dict[str, int]:
@@ -144,35 +199,55 @@ def all_tickets(book: Book) -> list[tuple[int, Pages]]:
     found = [
         (ticket, pages)
         for pages in book.pages.values()
-        for ticket in pages.queued | set(pages.places) | pages.flying | set(pages.dropped)
+        for ticket in pages.queued | set(pages.places) | pages.flying | set(pages.dropped) | pages.ran
     ]
     return sorted(found, key=lambda one: one[0])
 
 
-def gather(context: Context, tickets: list[int], session: str | None) -> tuple[list[Line], dict[str, object], int]:
-    """The lines to show, the totals, and the exit status."""
+def pages_of(book: Book, ticket: int) -> Pages | None:
+    """The pages of a ticket that somebody was told; None for any other number."""
+    name = session_of(book.state, ticket)
+    if name is None:
+        return None
+    pages = book.open(name)
+    return pages if pages.state(ticket) is not None or ticket in pages.ran else None
+
+
+def gather(context: Context, tickets: list[int], session: str | None) -> Found:
+    """All about these tickets, else about the calls of one session, or of all that are live."""
     book = context.book
-    status = 0
+    problems = []
+    sessions: dict[bytes, Session] = {}
     if tickets:
         chosen = []
         for ticket in tickets:
-            pages = book.find(ticket)
+            pages = pages_of(book, ticket)
             if pages is None:
-                sys.stderr.write(f"sarray status: {ticket} is not a ticket of yours\n")
-                status = 1
+                problems.append(f"{ticket} is not a ticket of yours")
             else:
                 chosen.append((ticket, pages))
+    elif session is not None:
+        pages = book.open(named_session(context, session))
+        sessions[pages.session.name] = pages.session
+        chosen = [one for one in all_tickets(book) if one[1] is pages]
     else:
         chosen = all_tickets(book)
-        if session is not None:
-            chosen = [one for one in chosen if os.fsdecode(one[1].session.name) == session]
-    lines = lines_of(context, chosen)
+        # Also where all calls went to the real sbatch, so that none is listed.
+        name = session_name(dict(os.environb))
+        sessions[name] = Session(context.state, name)
+    states = States(context, {pages.places[ticket].job for ticket, pages in chosen if ticket in pages.places})
+    if states.problem:
+        problems.append(f"squeue does not answer, so states may be old or not known: {states.problem}")
+    lines = [line_of(ticket, pages, states) for ticket, pages in chosen]
+    by_session: dict[str, Counter[str]] = {}
+    for line in lines:
+        by_session.setdefault(line.session, Counter()).update(line.states)
+    total: Counter[str] = Counter()
+    for counted in by_session.values():
+        total.update(counted)
     submitted = [line for line in lines if line.job is not None]
     arrays = len({line.job for line in submitted})
-    states: Counter[str] = Counter()
-    for line in lines:
-        states.update(line.states)
-    sessions = {pages.session.name: pages.session for _, pages in chosen}
+    sessions.update({pages.session.name: pages.session for _, pages in chosen})
     reasons: Counter[str] = Counter()
     for one in sessions.values():
         reasons.update(passed_reasons(one))
@@ -181,14 +256,14 @@ def gather(context: Context, tickets: list[int], session: str | None) -> tuple[l
         "submitted": len(submitted),
         "arrays": arrays,
         "submissions_saved": len(submitted) - arrays,
-        "states": dict(states),
+        "states": dict(total),
         "passed": dict(reasons),
     }
-    return lines, totals, status
+    return Found(lines, by_session, totals, dict(reasons), problems)
 
 
-def table(lines: list[Line], totals: dict[str, object]) -> str:
-    """The lines as a table, and the totals below it."""
+def table(lines: list[Line]) -> list[str]:
+    """A row for each call, below a heading."""
     rows = [("TICKET", "NAME", "JOB", "STATE", "EXIT", "LOG")]
     for line in lines:
         job = "" if line.job is None else line.tasks[0] if len(line.tasks) == 1 else str(line.job)
@@ -196,58 +271,45 @@ def table(lines: list[Line], totals: dict[str, object]) -> str:
         states = [state if one else f"{state}:{count}" for state, count in line.states.items()]
         rows.append((str(line.ticket), line.name, job, ",".join(states), line.exit, line.log))
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
-    text = ""
-    for row in rows:
-        text += "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]]).rstrip() + "\n"
-    text += (
+    return [
+        printable("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]]).rstrip())
+        for row in rows
+    ]
+
+
+def printable(text: str) -> str:
+    """A line as any terminal and any locale can show it: names and paths may hold what they like."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def told(states: Counter[str]) -> str:
+    """The states of a session's tasks in words."""
+    return ", ".join(f"{count} {state.lower()}" for state, count in states.most_common())
+
+
+def summary(found: Found) -> list[str]:
+    """Totals, and why calls were not queued."""
+    totals = found.totals
+    lines = [
         f"calls: {totals['calls']}, submitted: {totals['submitted']}, as arrays or jobs: {totals['arrays']}, "
-        f"submissions saved: {totals['submissions_saved']}\n"
-    )
-    passed = totals["passed"]
-    if isinstance(passed, dict):
-        for reason, count in passed.items():
-            text += f"{count} went to the real sbatch: {reason}\n"
-    return text
-
-
-def bars(lines: list[Line], width: int) -> str:
-    """A line for each session: how far it is."""
-    text = ""
-    sessions: dict[str, Counter[str]] = {}
-    for line in lines:
-        sessions.setdefault(line.session, Counter()).update(line.states)
-    longest = max(map(len, sessions), default=0)
-    for name, states in sessions.items():
-        total = sum(states.values())
-        ended = sum(count for state, count in states.items() if state in ENDED)
-        room = max(10, min(40, width - longest - 30))
-        filled = room * ended // total if total else 0
-        told = ", ".join(f"{count} {state.lower()}" for state, count in states.most_common())
-        text += f"{name:{longest}} [{'#' * filled}{'.' * (room - filled)}] {ended}/{total}  {told}\n"
-    return text
+        f"submissions saved: {totals['submissions_saved']}"
+    ]
+    return lines + [printable(f"{count} went to the real sbatch: {reason}") for reason, count in found.passed.items()]
 
 
 def show(context: Context, tickets: list[int], session: str | None, as_json: bool) -> int:
     """Print once; returns the exit status."""
-    lines, totals, status = gather(context, tickets, session)
+    found = gather(context, tickets, session)
     if as_json:
-        print(json.dumps({"calls": [asdict(line) for line in lines], "totals": totals}, indent=1))
-    elif lines or not status:
-        print(table(lines, totals), end="")
-    return status
-
-
-def watch(context: Context, tickets: list[int], session: str | None) -> int:
-    """Show again and again until every task has ended."""
-    while True:
-        lines, totals, status = gather(context, tickets, session)
-        size = os.get_terminal_size() if sys.stdout.isatty() else os.terminal_size((80, 24))
-        if sys.stdout.isatty():
-            sys.stdout.write("\x1b[H\x1b[J")
-        rest = "\n".join(table(lines, totals).splitlines()[: max(3, size.lines - 6)])
-        print(f"{bars(lines, size.columns)}\n{rest}", flush=True)
-        states = totals["states"]
-        if isinstance(states, dict) and all(state in (*ENDED, "DROPPED") for state in states):
-            return status
-        time.sleep(CACHE_SECONDS + 1)
-        context.book.refresh()
+        sessions = [{"name": name, "states": dict(states)} for name, states in found.sessions.items()]
+        calls = [asdict(line) for line in found.lines]
+        print(json.dumps({"sessions": sessions, "calls": calls, "totals": found.totals}, indent=1))
+    elif found.lines:
+        several = found.sessions.items() if len(found.sessions) > 1 else ()
+        by_session = [f"session {name}: {told(states)}" for name, states in several]
+        print("\n".join([*table(found.lines), *by_session, *summary(found)]))
+    elif not tickets:
+        print("\n".join(["no call is queued or listed (--all: also of sessions that ended)", *summary(found)[1:]]))
+    for problem in found.problems:
+        print(f"sarray status: {problem}", file=sys.stderr)
+    return 1 if found.problems else 0

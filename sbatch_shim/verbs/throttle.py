@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 
-from sbatch_shim.companions.book import SUBMITTED, Job, target
+from sbatch_shim.companions.book import DROPPED, SUBMITTED, Job, target
 from sbatch_shim.companions.companion import Context
 from sbatch_shim.errors import ShimError
+from sbatch_shim.flush import cli
+from sbatch_shim.verbs.words import complaint
 
 DONE = {"requeue": "requeued", "kill": "cancelled"}
 
@@ -28,15 +30,18 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
     found = target(word)
     pages = context.book.landed(found.ticket) if found else None
     if found is not None and pages is not None:
+        if pages.state(found.ticket) == DROPPED:
+            raise ShimError(f"{word} was cancelled before it was submitted")
         if pages.state(found.ticket) != SUBMITTED:
             raise ShimError(f"{word} is not submitted yet; sarray-flush --throttle {limit} submits it with a limit")
         number = str(pages.places[found.ticket].job)
     if not number.isdigit():
-        raise ShimError(f"{word} is neither a job id nor a ticket")
+        raise cli.Usage(f"{word!a} is neither a job id nor a ticket")
     answer = context.run("scontrol", ["-o", "show", "job", number])
     records = [fields(line) for line in answer.out.decode(errors="replace").splitlines() if line.startswith("JobId=")]
     if answer.status != 0 or not records:
-        raise ShimError(f"job {word} was not found")
+        said = complaint(answer, "scontrol does not answer")
+        raise ShimError(f"job {word} was not found" if "Invalid job id" in said else said)
     if f"({os.getuid()})" not in records[0].get("UserId", ""):
         raise ShimError(f"job {word} is not yours")
     array = records[0].get("ArrayJobId")

@@ -290,10 +290,10 @@ def test_another_users_state_folder_is_refused(state: bytes) -> None:
         open_state(folder)
 
 
-def test_a_state_folder_that_is_a_link_or_a_file_is_refused(state: bytes) -> None:
-    os.symlink(state, state + b"-link")
+def test_a_state_folder_that_is_a_file_or_leads_to_one_is_refused(state: bytes) -> None:
     with open(state + b"-file", "wb"):
         pass
+    os.symlink(state + b"-file", state + b"-link")
     for path in (state + b"-link", state + b"-file"):
         with pytest.raises(SpoolError):
             open_state(path)

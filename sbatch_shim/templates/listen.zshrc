@@ -7,6 +7,10 @@ PATH=$SARRAY_LISTEN_PATH
 unset SARRAY_LISTEN_PATH
 sarray() {
     command sarray "$@" || return
-    case $1 in submit | cancel) exit 0 ;; esac
+    [ ! -e "$SARRAY_LISTEN/ended" ] || exit 0
 }
-PROMPT='%B%F{yellow}[sarray]%f%b '$PROMPT
+# Before each prompt: many themes write it anew.
+sarray_prompt() {
+    [[ $PROMPT == *'[sarray]'* ]] || PROMPT='%B%F{yellow}[sarray]%f%b '$PROMPT
+}
+precmd_functions+=(sarray_prompt)

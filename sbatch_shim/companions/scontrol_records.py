@@ -1,0 +1,263 @@
+"""`scontrol show job` with tickets: records of merged jobs as those of their calls, and records of what is queued."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+from sbatch_shim.calls import Call
+from sbatch_shim.companions.act import own_element
+from sbatch_shim.companions.book import (
+    DROPPED,
+    FLYING,
+    QUEUED,
+    REFUSED,
+    SUBMITTED,
+    Pages,
+    Target,
+    elements,
+    target,
+    task_string,
+)
+from sbatch_shim.companions.companion import Context, write
+from sbatch_shim.companions.options import Line
+from sbatch_shim.companions.reverse import dependency_with_tickets, error_with_tickets
+from sbatch_shim.companions.shown import Shown, parse_tasks, shares, shares_of_rest
+from sbatch_shim.companions.waiting import Waiting
+from sbatch_shim.errors import ShimError
+from sbatch_shim.merge import logs
+
+HEAD = re.compile(
+    r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName="
+)
+# The task of a record that no longer tells its tasks: they were cancelled together while they waited.
+NO_TASKS = "4294967294"
+
+
+class Records:
+    """What one `scontrol show job` prints."""
+
+    def __init__(self, context: Context, line: Line) -> None:
+        self.context = context
+        self.line = line
+
+    def show(self, given: str | None) -> int:
+        """`show job [ID]`."""
+        if given is not None and not re.fullmatch("[0-9]+(_[0-9]+)?", given):
+            return self.context.become(self.context.words)
+        found = target(given) if given else None
+        pages = self.context.book.landed(found.ticket) if found else None
+        options = [one for one in self.line.options if one[0] != "oneliner"]
+        asked: list[str] = []
+        names: dict[str, str] = {}
+        if found is not None and pages is not None:
+            state = pages.state(found.ticket)
+            if state in (QUEUED, REFUSED, FLYING, DROPPED):
+                return self.print_records([record_of_queued(self.context, pages, found, state or "")])
+            asked = [str(pages.places[found.ticket].job)]
+            names[asked[0]] = given or ""
+        elif given:
+            asked = [own_element(self.context, given) or given]
+        answer = self.context.run("scontrol", Line(options, ["show", "job", *asked]).words(), SLURM_BITSTR_LEN="0")
+        sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, names))
+        text = answer.out.decode(errors="surrogateescape")
+        self.context.book.refresh()
+        originals = re.split(r"^(?=JobId=)", text, flags=re.M)
+        records: list[str] = []
+        for record in originals:
+            records += self.translated(record, originals, found)
+        if found is None and not given:
+            records += [
+                record_of_queued(self.context, where, Target(ticket, None, ""), where.state(ticket) or "")
+                for ticket, where in self.context.book.unsubmitted()
+            ]
+            records = [record for record in records if not record.startswith("No jobs")] or records
+        if found is not None and answer.status == 0 and not records and found.tasks:
+            write(b"" if self.line.has("quiet") else f"Job {given} not found\n".encode())
+            return 1
+        self.print_records(records)
+        return answer.status
+
+    def show_steps(self, given: str) -> int:
+        """`show step [ID]`; scontrol looks at the step for a plain job's id only, and at the first of a list."""
+        word, dot, step = given.partition(",")[0].partition(".")
+        element = own_element(self.context, word)
+        found = target(word) if element is None else None
+        pages = self.context.book.landed(found.ticket) if found else None
+        asked = [element + dot + step] if element else [given] if given else []
+        places: list[str] = []
+        if found is not None and pages is not None:
+            if pages.state(found.ticket) != SUBMITTED:
+                write(f"Job step {word}.{step if found.tasks is None else ''} not found\n".encode())
+                return 1
+            place = pages.places[found.ticket]
+            every = place.elements() if place.spec is None else elements(place, tuple(place.local_ids))
+            places = every if found.tasks is None else elements(place, found.tasks)
+            if dot and found.tasks is None:
+                places = places[-1:]
+            asked = [str(place.job)]
+        options = [one for one in self.line.options if one[0] != "oneliner"]
+        answer = self.context.run("scontrol", Line(options, ["show", "step", *asked]).words())
+        sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, dict.fromkeys(asked, word)))
+        self.context.book.refresh()
+        number = "" if found is None or found.tasks is not None else step if step.isdigit() else "0" if dot else ""
+        records = []
+        for record, head in steps_in(answer.out):
+            if head is None:
+                records += [record] if record and not places else []
+                continue
+            if places and (head[1] not in places or (number and head[4] != number)):
+                continue
+            records.append(self.step_of_ticket(record, head)[1])
+        if not given:
+            records = [one for one in records if one.startswith("StepId=")] + self.plain_steps() or records
+        if places and not records and not answer.err:
+            records = [f"Job step {word}.{step if number else ''} not found\n"]
+            answer.status = 1
+        self.print_records(records)
+        return answer.status
+
+    def step_of_ticket(self, record: str, head: re.Match[str]) -> tuple[Shown | None, str]:
+        """A record of a step, with the ticket of its call."""
+        job = self.context.book.jobs.get(int(head[2]))
+        for shown in shares(job, [int(head[3])] if head[3] else [], False) if job else ():
+            return shown, f"StepId={shown.ids('jobarrayid')}.{head[4]}{record[head.end() :]}"
+        return None, record
+
+    def plain_steps(self) -> list[str]:
+        """The steps of plain calls that became elements: without an id scontrol shows those of plain jobs alone."""
+        listed = self.context.run("squeue", ["-h", "-s", "-u", str(os.getuid()), "-o", "%i"]).out.decode().split()
+        arrays = dict.fromkeys(one.partition("_")[0] for one in listed if "_" in one)
+        records = []
+        for array in arrays:
+            if int(array) in self.context.book.jobs:
+                for record, head in steps_in(self.context.run("scontrol", ["show", "step", array]).out):
+                    shown, text = self.step_of_ticket(record, head) if head else (None, "")
+                    records += [text] if shown is not None and shown.tasks is None else []
+        return records
+
+    def print_records(self, records: list[str]) -> int:
+        for record in records:
+            if self.line.has("oneliner"):
+                kinds = ("JobId=", "StepId=")
+                record = record.replace("\n   ", " ").rstrip("\n") + "\n" if record.startswith(kinds) else record
+            write(record.encode(errors="surrogateescape"))
+        return 0
+
+    def translated(self, record: str, others: list[str], wanted: Target | None) -> list[str]:
+        """A record of the real scontrol as those of our calls; as it is for other jobs."""
+        head = HEAD.match(record)
+        if head is None:
+            return [record] if record else []
+        raw, array, tasks = head[1], int(head[2] or head[1]), head[3] or ""
+        command = re.search(r"^   Command=(.*)$", record, re.M)
+        if command and self.context.book.ours(command[1]):
+            self.context.book.job_landed(array)
+        job = self.context.book.jobs.get(array)
+        if job is None:
+            return [cut_tasks(record)]
+        indices, throttle = parse_tasks(tasks)
+        if tasks == NO_TASKS:
+            heads = (HEAD.match(other) for other in others)
+            same = (one[3] for one in heads if one and one[2] == str(array) and one[3] != NO_TASKS)
+            found = shares_of_rest(job, (index for spec in same for index in parse_tasks(spec)[0]))
+        else:
+            found = shares(job, indices, not tasks.isdigit(), throttle, raw)
+        records = []
+        for shown in found:
+            if wanted is not None and wanted.ticket != shown.ticket:
+                continue
+            each = [shown]
+            if wanted is not None and wanted.tasks is not None:
+                # A record for each, as scontrol shows `A_3` of an array that waits.
+                some = [task for task in shown.tasks or () if task in wanted.tasks]
+                each = [replace(shown, tasks=[task], folded=False) for task in some]
+            records += [self.rewrite(record, head[4], one) for one in each]
+        return records
+
+    def rewrite(self, record: str, rest: str, shown: Shown) -> str:
+        """One record of a call."""
+        call = self.context.book.call(shown.ticket)
+        name = self.context.book.name(shown.ticket, re.findall(r" JobName=(.*)$", record, re.M)[0])
+        first = f"JobId={shown.ids('jobid')}"
+        if call is not None and call.is_array:
+            first += f" ArrayJobId={shown.ticket} ArrayTaskId={shown.ids('arraytaskid') if shown.tasks else NO_TASKS}"
+        lines = record.split("\n")
+        lines[0] = f"{first}{rest} JobName={name}"
+        for at, line in enumerate(lines):
+            key = line.strip().partition("=")[0]
+            if " Dependency=" in line:
+                before, _, spec = line.partition(" Dependency=")
+                spec = dependency_with_tickets(spec, self.context.book, call, shown.index)
+                lines[at] = f"{before} Dependency={spec}"
+            elif call is not None:
+                own = own_line(call, key, shown)
+                if own is not None:
+                    lines[at] = f"   {key}={own}"
+        return "\n".join(lines)
+
+
+def steps_in(out: bytes) -> Iterator[tuple[str, re.Match[str] | None]]:
+    """Records of steps, each with the ids at its head; None where it is none."""
+    for record in re.split(r"^(?=StepId=)", out.decode(errors="surrogateescape"), flags=re.M):
+        yield record, re.match(r"StepId=(([0-9]+)(?:_([0-9]+))?)\.([^ ]*)", record)
+
+
+def cut_tasks(record: str) -> str:
+    """Undo SLURM_BITSTR_LEN=0 in somebody else's record."""
+
+    def cut(found: re.Match[str]) -> str:
+        indices, throttle = parse_tasks(found[1])
+        return " ArrayTaskId=" + (found[1] if found[1].isdigit() or not indices else task_string(indices, throttle))
+
+    return re.sub(r" ArrayTaskId=([^ ]+)", cut, record, count=1)
+
+
+def own_line(call: Call, key: str, shown: Shown) -> str | None:
+    """The value of a line that tells of the call; None for all others."""
+    if key == "Command":
+        return call.command
+    if key == "WorkDir":
+        return os.fsdecode(call.folder)
+    kind = {"StdOut": "output", "StdErr": "error", "StdIn": "input"}.get(key)
+    if kind is None:
+        return None
+    task = shown.tasks[0] if shown.tasks and not shown.folded else logs.NO_TASK
+    name = logs.expand(call, kind, task if call.is_array else None)
+    if name is None and kind == "error":
+        name = logs.expand(call, "output", task if call.is_array else None)
+    return "/dev/null" if name is None else os.fsdecode(name.path)
+
+
+def record_of_queued(context: Context, pages: Pages, found: Target, state: str) -> str:
+    """What scontrol would show of a job that waits."""
+    call = pages.call(found.ticket)
+    if call is None:
+        raise ShimError(f"the record of {found.ticket} cannot be read")
+    tasks = None
+    if call.is_array:
+        tasks = [task for task in call.tasks if found.tasks is None or task in found.tasks]
+    shown = Shown(found.ticket, tasks, tasks is not None and (len(tasks) > 1 or found.tasks is None), call.throttle)
+    values = Waiting(context, call, state)
+    first = f"JobId={shown.ids('jobid')}"
+    if tasks is not None:
+        first += f" ArrayJobId={found.ticket} ArrayTaskId={shown.ids('arraytaskid')}"
+    lines = [
+        f"{first} JobName={call.shown_name}",
+        f"UserId={values.user}({values.user_id}) GroupId={os.getgid()} MCS_label=N/A",
+        f"Priority=0 Nice={values.option('nice', '0')} Account={values.option('account')} QOS={values.option('qos')}",
+        f"JobState={values.state} Reason={values.reason} Dependency={values.dependency}",
+        "Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:0",
+        f"RunTime=00:00:00 TimeLimit={values.time_limit} TimeMin=N/A",
+        f"SubmitTime={values.submitted} EligibleTime=Unknown",
+        "StartTime=Unknown EndTime=Unknown Deadline=N/A",
+        f"Partition={values.partition}",
+        f"NumNodes={values.nodes} NumCPUs={values.cpus} NumTasks={values.option('ntasks', '1')}",
+        *(f"{key}={own_line(call, key, shown)}" for key in ("Command", "WorkDir", "StdErr", "StdIn", "StdOut")),
+        "Power=",
+        "",
+    ]
+    return "\n   ".join(lines) + "\n\n"

@@ -1,0 +1,78 @@
+"""`squeue --steps` with tickets: the rows of running steps, in which only the ids are written anew."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from sbatch_shim.companions.act import own_element
+from sbatch_shim.companions.book import SUBMITTED, elements, split_ids, target
+from sbatch_shim.companions.companion import Context
+from sbatch_shim.companions.options import Line
+from sbatch_shim.companions.shown import Shown, shares, wanted_of
+from sbatch_shim.companions.squeue_columns import ARRAY_ID, STEPS, Layout, asked, assemble, parts_of, sort_by_id
+
+# A job that never is, for the header alone.
+NO_JOB = "2147483646"
+
+
+def real_steps(context: Context, given: str) -> str:
+    """A list of step ids, `T.0,T_3.1`, with real ids; a call that has not been submitted has no steps."""
+    found = []
+    for one in split_ids(given):
+        job, dot, step = one.partition(".")
+        meant = target(job)
+        pages = context.book.landed(meant.ticket) if meant else None
+        if meant is not None and pages is not None and dot:
+            if pages.state(meant.ticket) == SUBMITTED:
+                found += [f"{real}.{step}" for real in elements(pages.places[meant.ticket], meant.tasks)]
+        else:
+            found.append(f"{own_element(context, job) or job}{dot}{step}")
+    return ",".join(found) or f"{NO_JOB}.0"
+
+
+def ids(shown: Shown, name: str, step: str) -> str:
+    """The value of an id field of a step; directly, a plain job's array has the id 0."""
+    if name == "stepid":
+        return f"{shown.ids('jobarrayid')}.{step}"
+    return "0" if name == "arrayjobid" and shown.tasks is None else shown.ids(name)
+
+
+def ask(context: Context, line: Line, layout: Layout) -> tuple[int, bytes]:
+    """The whole output, and the exit status; as with the real squeue names and states select no step."""
+    book = context.book
+    wanted = wanted_of(book, line.last("jobs"), None)
+    real = line.without("jobs", "steps", "long")
+    steps = line.last("steps")
+    real.options.append(("steps", None if steps is None else real_steps(context, steps)))
+    if not wanted.anything:
+        real.options.append(("jobs", ",".join(wanted.asked) or NO_JOB))
+    answer, layout = asked(context, real, layout, STEPS)
+    sys.stderr.buffer.write(answer.err)
+    if answer.status != 0 and not answer.out:
+        return answer.status, b""
+    book.refresh()
+    head = time.strftime("%a %b %d %H:%M:%S %Y\n").encode() if line.has("long") and not line.has("noheader") else b""
+    rows: list[bytes] = []
+    ours: list[tuple[int, bytes]] = []
+    places: list[int] = []
+    for before, (raw, one), texts in parts_of(answer.out, layout):
+        found = ARRAY_ID.fullmatch(one.partition(".")[0])
+        job = book.jobs.get(int(found[1])) if found else None
+        if found is None or job is None:
+            rows.append(assemble(layout, texts, before))
+            continue
+        raw = raw if raw.isdigit() else ""
+        for shown in shares(job, [int(found[2])] if found[2] else [], False, 0, raw):
+            if not (wanted.names_real(found[1], raw, [found[2]]) or wanted.takes(shown)):
+                continue
+            for at, column in enumerate(layout.fields):
+                if column.name in ("stepid", "jobid", "arrayjobid", "arraytaskid"):
+                    texts[at] = column.show(ids(shown, column.name, one.partition(".")[2]))
+            places.append(len(rows))
+            ours.append((shown.ticket, assemble(layout, texts, before)))
+            rows.append(b"")
+    sort_by_id(ours, line.last("sort") or context.variable("SQUEUE_SORT") or "i")
+    for at, (_, text) in zip(places, ours):
+        rows[at] = text
+    return answer.status, head + b"".join(rows)

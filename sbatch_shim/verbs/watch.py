@@ -1,0 +1,90 @@
+"""sarray status --watch: the same again and again, with a bar for each session, until every task has ended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+
+from sbatch_shim.companions.companion import Context
+from sbatch_shim.verbs.status import BROKEN, CACHE_SECONDS, OVER, Found, gather, summary, table, told
+
+# To another screen and without line wrap, and back, as less and top do; to the corner and clear.
+ENTER, LEAVE, CLEAR = "\x1b[?1049h\x1b[?7l\x1b[?25l", "\x1b[?25h\x1b[?7h\x1b[?1049l", "\x1b[H\x1b[J"
+
+# Sessions that are told of when a terminal is left.
+ROOM = 20
+
+
+def bars(found: Found, width: int, room: int | None = None) -> list[str]:
+    """A line for each session: how far it is. Not more than `room` lines, and then what goes on first."""
+    sessions = list(found.sessions.items())
+    more = []
+    if room is not None and len(sessions) > room:
+        sessions = sorted(sessions, key=lambda one: interest(one[1]))[: room - 1]
+        more = [f"and {len(found.sessions) - len(sessions)} more sessions"]
+    lines = []
+    longest = max((len(name) for name, _ in sessions), default=0)
+    for name, states in sessions:
+        total = sum(states.values())
+        ended = sum(count for state, count in states.items() if state in OVER)
+        columns = max(10, min(40, width - longest - 30))
+        filled = columns * ended // total
+        lines.append(f"{name:{longest}} [{'#' * filled}{'.' * (columns - filled)}] {ended}/{total}  {told(states)}")
+    return lines + more
+
+
+def interest(states: Mapping[str, int]) -> int:
+    """What is shown first where there is no room for all: tasks that run or failed, then those that will run."""
+    if any(state in ("RUNNING", *BROKEN) for state in states):
+        return 0
+    return 1 if any(state not in OVER for state in states) else 2
+
+
+def screen(found: Found, width: int, height: int) -> str:
+    """All that fits: bars, as much of the table as there is room for, totals."""
+    top, last = bars(found, width, max(2, height // 3)), [*summary(found)[:3], *found.problems[:2]]
+    room = max(2, height - len(top) - len(last) - 2)
+    lines = found.lines
+    more = []
+    if len(lines) + 1 > room:
+        lines = sorted(lines, key=lambda line: interest(line.states))[: room - 2]
+        more = [f"and {len(found.lines) - len(lines)} more calls"]
+    shown = [*top, "", *table(lines), *more, *last]
+    return "\n".join(line[:width] for line in shown[: max(1, height - 1)])
+
+
+def watch(context: Context, tickets: list[int], session: str | None) -> int:
+    """
+    Show it on a terminal; elsewhere print the bars whenever they have changed.
+
+    Returns 0 when every task has ended; 1 when a ticket is not known.
+    """
+    terminal = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    before: list[str] = []
+    found = gather(context, tickets, session)
+    if terminal:
+        sys.stdout.write(ENTER)
+    try:
+        while True:
+            size = shutil.get_terminal_size()
+            if terminal:
+                sys.stdout.write(CLEAR + screen(found, size.columns, size.lines))
+                sys.stdout.flush()
+            elif [*bars(found, size.columns), *found.problems] != before:
+                before = [*bars(found, size.columns), *found.problems]
+                print("\n".join(before), flush=True)
+            if found.over:
+                break
+            time.sleep(CACHE_SECONDS + 1)
+            context.book.refresh()
+            found = gather(context, tickets, session)
+    finally:
+        if terminal:
+            sys.stdout.write(LEAVE)
+            print("\n".join(bars(found, shutil.get_terminal_size().columns, ROOM)), flush=True)
+    for problem in found.problems:
+        print(f"sarray status: {problem}", file=sys.stderr)
+    return 1 if found.problems else 0

@@ -1,0 +1,80 @@
+"""What the verbs have in common: a help text with examples and exit statuses, tickets as arguments, a question."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+
+from sbatch_shim.companions.companion import Answer, Context
+from sbatch_shim.errors import ShimError
+from sbatch_shim.flush import cli
+from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET
+
+SHELLS = ("bash", "zsh", "fish")
+# The widest that a help text may be.
+COLUMNS = 100
+
+
+def parser_of(verb: str, does: str, examples: Sequence[str], statuses: str) -> argparse.ArgumentParser:
+    """
+    The command line of a verb, for more options.
+
+    Args:
+        does: What it does, in a sentence or three.
+        examples: Command lines; what follows a # explains them.
+        statuses: What its exit statuses mean.
+    """
+    told = "\n".join(f"  {line}" for line in examples)
+    return argparse.ArgumentParser(
+        f"sarray {verb}",
+        description=textwrap.fill(does, COLUMNS),
+        epilog=f"examples:\n{told}\n\n{textwrap.fill(f'Exit status: {statuses}.', COLUMNS)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def ticket_list(words: Sequence[str]) -> list[int]:
+    """The tickets that words name, one by one or in lists."""
+    found = []
+    for word in words:
+        for one in word.split(","):
+            if not (one.isascii() and one.isdigit()):
+                whole = one.partition("_")[0]
+                more = "; name the whole ticket (squeue and scancel take single tasks)" if whole.isdigit() else ""
+                raise cli.Usage(f"{one!a} is not a ticket{more}")
+            if not FIRST_TICKET <= int(one) <= LAST_TICKET:
+                raise cli.Usage(f"{one} is not a ticket; those are what sbatch answered while it queued")
+            found.append(int(one))
+    return list(dict.fromkeys(found))
+
+
+def named_session(context: Context, name: str) -> bytes:
+    """A session that somebody names; ShimError when there is none of this name."""
+    folder = os.path.join(context.state, b"sessions", os.fsencode(name))
+    if name in ("", ".", "..") or "/" in name or not os.path.isdir(folder):
+        raise ShimError(f"there is no session {name!a} (sarray status --all shows all)")
+    return os.fsencode(name)
+
+
+def complaint(answer: Answer, otherwise: str) -> str:
+    """What a command of Slurm said when it failed: the last of its lines, which names the cause."""
+    lines = answer.err.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else otherwise
+
+
+def sure(question: str, yes: bool) -> bool:
+    """Ask on a terminal; where there is none, whoever calls means it."""
+    if yes or not sys.stdin.isatty():
+        return True
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def session_ends(context: Context) -> None:
+    """In the shell of `sarray listen`: nothing is queued any more, so the shell may end (see templates/listen.*)."""
+    folder = context.variable("SARRAY_LISTEN")
+    if folder and os.path.isdir(folder):
+        open(os.path.join(folder, "ended"), "w").close()

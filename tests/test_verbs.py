@@ -1,0 +1,378 @@
+"""sarray as a person meets it: typed into shells, on terminals and without, with mistakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import SYSTEM_PATH, Person, Result
+from terminal import Terminal
+
+SHELLS = ("bash", "zsh", "fish")
+VERBS = ("status", "flush", "submit", "cancel", "throttle", "rerun", "listen", "doctor", "gc", "completion")
+
+
+def run(person: Person, *words: str, **more: str) -> Result:
+    return person.run("sarray", *words, env=person.environment(SARRAY_SESSION="test", **more))
+
+
+def ticket_of(result: Result) -> str:
+    assert result.status == 0, result.err
+    return result.out.decode().split()[-1]
+
+
+def status(person: Person, *words: str) -> dict[str, dict[str, int]]:
+    """States by ticket."""
+    document = json.loads(run(person, "status", "--json", *words).out)
+    return {str(call["ticket"]): call["states"] for call in document["calls"]}
+
+
+def experiments(person: Person) -> None:
+    folder = person.home / "experiments"
+    folder.mkdir()
+    for name in ("baseline", "ablation", "ablation2"):
+        (folder / f"{name}.slurm").write_text(
+            f"#!/bin/bash\n#SBATCH --output={name}-%a.log\necho {name} $SLURM_ARRAY_TASK_ID $SLURM_ARRAY_TASK_COUNT\n"
+        )
+    person.own(folder)
+
+
+# The help
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_has_examples_and_exit_statuses(person: Person, verb: str) -> None:
+    for words in ((verb, "--help"), ("help", verb)):
+        done = run(person, *words)
+        assert (done.status, done.err) == (0, b"")
+        text = done.out.decode()
+        assert re.search(r"^examples:\n  \S", text, re.M | re.I), text
+        assert "Exit status: " in text
+        assert max(map(len, text.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_knows_every_verb_and_option(person: Person, shell: str) -> None:
+    script = run(person, "completion", shell).out.decode()
+    for verb in VERBS:
+        assert re.search(rf"\b{verb}\b", script), verb
+        text = run(person, verb, "--help").out.decode()
+        for option in re.findall(r"^ +(?:-\w, |-\w N?,? ?)?--([a-z-]+)", text, re.M):
+            assert option == "version" or re.search(rf"(--|-l ){option}\b", script), (verb, option)
+
+
+def test_completion_in_bash_and_fish(person: Person) -> None:
+    ticket = ticket_of(person.queue("--wrap=true"))
+    in_bash = '. <(sarray completion bash); COMP_WORDS=($1) COMP_CWORD=$2; _sarray; echo "${COMPREPLY[@]}"'
+
+    def bash(line: str, at: int) -> list[str]:
+        return person.run("bash", "-c", in_bash, "bash", line, str(at)).out.decode().split()
+
+    assert bash("sarray st", 1) == ["status"]
+    assert bash(f"sarray cancel {ticket[:4]}", 2) == [ticket]
+    assert bash("sarray status --session t", 3) == ["test"]
+    assert bash("sarray throttle --r", 2) == ["--requeue"]
+
+    def fish(line: str) -> list[str]:
+        words = ["fish", "--no-config", "-c", "sarray completion fish | source; complete -C $argv[1]", line]
+        return [found.split("\t")[0] for found in person.run(*words).out.decode().splitlines()]
+
+    assert fish("sarray st") == ["status"]
+    assert fish(f"sarray cancel {ticket[:4]}") == [ticket]
+    assert fish("sarray status --session t") == ["test"]
+
+
+def test_completion_in_zsh(person: Person) -> None:
+    """Typed, since nothing else starts zsh's completion."""
+    ticket = ticket_of(person.queue("--wrap=true"))
+    rc = "PROMPT='> '\nautoload -U compinit && compinit -u\n. <(sarray completion zsh)\n"
+    (person.home / ".zshrc").write_text(rc)
+    person.own(person.home / ".zshrc")
+    with Terminal(person, "zsh", "-i", ZDOTDIR=str(person.home)) as terminal:
+        terminal.expect("^> ")
+        terminal.type("sarray ca\t")
+        terminal.expect("sarray cancel ")
+        terminal.type(f"{ticket[:4]}\t")
+        terminal.expect(ticket)
+        terminal.type("\x15sarray throttle --req\t")
+        terminal.expect("--requeue")
+
+
+# Typed into a terminal
+
+
+@pytest.mark.slurm
+def test_the_workflow_of_sarray_031(person: Person) -> None:
+    """Its README's example, word for word, and its standalone mode."""
+    experiments(person)
+    with Terminal(person, "bash", "--norc", "-i", PS1="$ ") as terminal:
+        terminal.expect(r"^\$ ")
+        terminal.type("sarray listen\n")
+        terminal.expect(r"^\[sarray\] ")
+        for name in ("baseline", "ablation", "ablation2"):
+            terminal.type(f"sbatch --array=0-9 experiments/{name}.slurm\n")
+            terminal.expect(r"^Submitted batch job \d{10}$")
+        terminal.type("sarray submit --dry-run | head -3\n")
+        terminal.expect("3 calls become 1 submission")
+        terminal.type("sarray submit --dry-run > preview\n")
+        terminal.expect(r"^\[sarray\] ")
+        terminal.type("sarray submit\n")
+        job = terminal.expect(r"^Submitted batch job (\d+)$")[1]
+        terminal.expect("3 calls, 30 tasks")
+        terminal.expect(r"^\$ ")
+        terminal.type("echo \"mode=$SARRAY_MODE\"\n")
+        terminal.expect("^mode=$")
+        terminal.type("exit\n")
+        assert terminal.ended() == 0
+    found = {call["job"] for call in json.loads(run(person, "status", "--json").out)["calls"]}
+    assert found == {int(job)}
+    person.settle()
+    for name in ("baseline", "ablation", "ablation2"):
+        for task in range(10):
+            assert (person.home / f"{name}-{task}.log").read_text() == f"{name} {task} 10\n"
+
+
+@pytest.mark.slurm
+@pytest.mark.parametrize("shell", SHELLS)
+def test_listen_in_each_shell(person: Person, shell: str) -> None:
+    """Help and dry runs stay in it, as does a question answered with no; leaving asks."""
+    with Terminal(person, "sarray", "listen", "--shell", shell) as terminal:
+        terminal.expect(r"^\[sarray\] ")
+        terminal.type("sbatch -o /dev/null --wrap=true\r")
+        ticket = terminal.expect(r"^Submitted batch job (\d{10})$")[1]
+        for line in ("sarray submit --help", "sarray submit --dry-run", "sarray cancel --help"):
+            terminal.type(f"{line} | tail -n 1 && echo d'o'ne\r")
+            terminal.expect("^done")
+        terminal.type("sarray submit -n >/dev/null\r")
+        terminal.type("sarray cancel\r")
+        terminal.expect(r"\[y/N\]")
+        terminal.type("n\r")
+        terminal.expect(r"^\[sarray\] ")
+        terminal.type("exit\r")
+        terminal.expect(r"still queued: 1\. \[s\]ubmit, \[d\]rop or \[k\]eep\?")
+        terminal.type("k\r")
+        terminal.expect("sarray-flush --session")
+        assert terminal.ended() == 1
+    assert status(person) == {ticket: {"QUEUED": 1}}
+    with Terminal(person, "sarray", "listen", "--shell", shell) as terminal:
+        terminal.expect(r"^\[sarray\] ")
+        terminal.type("sbatch -o /dev/null --wrap=true\r")
+        terminal.expect(r"^Submitted batch job \d{10}$")
+        terminal.type("sarray cancel\r")
+        terminal.expect(r"\[y/N\]")
+        terminal.type("y\r")
+        assert terminal.ended() == 0
+
+
+@pytest.mark.parametrize(
+    ("shell", "file", "text"),
+    [
+        ("bash", ".bashrc", "PROMPT_COMMAND='PS1=\"theme> \"'\n"),
+        ("bash", ".bashrc", "PROMPT_COMMAND=('true' 'PS1=\"theme> \"')\n"),
+        ("zsh", ".zshrc", "precmd() { PROMPT='theme> '; }\n"),
+        ("zsh", ".zshenv", "mkdir -p ~/own && echo \"PROMPT='theme> '\" > ~/own/.zshrc && ZDOTDIR=~/own\n"),
+        ("fish", ".config/fish/config.fish", "function fish_prompt\n    echo -n 'theme> '\nend\n"),
+    ],
+)
+def test_the_prompt_says_so_whatever_the_theme(person: Person, shell: str, file: str, text: str) -> None:
+    path = person.home / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    person.own(person.home)
+    with Terminal(person, "sarray", "listen", "--shell", shell) as terminal:
+        for _ in range(2):
+            terminal.expect(r"^\[sarray\] theme> ")
+            terminal.type("true\r")
+        terminal.type("exit\r")
+        assert terminal.ended() == 0
+
+
+# A queue file
+
+
+@pytest.mark.slurm
+def test_a_dry_run_of_a_queue_file_leaves_nothing(person: Person) -> None:
+    done = person.run("sarray", "submit", "-", "-n", stdin=b"--wrap='touch ran'\n", env=person.environment())
+    assert done.status == 0, done.err
+    assert b"1 call becomes 1 submission" in done.out
+    assert status(person) == {}
+    assert run(person, "flush", "--all").err == b"sarray-flush: nothing is queued in this session\n"
+
+
+@pytest.mark.slurm
+def test_nothing_of_a_queue_file_is_submitted_when_a_line_cannot_be(person: Person) -> None:
+    """Not even the line that the real sbatch would take at once."""
+    good = b"sbatch --wrap='touch ran'\n"
+    everything = ["squeue", "-h", "-t", "all", "--me", "-o", "%A"]
+    before = person.run(*everything, env=person.environment(PATH=SYSTEM_PATH)).out
+    for line, words in (
+        (b"sbatch --wait --wrap='touch ran'", b"line 2: this call cannot be queued (--wait)"),
+        (b"sbatch nosuch.sh", b"line 2: this call cannot be queued (a script that cannot be opened)"),
+        (b"sbatch", b"line 2: this call cannot be queued"),
+        (b"sbatch -d afterok:2000000001 --wrap=true", b"line 2: this call waits for a ticket that you do not have"),
+    ):
+        done = person.run("sarray", "submit", "-", stdin=good + line + b"\n", env=person.environment())
+        assert done.status == 2
+        assert words in done.err
+    after = person.run(*everything, env=person.environment(PATH=SYSTEM_PATH)).out
+    assert set(after.split()) <= set(before.split())
+    done = person.run("sarray", "submit", "-", "-o", "no/where", stdin=good, env=person.environment())
+    assert (done.status, done.err) == (1, b"sarray: no/where cannot be written; nothing was submitted\n")
+    assert status(person) == {}
+
+
+# status
+
+
+@pytest.mark.slurm
+def test_status_tells_of_sessions_states_and_what_was_not_queued(person: Person) -> None:
+    done = run(person, "status")
+    assert (done.status, done.out) == (0, b"no call is queued or listed (--all: also of sessions that ended)\n")
+    person.queue("--hold", "--wrap=true", "--test-only")
+    assert b"1 went to the real sbatch: --test-only" in run(person, "status").out, "also where nothing was queued"
+    fails = ticket_of(person.queue("-a", "3-12", "-o", "f-%a", "--wrap=exit $SLURM_ARRAY_TASK_ID"))
+    in_b = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="b")
+    other = ticket_of(person.run("sbatch", "--wrap=true", env=in_b))
+    assert person.flush().status == 0
+    deadline = time.monotonic() + 60
+    while status(person)[fails] != {"FAILED": 10}:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)  # between two looks; the condition decides
+    document = json.loads(run(person, "status", "--json").out)
+    sessions = {session["name"]: session["states"] for session in document["sessions"]}
+    assert sessions == {"test": {"FAILED": 10}, "b": {"QUEUED": 1}}
+    call = next(call for call in document["calls"] if str(call["ticket"]) == fails)
+    assert (call["exit"], call["log"]) == ("12:0", f"{person.home}/f-%a")
+    assert len(call["tasks"]) == 10
+    text = run(person, "status").out.decode()
+    assert "session b: 1 queued" in text and "session test: 10 failed" in text
+    assert list(status(person, "--session", "b")) == [other]
+    assert b"b: 1 since" in run(person, "doctor").out
+
+
+@pytest.mark.slurm
+def test_status_when_slurm_does_not_answer(person: Person) -> None:
+    ticket = ticket_of(person.queue("--hold", "-o", "/dev/null", "--wrap=true"))
+    assert person.flush().status == 0
+    away = person.home / "away.conf"
+    conf = re.sub(r"^MessageTimeout=.*$", "", Path(person.conf).read_text(), flags=re.M)
+    away.write_text(re.sub(r"^SlurmctldPort=.*$", "SlurmctldPort=1\nMessageTimeout=2", conf, flags=re.M))
+    done = run(person, "status", ticket, SLURM_CONF=str(away))
+    assert done.status == 1
+    assert re.search(rb" (UNKNOWN|PENDING) ", done.out), "the accounting may know"
+    assert done.err.startswith(b"sarray status: squeue does not answer, so states may be old or not known: ")
+    done = run(person, "rerun", "--failed", SLURM_CONF=str(away))
+    assert done.status == 1 and b"nothing was queued" in done.err
+    done = run(person, "throttle", ticket, "-n", "1", SLURM_CONF=str(away))
+    assert done.status == 1 and b"Unable to contact slurm controller" in done.err
+
+
+@pytest.mark.slurm
+def test_watch_on_a_narrow_terminal(person: Person) -> None:
+    """It wraps no line, leaves the screen as it was, and Ctrl-C ends it without a word."""
+    ticket_of(person.queue("--hold", "-J", "n" * 60, "--wrap=true"))
+    with Terminal(person, "sarray", "status", "--watch", columns=30, rows=6) as terminal:
+        terminal.expect(r"0/1  1 queue$")
+        assert terminal.raw.startswith("\x1b[?1049h\x1b[?7l")
+        screen = terminal.raw.rpartition("\x1b[H\x1b[J")[2]
+        assert screen.count("\n") < 6
+        terminal.type("\x03")
+        assert terminal.ended() == 130
+        assert "\x1b[?7h\x1b[?1049l" in terminal.raw
+        assert "Traceback" not in terminal.text
+
+
+@pytest.mark.slurm
+def test_watch_without_a_terminal_ends_with_the_tasks(person: Person) -> None:
+    ticket_of(person.queue("-o", "/dev/null", "--wrap=sleep 2"))
+    assert person.flush().status == 0
+    done = run(person, "status", "--watch")
+    assert done.status == 0, done.err
+    lines = done.out.decode().splitlines()
+    assert len(set(lines)) == len(lines) >= 2, "a line for each change"
+    assert lines[-1].endswith("1/1  1 completed")
+    assert "\x1b" not in done.out.decode()
+
+
+# Streams and mistakes
+
+
+@pytest.mark.parametrize("verb", [["status"], ["status", "--watch"], ["status", "--json"], ["doctor"], ["--help"]])
+def test_streams_that_are_closed_full_or_deserted(person: Person, verb: list[str]) -> None:
+    for redirection in (">&-", "2>&-", "<&-", ">&- 2>&- <&-", ">/dev/full", "| true", "| head -n 1"):
+        done = person.run("bash", "-c", f"sarray {' '.join(verb)} {redirection}", env=person.environment())
+        assert b"Traceback" not in done.err and b"Exception" not in done.err, (redirection, done.err)
+        assert len(done.err.splitlines()) <= 1, (redirection, done.err)
+
+
+MISTAKES = [
+    ([], 2),
+    (["stat"], 2),
+    ([""], 2),
+    (["help", "nosuch"], 2),
+    (["status", "12"], 2),
+    (["status", "2042022000_3"], 2),
+    (["status", "2000000001"], 1),
+    (["status", "2000000001", "--all"], 2),
+    (["status", "--session", "nosuch"], 1),
+    (["status", "--session", "../.."], 1),
+    (["cancel", "-y", "--session", "nosuch"], 1),
+    (["cancel", "-y", "2000000001"], 1),
+    (["cancel", "x"], 2),
+    (["throttle", "abc", "-n", "2"], 2),
+    (["throttle", "12", "-n", "-1"], 2),
+    (["rerun"], 2),
+    (["rerun", "2000000001"], 1),
+    (["submit", "nosuch.conf"], 1),
+    (["submit", "/"], 1),
+    (["submit", "-"], 2),
+    (["submit", "-t", "x"], 2),
+    (["submit", "--bogus"], 2),
+    (["gc", "--days", "nan"], 2),
+]
+
+
+@pytest.mark.parametrize(("words", "code"), MISTAKES, ids=[" ".join(words) for words, _ in MISTAKES])
+def test_a_mistake_is_one_sentence(person: Person, words: list[str], code: int) -> None:
+    done = run(person, *words)
+    assert done.status == code
+    assert len(done.err.splitlines()) == 1, done.err
+    assert done.err.startswith(b"sarray"), done.err
+
+
+@pytest.mark.parametrize("verb", ["status", "cancel", "rerun --failed", "throttle 12 -n 1", "gc -n", "doctor"])
+def test_without_slurm_without_home_without_shims(person: Person, verb: str) -> None:
+    sarray = f"{person.prefix}/bin/sarray"
+    tools = person.home / "tools"
+    tools.mkdir()
+    nowhere = {"HOME": "/proc", "PATH": SYSTEM_PATH}
+    no_slurm = {"PATH": f"{person.prefix}/shims", "HOME": str(person.home)}
+    for environment in ({"PATH": str(tools)}, {}, no_slurm, nowhere):
+        done = person.run(sarray, *verb.split(), env=environment)
+        assert b"Traceback" not in done.err and b"Errno" not in done.err, done.err
+        assert len(done.err.splitlines()) <= 2, done.err
+
+
+def test_a_signal_ends_watch(person: Person) -> None:
+    ticket_of(person.queue("--wrap=true"))
+    words = ["timeout", "-s", "INT", "3", "sarray", "status", "--watch"]
+    done = person.run(*words, env=person.environment(TERM="dumb"))
+    assert done.status in (124, 128 + signal.SIGINT), done
+    assert b"Traceback" not in done.err
+
+
+def test_tickets_of_another_user(person: Person) -> None:
+    """Their state folder cannot be read, so their numbers are nobody's here; naming it is refused in a sentence."""
+    folder = person.home / "foreign"
+    folder.mkdir(mode=0o700)
+    subprocess.run(["chown", "nobody", str(folder)], check=os.geteuid() == 0)
+    if os.geteuid() == 0:
+        done = run(person, "status", SARRAY_STATE_DIR=str(folder))
+        assert done.status == 1
+        assert len(done.err.splitlines()) == 1 and b"state folder" in done.err
