@@ -249,6 +249,24 @@ def test_a_gc_killed_at_every_step(user: Person) -> None:
     assert {path.read_text() for path in user.home.glob("ran.*")} == {"x\n"}
 
 
+@pytest.mark.parametrize("why", ["its own filter", "a hidden partition"])
+def test_a_job_that_squeue_would_not_show_is_none_that_is_gone(user: Person, cluster: Cluster, why: str) -> None:
+    """Its logs are opened through the folder of its flush, which a gc must leave."""
+    user.queue("-H", "-o", "/dev/null", "--wrap=true")
+    assert user.flush().status == 0
+    (folder,) = (user.home / "state/sessions/test/flushes").iterdir()
+    more = {"SQUEUE_PARTITION": "other"}
+    if why == "a hidden partition":
+        more = {}
+        assert cluster.answers("scontrol", "update", "PartitionName=main", "Hidden=yes")
+    try:
+        done = user.run("sarray", "gc", "--days=0", env=user.environment(**more))
+        assert (done.status, done.out) == (0, b"")
+        assert folder.exists() and (user.home / "state/live/test").exists()
+    finally:
+        assert cluster.answers("scontrol", "update", "PartitionName=main", "Hidden=no")
+
+
 def healthy(user: Person) -> None:
     """The site's sbatch does what it should from now on."""
     (user.home / "site/sbatch").write_text('#!/bin/sh\nexec /usr/bin/sbatch "$@"\n')

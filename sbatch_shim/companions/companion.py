@@ -85,6 +85,10 @@ class Context:
             return self.real
         return beside(self.real, name, self.variable("PATH") or os.defpath)
 
+    def unfiltered(self) -> dict[str, str | None]:
+        """For `run`: without what the user has set for squeue, which would narrow what it tells us."""
+        return {os.fsdecode(name): None for name in self.environment if name.startswith(b"SQUEUE_")}
+
     def run(self, name: str, words: Sequence[str], **variables: str | None) -> Answer:
         """
         Run a real command, with other variables (None: without them), and take what it says.

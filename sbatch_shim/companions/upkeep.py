@@ -22,7 +22,9 @@ KEEP_DAYS = 30
 
 def listed_jobs(context: Context) -> set[int] | None:
     """The arrays and jobs of this user that squeue lists, finished ones among them; None when it cannot be known."""
-    answer = context.run("squeue", ["-h", "-t", "all", "-u", str(os.getuid()), "-o", "%F"])
+    # -a: those in hidden partitions too.
+    words = ["-h", "-a", "-t", "all", "-u", str(os.getuid()), "-o", "%F"]
+    answer = context.run("squeue", words, **context.unfiltered())
     if answer.status != 0:
         return None
     return {int(word) for word in answer.out.split() if word.isdigit()}
