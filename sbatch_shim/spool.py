@@ -372,16 +372,18 @@ class Session:
         """
         hint = self.state + b"/next-block"
         try:
-            number = int(read(hint))
+            first = int(read(hint))
         except (OSError, ValueError):
             # Spread over the users, so that a ticket of another user is most likely unknown rather than ours.
-            number = posix.getuid() * 7919 % BLOCKS
-        while True:
+            first = posix.getuid() * 7919 % BLOCKS
+        for number in range(first, first + BLOCKS):
             try:
                 create(self.state + b"/blocks/%d" % (number % BLOCKS), self.name)
                 break
             except FileExistsError:
-                number += 1
+                pass
+        else:
+            raise SpoolError("all tickets of %s are taken" % text(self.state))
         replace(hint, b"%d" % (number + 1))
         return FIRST_TICKET + number % BLOCKS * BLOCK
 

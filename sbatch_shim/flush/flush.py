@@ -362,9 +362,13 @@ class Flush:
         self.adopted.append(Adopted(fate.job, script, sorted(places), next(iter(places.values())).tasks))
 
     def new_folder(self) -> bytes:
-        """A folder for this flush; names sort by time."""
+        """A folder for this flush; names sort by time, also where clocks and time zones do not."""
         stamp = time.strftime("%Y%m%d-%H%M%S").encode()
         number = 0
+        for before in flush_folders(self.session)[-1:]:
+            newest, _, count = os.path.basename(before).rpartition(b"-")
+            if newest >= stamp:
+                stamp, number = newest, int(count) + 1
         while True:
             folder = b"%s/flushes/%s-%03d" % (self.session.folder, stamp, number)
             try:
