@@ -333,7 +333,11 @@ def in_doubt(session: Session) -> list[dict[str, Any]]:
 
 @dataclass
 class Waiting:
-    """A session that holds calls: its name, how many, the age of the oldest in seconds since the epoch."""
+    """
+    A session that holds calls: its name, how many, the age of the oldest in seconds since the epoch.
+
+    What cannot be read counts as one.
+    """
 
     name: str
     count: int
@@ -349,13 +353,16 @@ def waiting_sessions(state: bytes) -> list[Waiting]:
     held = []
     for name in names:
         session = Session(state, name)
+        if not os.path.isdir(session.folder):
+            continue
         try:
-            calls, events = look(session)[0], in_doubt(session)
-        except ShimError:
-            # A damaged journal: whoever flushes the session is told.
-            calls, events = load(session, session.queue)[0] if os.path.exists(session.queue) else [], []
-        count = len(calls) + sum(len(event["tickets"]) for event in events)
+            calls, problems = look(session)
+            events = in_doubt(session)
+        except (ShimError, OSError) as error:
+            # Whoever flushes the session is told.
+            calls, problems, events = [], [str(error)], []
+        count = len(calls) + len(problems) + sum(len(event["tickets"]) for event in events)
         if count:
             times = [call.time for call in calls] + [event.get("since") or int(time.time()) for event in events]
-            held.append(Waiting(os.fsdecode(name), count, min(times)))
+            held.append(Waiting(os.fsdecode(name), count, min(times, default=int(time.time()))))
     return held

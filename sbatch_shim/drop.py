@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 
+from sbatch_shim.errors import ShimError
 from sbatch_shim.merge.dependency import parse
 from sbatch_shim.merge.dependency import write as write_spec
 from sbatch_shim.spool import Session, read, write
@@ -20,13 +21,19 @@ MET_BY_CANCELLED = ("after", "afterany", "afternotok")
 
 
 def dropped(session: Session) -> dict[int, int]:
-    """The dropped tickets of a session, and when, in seconds since the epoch."""
+    """The dropped tickets of a session, and when, in seconds since the epoch; ShimError when that cannot be read."""
+    path = session.folder + b"/dropped"
     try:
-        with open(session.folder + b"/dropped", "rb") as stream:
+        with open(path, "rb") as stream:
             lines = stream.read().split(b"\n")
     except FileNotFoundError:
         return {}
-    return {int(line[:10]): int(line[11:]) for line in lines[:-1]}
+    try:
+        return {int(line[:10]): int(line[11:]) for line in lines[:-1]}
+    except ValueError:
+        raise ShimError(
+            f"{os.fsdecode(path)} is damaged, so it is not known which calls were cancelled; a line is TICKET TIME"
+        ) from None
 
 
 def drop(session: Session, tickets: Iterable[int]) -> None:

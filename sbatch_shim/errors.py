@@ -6,6 +6,7 @@ Every error that this package raises on purpose, and who hears of it.
     HandOver       the call is not ours to keep: the real sbatch gets it untouched
     ShimError      one sentence for the user, exit status in `status`
       SpoolError       the state folder cannot be used (disk full, no lock, not ours, newer format)
+      Unsure           the call may be on disk: it must not be submitted as well
       NoRealSbatch     exit 127: every place that was looked at
 
 Imported on the hot path: nothing but the builtins may be used here.
@@ -27,6 +28,10 @@ class ShimError(Exception):
 
 class SpoolError(ShimError):
     """The state folder cannot be used."""
+
+
+class Unsure(ShimError):
+    """Whether a call is queued cannot be said."""
 
 
 class NoRealSbatch(ShimError):

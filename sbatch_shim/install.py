@@ -48,13 +48,12 @@ def start_code(command: str, site: str) -> str:
     return render("start", command=command, site=repr(site), module=module, run=run).strip()
 
 
-def launcher(command: str, bash: str, env: str, python: str, site: str) -> str:
+def launcher(command: str, bash: str, python: str, site: str) -> str:
     """The launcher of sbatch or of a companion."""
     return render(
         "launcher",
         command=command,
         bash=bash,
-        env=env,
         python=shlex.quote(python),
         code=shlex.quote(start_code(command, site)),
         # sacct tells of jobs long gone; the others list what is live.
@@ -77,16 +76,15 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
     # Not through the link `venv`: a command that runs while another version is installed goes on with its own.
     python = Path(sys.prefix) / "bin" / "python"
     site = PACKAGE.parent
-    tools = {name: shutil.which(name, path="/usr/local/bin:/usr/bin:/bin") for name in ("bash", "env")}
-    for name, found in tools.items():
-        if found is None:
-            raise SystemExit(f"install: {name} was not found in /usr/local/bin, /usr/bin or /bin; nothing was written")
+    bash = shutil.which("bash", path="/usr/local/bin:/usr/bin:/bin")
+    if bash is None:
+        raise SystemExit("install: bash was not found in /usr/local/bin, /usr/bin or /bin; nothing was written")
     shims, bin_folder = prefix / "shims", prefix / "bin"
     shims.mkdir(parents=True, exist_ok=True)
     bin_folder.mkdir(exist_ok=True)
     changed = False
     for command in ("sbatch", *COMPANIONS):
-        text = launcher(command, str(tools["bash"]), str(tools["env"]), str(python), str(site))
+        text = launcher(command, bash, str(python), str(site))
         changed |= write(shims / command, text, 0o755)
     for folder in (shims, bin_folder):
         for command, module in COMMANDS.items():

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +40,8 @@ from sbatch_shim.values import indices
 # The events that tell where tickets run.
 SUBMITTED, COLLECTED, RAN = "submitted", "collected", "ran"
 STARTED = "started"
+# The name of a flush folder (flush.new_folder).
+STAMP = re.compile(rb"\d{8}-\d{6}-\d{3,}")
 
 
 @dataclass(frozen=True)
@@ -230,10 +233,10 @@ def places_in(event: dict[str, Any]) -> dict[int, Place]:
 
 
 def flush_folders(session: Session) -> list[bytes]:
-    """The flush folders of a session, oldest first."""
+    """The flush folders of a session, oldest first; whatever else stands there (NFS makes files) is none."""
     folder = session.folder + b"/flushes"
     try:
-        return [folder + b"/" + name for name in sorted(os.listdir(folder))]
+        return [folder + b"/" + name for name in sorted(os.listdir(folder)) if STAMP.fullmatch(name)]
     except FileNotFoundError:
         return []
 

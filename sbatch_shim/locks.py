@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 
 from filelock import BaseFileLock, Timeout, UnixFileLock
 
@@ -12,7 +13,11 @@ from sbatch_shim.flush.patience import Patience
 from sbatch_shim.softlock import acquire
 
 
-def exclusive(path: bytes, patience: Patience | None = None) -> BaseFileLock:
+class Busy(ShimError):
+    """A lock was not free for as long as could be waited."""
+
+
+def exclusive(path: bytes, patience: Patience | None = None, seconds: float | None = None) -> BaseFileLock:
     """
     Take the lock on `path`, waiting for it; a context manager that gives it back.
 
@@ -20,10 +25,12 @@ def exclusive(path: bytes, patience: Patience | None = None) -> BaseFileLock:
 
     Args:
         patience: Says that there is something to wait for, and may be stopped by a signal (ShimError).
+        seconds: How long to wait, with a patience; Busy after that. None: for ever.
     """
     if not has_flock(path):
         return acquire(path)
     lock = UnixFileLock(os.fsdecode(path), mode=0o600)
+    begun = time.monotonic()
     while True:
         try:
             lock.acquire(timeout=-1 if patience is None else 1, poll_interval=0.01)
@@ -31,6 +38,8 @@ def exclusive(path: bytes, patience: Patience | None = None) -> BaseFileLock:
         except Timeout:
             if patience is None or patience.stop.signal:
                 raise ShimError("interrupted while another sarray-flush of this session is at work") from None
+            if seconds is not None and time.monotonic() - begun > seconds:
+                raise Busy("another sarray-flush of this session is at work") from None
             patience.say("another sarray-flush of this session is at work; waiting for it")
 
 

@@ -2,7 +2,8 @@
 sbatch in queue mode: understand the call, put it on disk, answer as sbatch does; or run the real sbatch.
 
 Hot path: every module that is imported here is paid for by every call of a pipeline (a test holds the list).
-The launcher (templates/launcher) starts it as `python -I -S -c CODE STATE REAL WORDS...`.
+The launcher (templates/launcher) starts it as `python -I -S -c CODE SOURCE WRITER COUNT STATE REAL WORDS...`; the
+first three are for spool.handed_on.
 """
 
 import posix
@@ -11,9 +12,9 @@ import time
 from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal  # type: ignore[import-not-found]
 
 from sbatch_shim import request
-from sbatch_shim.errors import HandOver, ShimError
+from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.record import encode
-from sbatch_shim.spool import Session, dropped, open_state, read, replace, session_name, ticket_numbers, told
+from sbatch_shim.spool import Session, dropped, handed_on, open_state, read, replace, session_name, ticket_numbers, told
 from sbatch_shim.values import path as log_folder
 
 # What sbatch propagates, in the order of slurmd's table (src/common/slurm_rlimits_info.c).
@@ -67,11 +68,15 @@ def run_real(real: bytes, words: "list[bytes]", entries: "list[bytes]", script: 
 def main() -> int:
     if getsignal(SIGINT) != SIG_IGN:
         signal(SIGINT, SIG_DFL)
-    # argv and environment as bytes from the kernel: sys.argv has been through the locale, and Python adds
-    # LC_CTYPE to posix.environ. The first words are python -I -S -c CODE.
+    # argv as bytes from the kernel: sys.argv has been through the locale. The first words are python -I -S -c CODE.
     words = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
-    state, real, words = words[0], words[1], words[2:]
-    entries = read(b"/proc/self/environ").split(b"\0")[:-1]
+    state, real = words[3:5]
+    try:
+        entries = handed_on(*words[:3])
+    except ShimError as error:
+        say(str(error))
+        return 1
+    words = words[5:]
     own = []
     asked = {}
     for entry in entries:
@@ -100,6 +105,9 @@ def main() -> int:
     except UnknownTicket:
         # What sbatch says to a dependency that cannot be.
         say("Batch job submission failed: Job dependency problem")
+        return 1
+    except Unsure as error:
+        say(str(error))
         return 1
     except Exception as error:  # nothing is queued yet, so submitting cannot duplicate
         say("not queued, submitting directly: %s" % error)

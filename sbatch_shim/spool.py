@@ -26,7 +26,7 @@ import fcntl
 import posix
 import time
 
-from sbatch_shim.errors import SpoolError
+from sbatch_shim.errors import SpoolError, Unsure
 from sbatch_shim.record import HEAD_BYTES, TAIL_BYTES, digest, frame, frames, has_tail, tail_ticket
 
 FORMAT = b"1\n"
@@ -75,7 +75,7 @@ def create(path: bytes, data: bytes) -> None:
         posix.unlink(path)
         raise
     finally:
-        posix.close(descriptor)
+        close(descriptor)
 
 
 def replace(path: bytes, data: bytes) -> None:
@@ -83,6 +83,14 @@ def replace(path: bytes, data: bytes) -> None:
     draft = b"%s.%d.%d" % (path, posix.getpid(), time.time_ns())
     create(draft, data)
     posix.rename(draft, path)
+
+
+def close(descriptor: int) -> None:
+    """What matters is on disk by then: an error here (NFS has such) must not undo in words what was done."""
+    try:
+        posix.close(descriptor)
+    except OSError:
+        pass
 
 
 def write(descriptor: int, data: bytes) -> None:
@@ -103,7 +111,31 @@ def read(path: bytes) -> bytes:
                 return b"".join(parts)
             parts.append(part)
     finally:
-        posix.close(descriptor)
+        close(descriptor)
+
+
+def handed_on(source: bytes, writer: bytes, count: bytes) -> "list[bytes]":
+    """
+    The caller's environment, entry by entry, as the launcher hands it on.
+
+    Args:
+        source: Where to read it: `/proc/self/environ`, or the pipe that the launcher has left open.
+        writer: The process that writes into that pipe, which is our child; or empty.
+        count: How many entries there are, or empty.
+    """
+    entries = read(source).split(b"\0")[:-1]
+    if source[:8] == b"/dev/fd/":
+        close(int(source[8:]))
+    if writer:
+        try:
+            posix.waitpid(int(writer), 0)
+        except ChildProcessError:
+            pass  # its end is ignored here
+    if count == b"0":
+        return []
+    if count and len(entries) != int(count):
+        raise SpoolError("the environment was not handed on whole; nothing was submitted")
+    return entries
 
 
 def open_state(state: bytes) -> None:
@@ -180,10 +212,13 @@ class Lock:
             self.soft = acquire(self.path)
 
     def __exit__(self, *_: object) -> None:
-        if self.soft is not None:
+        if self.soft is None:
+            close(self.descriptor)
+            return
+        try:
             self.soft.release()
-        else:
-            posix.close(self.descriptor)
+        except OSError:
+            pass  # who comes next waits for a while, and names it
 
 
 class Session:
@@ -235,7 +270,7 @@ class Session:
         """
         Put a call on disk and return its ticket. This is the commit point: from here on the call is ours.
 
-        Raises OSError when the disk does not take it; nothing is queued then.
+        Raises OSError when the disk does not take it; nothing is queued then. Unsure when that cannot be said either.
         """
         with self.lock():
             descriptor = self.open_queue()
@@ -250,12 +285,21 @@ class Session:
                 try:
                     write(descriptor, frame(ticket, payload, size))
                     posix.fdatasync(descriptor)
-                except OSError:
-                    posix.ftruncate(descriptor, size)
+                except OSError as error:
+                    self.take_back(descriptor, size, error)
                     raise
             finally:
-                posix.close(descriptor)
+                close(descriptor)
         return ticket
+
+    def take_back(self, descriptor: int, size: int, error: OSError) -> None:
+        """Cut off what was written behind `size`; Unsure when the disk does not take that (read-only by now, say)."""
+        try:
+            posix.ftruncate(descriptor, size)
+        except OSError:
+            raise Unsure(
+                "%s; not submitted, but %s may hold the call: see sarray status" % (error, text(self.queue))
+            ) from None
 
     def mark_live(self) -> None:
         """Say that tickets of this session may be listed; under the lock, as is the removal (book.py)."""
@@ -328,16 +372,18 @@ class Session:
         """
         hint = self.state + b"/next-block"
         try:
-            number = int(read(hint))
+            first = int(read(hint))
         except (OSError, ValueError):
             # Spread over the users, so that a ticket of another user is most likely unknown rather than ours.
-            number = posix.getuid() * 7919 % BLOCKS
-        while True:
+            first = posix.getuid() * 7919 % BLOCKS
+        for number in range(first, first + BLOCKS):
             try:
                 create(self.state + b"/blocks/%d" % (number % BLOCKS), self.name)
                 break
             except FileExistsError:
-                number += 1
+                pass
+        else:
+            raise SpoolError("all tickets of %s are taken" % text(self.state))
         replace(hint, b"%d" % (number + 1))
         return FIRST_TICKET + number % BLOCKS * BLOCK
 

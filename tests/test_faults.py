@@ -72,7 +72,8 @@ class Breaker:
                 number += 1
                 assert number < 100
                 words = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
-                yield call.strip("?")[:5] + str(number), [*words, "-e", f"inject={call}:{self.fault}:when={number}"]
+                name = call.partition(",")[0].strip("?")
+                yield f"{name}{number}", [*words, "-e", f"inject={call}:{self.fault}:when={number}"]
                 self.steps += not self.survived
 
 
@@ -224,6 +225,46 @@ def test_a_flush_killed_at_every_step(user: Person) -> None:
     assert {path.name: path.read_text() for path in user.home.glob("ran.*")} == {
         f"ran.{name}.{call}": "x\n" for name in names for call in "abc"
     }
+
+
+def test_a_gc_killed_at_every_step(user: Person) -> None:
+    """What a finished flush has left goes piece by piece; no piece that is left is taken for something to submit."""
+    (user.home / "site").mkdir()
+    (user.home / "site/squeue").write_text("#!/bin/sh\n")  # no job is listed
+    (user.home / "site/squeue").chmod(0o755)
+    path = f"{user.prefix}/shims:{user.home}/site:{SYSTEM_PATH}"
+    breaker = Breaker("signal=KILL", ("unlink", "unlinkat", "rmdir", "rename"))
+    for name, trace in breaker:
+        env = user.environment(SARRAY_MODE="queue", SARRAY_SESSION=name, PATH=path)
+        assert user.run("sbatch", "-o", "/dev/null", f"--wrap=echo x >>ran.{name}", env=env).status == 0
+        flush = [str(user.prefix / "bin/sarray-flush"), "--local"]
+        assert user.run(*flush, env=env).status == 0
+        (folder,) = (user.home / "state/sessions" / name / "flushes").iterdir()
+        breaker.survived = user.run(*trace, "sarray", "gc", "--days=0", env=env).status == 0
+        done = user.run(*flush, env=env)
+        assert (done.status, done.out) == (0, b""), done.err
+        assert user.run("sarray", "gc", "--days=0", env=env).status == 0
+        assert not folder.exists()
+    assert breaker.steps > 3
+    assert {path.read_text() for path in user.home.glob("ran.*")} == {"x\n"}
+
+
+@pytest.mark.parametrize("why", ["its own filter", "a hidden partition"])
+def test_a_job_that_squeue_would_not_show_is_none_that_is_gone(user: Person, cluster: Cluster, why: str) -> None:
+    """Its logs are opened through the folder of its flush, which a gc must leave."""
+    user.queue("-H", "-o", "/dev/null", "--wrap=true")
+    assert user.flush().status == 0
+    (folder,) = (user.home / "state/sessions/test/flushes").iterdir()
+    more = {"SQUEUE_PARTITION": "other"}
+    if why == "a hidden partition":
+        more = {}
+        assert cluster.answers("scontrol", "update", "PartitionName=main", "Hidden=yes")
+    try:
+        done = user.run("sarray", "gc", "--days=0", env=user.environment(**more))
+        assert (done.status, done.out) == (0, b"")
+        assert folder.exists() and (user.home / "state/live/test").exists()
+    finally:
+        assert cluster.answers("scontrol", "update", "PartitionName=main", "Hidden=no")
 
 
 def healthy(user: Person) -> None:
@@ -490,6 +531,27 @@ def test_two_flushes_of_a_session_take_turns(user: Person) -> None:
             assert second.wait(60) == 0
             assert b"nothing is queued" in second.stderr.read()
     assert len(jobs(user)) == 1
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_sessions_whose_calls_wait_for_each_other(user: Person, at_once: bool) -> None:
+    """A flush submits first what its calls wait for in other sessions; that must not make it wait for itself."""
+    command = str(user.prefix / "bin/sarray-flush")
+    chain = []
+    for name in ("A", "B", "A", "B"):
+        env = user.environment(SARRAY_MODE="queue", SARRAY_SESSION=name)
+        after = [f"--dependency=afterany:{chain[-1]}"] if chain else ["--begin=now+1hour"]
+        words = ["sbatch", "--parsable", *after, "-o", "/dev/null", "--wrap=true"]
+        chain.append(user.run(*words, env=env).out.decode().strip())
+    for _ in range(4):
+        flushes = [spawn(user, command, "--retry=3", "--session", name) for name in (("A", "B") if at_once else ("A",))]
+        for process in flushes:
+            text = process.communicate(timeout=60)[1]
+            assert b"Traceback" not in text
+            assert process.returncode in (0, 1), text
+    user.flush("--session", "B")
+    assert queued(user, "A") == queued(user, "B") == []
+    assert len(jobs(user)) == 4
 
 
 def test_a_waiting_flush_can_be_interrupted(user: Person) -> None:

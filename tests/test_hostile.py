@@ -92,6 +92,38 @@ def test_a_full_disk_sends_calls_to_the_real_sbatch(person: Person, small: Path)
     assert held(person, "small/state") == (told, [])
 
 
+def faulty(person: Person, *faults: str, file: str) -> list[str]:
+    """Words in front of a command: these calls fail, on this file of the session."""
+    words = ["strace", "-qq", "-o", str(person.home / "trace"), "-P", str(person.home / "state/sessions/test" / file)]
+    return [*words, "-e", "trace=" + ",".join(fault.partition(":")[0] for fault in faults)] + [
+        word for fault in faults for word in ("-e", "inject=" + fault)
+    ]
+
+
+@pytest.mark.parametrize("file", ["queue", "lock"])
+def test_an_error_after_the_record_is_on_disk_submits_nothing(person: Person, file: str) -> None:
+    """close(2) may fail, on NFS for instance: the call is queued by then, and must not be the real sbatch's as well."""
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=recorder(person))
+    assert person.run("sbatch", "--wrap=true", env=env).status == 0
+    done = person.run(*faulty(person, "close:error=EIO", file=file), "sbatch", "--parsable", "--wrap=true", env=env)
+    assert b"INJECTED" in (person.home / "trace").read_bytes()
+    assert (done.status, done.err) == (0, b"")
+    assert held(person)[0][1:] == [int(done.out)]
+    assert direct(person) == []
+
+
+def test_a_disk_that_can_no_longer_be_written_when_a_record_failed(person: Person) -> None:
+    """As when the kernel makes it read-only: the record may be there, so the call is not submitted as well."""
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=recorder(person))
+    assert person.run("sbatch", "--wrap=true", env=env).status == 0
+    trace = faulty(person, "fdatasync:error=EIO", "ftruncate:error=EROFS", file="queue")
+    done = person.run(*trace, "sbatch", "--wrap=true", env=env)
+    assert (done.status, done.out) == (1, b"")
+    assert done.err.count(b"\n") == 1
+    assert b"not submitted" in done.err and str(person.home / "state/sessions/test/queue").encode() in done.err
+    assert direct(person) == []
+
+
 @needs_root
 def test_a_state_folder_that_cannot_be_written(person: Person) -> None:
     path = recorder(person)
@@ -270,6 +302,44 @@ def test_a_damaged_journal_is_set_aside(person: Person, assume: str) -> None:
     assert hidden.read_text() == ("ran\nran\n" if assume == "lost" else "ran\n")
 
 
+# Where, what is written there (None: a folder is made), and whether calls are in doubt by that.
+ODD = {
+    "a queue of zeros": ("sessions/test/queue", bytes(500), True),
+    "an empty queue": ("sessions/test/queue", b"", True),
+    "a folder for a queue": ("sessions/test/queue", None, True),
+    "rubbish in what was dropped": ("sessions/test/dropped", b"one two three\n", True),
+    "zeros in what was dropped": ("sessions/test/dropped", bytes(20) + b"\n", True),
+    "a folder for a journal": ("sessions/test/flushes/20260101-000000-000/journal", None, True),
+    "a file among the sessions": ("sessions/README", b"mine\n", False),
+    "a file among the flushes": ("sessions/test/flushes/.nfs000001", b"x", False),
+    "a folder among the flushes": ("sessions/test/flushes/lost+found/x", None, False),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_something_odd_in_one_session_does_not_stop_the_others(person: Person, name: str) -> None:
+    """It is named where calls are in doubt, and whoever looks at other jobs sees them."""
+    place, data, doubtful = ODD[name]
+    path = recorder(person)
+    (person.home / "site/squeue").write_text('#!/bin/sh\necho "the real one"\n')
+    (person.home / "site/squeue").chmod(0o755)
+    person.queue("-o", "/dev/null", f"--wrap=echo test >>{person.home}/ran", PATH=path)
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="z", PATH=path)
+    line = f"echo other >>{person.home}/ran"
+    assert person.run("sbatch", "-o", "/dev/null", f"--wrap={line}", env=env).status == 0
+    odd = person.home / "state" / place
+    odd.parent.mkdir(parents=True, exist_ok=True)
+    odd.unlink(missing_ok=True)
+    odd.mkdir() if data is None else odd.write_bytes(data)
+    person.own(person.home / "state")
+    listed = person.run("squeue", "-h", env=env)
+    assert listed.status == 0 and b"Traceback" not in listed.err
+    done = person.flush("--all", "--local")
+    assert b"Traceback" not in done.err
+    assert (person.home / "ran").read_text().split() == (["other"] if doubtful else ["test", "other"])
+    assert (done.status, os.fsencode(odd.name) in done.err) == ((1, True) if doubtful else (0, False))
+
+
 @needs_root
 @pytest.mark.parametrize("mask", ["000", "777", "022"])
 def test_all_that_is_kept_is_private(person: Person, mask: str) -> None:
@@ -293,6 +363,26 @@ def test_all_that_is_kept_is_private(person: Person, mask: str) -> None:
     other = pwd.getpwnam(OTHER)
     done = Result(*run_as(other, "find", str(person.home / "state"), "-type", "f"))
     assert done.out == b""
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        ("sbatch -o /dev/null --wrap=true", {"SARRAY_MODE": "queue"}),
+        ("sbatch --test-only --wrap=true", {"SECONDS": "5"}),  # a name that no shell hands on as it is
+        ("sbatch -o /dev/null --wrap=true; squeue --me", {"SARRAY_MODE": "queue"}),
+    ],
+)
+def test_no_process_has_a_secret_among_its_words(person: Person, command: str, more: dict[str, str]) -> None:
+    """Everybody may read the words of a process (/proc/*/cmdline), and nobody else its environment."""
+    path = f"{person.prefix}/shims:{person.prefix}/bin:" + recorder(person).split(":", 1)[1]
+    env = person.environment(SARRAY_SESSION="test", PATH=path, TOKEN="secret-of-mine", **more)
+    log = person.home / "trace"
+    trace = ["strace", "-f", "-qq", "-e", "trace=execve", "-s", "100000", "-o", str(log)]
+    done = person.run(*trace, "bash", "-c", command, env=env)
+    assert done.status == 0, done.err
+    assert b"/bin/python" in log.read_bytes()
+    assert b"secret-of-mine" not in log.read_bytes()
 
 
 def run_as(entry: pwd.struct_passwd, *words: str, env: dict[str, str] | None = None) -> tuple[int, bytes, bytes]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 
 from sbatch_shim.calls import Call, Shared, build, payloads, ranges, tickets_in
 from sbatch_shim.drop import dropped
-from sbatch_shim.errors import HandOver
+from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.journal import RAN, Journal, Place, flush_folders, not_submitted, places_in
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, Session, session_of
 from sbatch_shim.values import indices
@@ -233,7 +234,11 @@ class Book:
         except OSError:
             names = []
         for name in names:
-            self.open(name)
+            try:
+                self.open(name)
+            except (ShimError, OSError) as error:
+                # The other jobs can be told of all the same; who names a ticket of the session is refused.
+                print(f"sarray: {error}", file=sys.stderr)
         self.jobs: dict[int, Job] = {}
         self.index()
 

@@ -19,7 +19,7 @@ from signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal
 from sbatch_shim.companions.book import Book, Target, split_ids, target
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.slurm import beside
-from sbatch_shim.spool import open_state, read, session_of, ticket_numbers
+from sbatch_shim.spool import handed_on, open_state, read, session_of, ticket_numbers
 from sbatch_shim.streams import open_closed_streams
 
 TYPE_CHECKING = False
@@ -84,6 +84,10 @@ class Context:
         if name == self.command:
             return self.real
         return beside(self.real, name, self.variable("PATH") or os.defpath)
+
+    def unfiltered(self) -> dict[str, str | None]:
+        """For `run`: without what the user has set for squeue, which would narrow what it tells us."""
+        return {os.fsdecode(name): None for name in self.environment if name.startswith(b"SQUEUE_")}
 
     def run(self, name: str, words: Sequence[str], **variables: str | None) -> Answer:
         """
@@ -157,13 +161,18 @@ def write(data: bytes) -> None:
 
 
 def main(command: str) -> int:
-    """Entry of the launcher: `python -I -S -c CODE STATE REAL WORDS...`."""
+    """Entry of the launcher: `python -I -S -c CODE SOURCE WRITER COUNT STATE REAL WORDS...`."""
     if getsignal(SIGINT) != SIG_IGN:
         signal(SIGINT, SIG_DFL)
     raw = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
-    state, real, words = raw[0], os.fsdecode(raw[1]), [os.fsdecode(word) for word in raw[2:]]
+    state, real, words = raw[3], os.fsdecode(raw[4]), [os.fsdecode(word) for word in raw[5:]]
     environment = {}
-    for entry in read(b"/proc/self/environ").split(b"\0")[:-1]:
+    try:
+        entries = handed_on(*raw[:3])
+    except ShimError as error:
+        say(f"{command}: error: {error}")
+        return 1
+    for entry in entries:
         name, _, value = entry.partition(b"=")
         environment[name] = value
     context = Context(command, real, state, words, environment, os.umask(0o077))

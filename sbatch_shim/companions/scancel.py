@@ -227,7 +227,7 @@ class Cancel:
         jobs = dict.fromkeys(one.partition("_")[0] for one in ids)
         form = "%F|%K|%T|%P|%a|%q|%u|%j"
         asked = ",".join(jobs) + ("" if len(jobs) > 1 else "," + next(iter(jobs)))
-        answer = self.context.run("squeue", ["-h", "-r", "-j", asked, "-o", form])
+        answer = self.context.run("squeue", ["-h", "-a", "-r", "-j", asked, "-o", form], **self.context.unfiltered())
         wanted = set(ids)
         found = []
         for text in answer.out.decode(errors="replace").splitlines():

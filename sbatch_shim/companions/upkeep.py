@@ -22,7 +22,9 @@ KEEP_DAYS = 30
 
 def listed_jobs(context: Context) -> set[int] | None:
     """The arrays and jobs of this user that squeue lists, finished ones among them; None when it cannot be known."""
-    answer = context.run("squeue", ["-h", "-t", "all", "-u", str(os.getuid()), "-o", "%F"])
+    # -a: those in hidden partitions too.
+    words = ["-h", "-a", "-t", "all", "-u", str(os.getuid()), "-o", "%F"]
+    answer = context.run("squeue", words, **context.unfiltered())
     if answer.status != 0:
         return None
     return {int(word) for word in answer.out.split() if word.isdigit()}
@@ -102,5 +104,10 @@ def collect(state: bytes, days: float, listed: set[int], dry: bool = False) -> l
                 continue
             gone.append(folder)
             if not dry:
+                # First: without `done`, what is left of it would be submitted again.
+                try:
+                    os.unlink(folder + b"/claimed")
+                except FileNotFoundError:
+                    pass
                 shutil.rmtree(folder)
     return gone

@@ -19,7 +19,7 @@ from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.recovery import NEVER_LEFT, Fate, hold, settle
 from sbatch_shim.flush.slurm import Answer, limits_of, submit
 from sbatch_shim.journal import COLLECTED, STARTED, SUBMITTED, Journal, TicketMap, flush_folders, places_in
-from sbatch_shim.locks import exclusive
+from sbatch_shim.locks import Busy, exclusive
 from sbatch_shim.merge import submission
 from sbatch_shim.merge.environment import controller_variables
 from sbatch_shim.merge.graph import counted
@@ -29,6 +29,9 @@ from sbatch_shim.merge.render import render
 from sbatch_shim.spool import Session, create, make_folder, ticket_numbers
 
 LEFT_BEHIND = "it waits for a call that was not submitted"
+
+# How long a flush waits for another one's session while it holds its own: each may hold what the other needs.
+LONGEST_CROSSED_WAIT = 60
 
 # Bytes of an --array value that slurmctld takes (tried).
 MAX_SPEC = 4096
@@ -263,6 +266,7 @@ class Flush:
         adopted: Submissions of earlier flushes that Slurm turned out to have.
         uncertain: Tickets of which it is not known whether Slurm has them.
         halted: Why nothing more is tried, in words; empty while all is well.
+        within: The sessions of the flushes that this one is a part of.
     """
 
     def __init__(
@@ -272,8 +276,10 @@ class Flush:
         wishes: Wishes,
         tickets: TicketMap | None = None,
         patience: Patience | None = None,
+        within: frozenset[bytes] = frozenset(),
     ) -> None:
         self.session = session
+        self.within = within
         self.tickets = tickets or TicketMap(session.state, backend.told_by)
         self.backend = backend
         self.wishes = wishes
@@ -291,7 +297,8 @@ class Flush:
         """Claim and submit everything; raises ShimError before anything was submitted."""
         if not os.path.isdir(self.session.folder):
             return
-        with exclusive(self.session.folder + b"/flush.lock", self.patience):
+        longest = (self.patience.seconds or LONGEST_CROSSED_WAIT) if self.within else None
+        with exclusive(self.session.folder + b"/flush.lock", self.patience, longest):
             try:
                 self.settle_earlier()
             except NoAnswer as error:
@@ -355,9 +362,13 @@ class Flush:
         self.adopted.append(Adopted(fate.job, script, sorted(places), next(iter(places.values())).tasks))
 
     def new_folder(self) -> bytes:
-        """A folder for this flush; names sort by time."""
+        """A folder for this flush; names sort by time, also where clocks and time zones do not."""
         stamp = time.strftime("%Y%m%d-%H%M%S").encode()
         number = 0
+        for before in flush_folders(self.session)[-1:]:
+            newest, _, count = os.path.basename(before).rpartition(b"-")
+            if newest >= stamp:
+                stamp, number = newest, int(count) + 1
         while True:
             folder = b"%s/flushes/%s-%03d" % (self.session.folder, stamp, number)
             try:
@@ -521,9 +532,13 @@ class Flush:
         return found, silent
 
     def flush_producers(self, calls: list[Call]) -> None:
-        """Flush the other sessions that hold calls which these wait for."""
+        """
+        Flush the other sessions that hold calls which these wait for.
+
+        Calls of two sessions may wait for each other's in turn: then each flush takes the chain a step further.
+        """
         own = {call.ticket for call in calls}
-        done = {self.session.name}
+        done = {self.session.name, *self.within}
         for call in calls:
             for ticket in ticket_numbers(call.options.get("dependency") or b""):
                 name = self.tickets.session(ticket)
@@ -531,8 +546,12 @@ class Flush:
                     done.add(name)
                     session = Session(self.session.state, name)
                     wishes = Wishes(keep_arrays=True, wide_lanes=self.wishes.wide_lanes)
-                    other = Flush(session, self.backend, wishes, self.tickets, self.patience)
-                    other.run()
+                    within = self.within | {self.session.name}
+                    other = Flush(session, self.backend, wishes, self.tickets, self.patience, within)
+                    try:
+                        other.run()
+                    except Busy as error:
+                        other.problems.append(f"session {os.fsdecode(name)}: {error}; what waits for its calls is kept")
                     self.outcomes += other.outcomes
                     self.adopted += other.adopted
                     self.problems += other.problems

@@ -109,6 +109,8 @@ def look(controller: Controller, script: bytes, since: float | None) -> Fate:
     if since is None or "clock" not in config:
         return Fate(known=False, why="its age is not known")
     age = int(config["clock"]) + 1 - since
+    if age < 0:
+        return Fate(known=False, why="the controller's clock went back, so its age is not known")
     if age < keeps:
         return Fate()
     if not config.get("AccountingStorageType", "").endswith("slurmdbd"):

@@ -75,10 +75,10 @@ def test_launcher_and_platformdirs_agree_on_the_state_folder(
 ) -> None:
     """The launcher is run for real, with a Python that only shows the folder it is given."""
     shown = tmp_path / "python"
-    shown.write_text('#!/bin/sh\nprintf %s "$5"\n')
+    shown.write_text('#!/bin/sh\nprintf %s "$8"\n')
     shown.chmod(0o755)
     launcher = tmp_path / "sbatch"
-    launcher.write_text(install.launcher("sbatch", "/bin/bash", "/usr/bin/env", str(shown), "/site"))
+    launcher.write_text(install.launcher("sbatch", "/bin/bash", str(shown), "/site"))
     launcher.chmod(0o755)
     environment = {"PATH": "/nowhere", "HOME": home, "SARRAY_MODE": "queue"}
     monkeypatch.setenv("HOME", home)

@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from strategies import QUICK
 
 from sbatch_shim.errors import SpoolError
+from sbatch_shim.flush.flush import Flush, Wishes
+from sbatch_shim.flush.local import Local
+from sbatch_shim.journal import flush_folders
 from sbatch_shim.record import FIELDS, decode, encode, frame, frames
 from sbatch_shim.spool import (
     BLOCK,
@@ -297,6 +300,25 @@ def test_a_state_folder_that_is_a_file_or_leads_to_one_is_refused(state: bytes) 
     for path in (state + b"-link", state + b"-file"):
         with pytest.raises(SpoolError):
             open_state(path)
+
+
+def test_when_all_tickets_are_taken(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call goes to the real sbatch; nobody looks for a free block for ever."""
+    monkeypatch.setattr("sbatch_shim.spool.BLOCKS", 3)
+    assert len({session.reserve_block() for _ in range(3)}) == 3
+    with pytest.raises(SpoolError, match="are taken"):
+        session.reserve_block()
+
+
+def test_flush_folders_sort_by_time_where_clocks_do_not(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Summer time ends, or a flush has another TZ: what a later flush claims is no earlier flush's."""
+    flush = Flush(session, Local(session.state), Wishes())
+    made = []
+    for stamp in ("20261025-025900", "20261025-025900", "20261025-020000", "20261025-030000"):
+        monkeypatch.setattr("time.strftime", lambda form, stamp=stamp: stamp)
+        made.append(flush.new_folder())
+    assert made == sorted(made) == flush_folders(session)
+    assert [os.path.basename(folder) for folder in made[-2:]] == [b"20261025-025900-002", b"20261025-030000-000"]
 
 
 def test_a_newer_format_is_refused_and_kept(state: bytes) -> None:

@@ -54,6 +54,14 @@ def test_a_job_in_squeue_is_ours_whatever_its_age(slurm: Commands) -> None:
     assert slurm.fate(10) == slurm.fate(10**6) == Fate(77)
 
 
+def test_a_controller_whose_clock_went_back_does_not_tell_the_age(slurm: Commands) -> None:
+    """What it has forgotten by the old clock would be taken for too young to be forgotten, and submitted again."""
+    slurm.config(accounting="slurmdbd")
+    assert not slurm.fate(-3600).known
+    slurm.say("squeue", MINE)
+    assert slurm.fate(-3600) == Fate(77)
+
+
 @pytest.mark.parametrize("text", [OTHERS, REFUSED, ""])
 def test_absent_while_slurm_would_still_remember(slurm: Commands, text: str) -> None:
     """The submission of another script, or a refused one, is no sign."""

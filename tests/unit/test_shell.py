@@ -20,7 +20,7 @@ def check(text: bytes) -> None:
 
 @pytest.mark.parametrize("command", ["sbatch", "squeue", "scancel", "sacct", "scontrol"])
 def test_the_launcher(command: str) -> None:
-    check(launcher(command, "/bin/bash", "/usr/bin/env", "/x/python", "/x/site").encode())
+    check(launcher(command, "/bin/bash", "/x/python", "/x/site").encode())
 
 
 @pytest.mark.parametrize("login", [False, True])

@@ -20,7 +20,7 @@ def test_our_own_launchers_are_no_real_commands(tmp_path: Path) -> None:
     """A site's sbatch in a folder of its own, the shims first on PATH, Slurm's commands last."""
     shims, site, slurm = (tmp_path / name for name in ("shims", "site", "slurm"))
     for name in ("sbatch", "squeue"):
-        command(shims, name, launcher(name, "/bin/bash", "/usr/bin/env", "/usr/bin/python3", "/nowhere"))
+        command(shims, name, launcher(name, "/bin/bash", "/usr/bin/python3", "/nowhere"))
     sbatch = command(site, "sbatch")
     squeue = command(slurm, "squeue")
     path = f"{shims}:{site}:{slurm}"
