@@ -12,9 +12,10 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from sbatch_shim.calls import Call
-from sbatch_shim.companions import documents
+from sbatch_shim.companions import documents, own
 from sbatch_shim.companions.act import with_own_job
 from sbatch_shim.companions.book import DROPPED, Job, Pages
 from sbatch_shim.companions.companion import Context, write
@@ -29,6 +30,7 @@ TABLE: Table = {
     "allusers": ("a", NONE),
     "associations": ("x", REQUIRED),
     "allclusters": ("L", NONE),
+    "array": ("", NONE),
     "batch-script": ("B", NONE),
     "brief": ("b", NONE),
     "cluster": ("M", REQUIRED),
@@ -39,6 +41,7 @@ TABLE: Table = {
     "duplicates": ("D", NONE),
     "endtime": ("E", REQUIRED),
     "env-vars": ("", NONE),
+    "expand-patterns": ("", NONE),
     "federation": ("", NONE),
     "file": ("f", REQUIRED),
     "flags": ("F", REQUIRED),
@@ -48,7 +51,7 @@ TABLE: Table = {
     "help": ("h", NONE),
     "helpformat": ("e", NONE),
     "jobs": ("j", REQUIRED),
-    "json": ("", NONE),
+    "json": ("", OPTIONAL),
     "local": ("", NONE),
     "long": ("l", NONE),
     "name": ("", REQUIRED),
@@ -70,12 +73,13 @@ TABLE: Table = {
     "uid": ("u", REQUIRED),
     "units": ("", REQUIRED),
     "usage": ("", NONE),
+    "use-local-uid": ("", NONE),
     "user": ("u", REQUIRED),
     "verbose": ("v", NONE),
     "version": ("V", NONE),
     "wckeys": ("W", REQUIRED),
     "whole-hetjob": ("", OPTIONAL),
-    "yaml": ("", NONE),
+    "yaml": ("", OPTIONAL),
 }
 # An id that no job has, for the header alone.
 NO_JOB = "2147483646"
@@ -193,11 +197,29 @@ class Accounting:
         """The columns of a row of ours."""
         texts = list(row.texts)
         for at, column in enumerate(table.columns):
-            text = own_text(column.name, shown, step, call)
-            blank = column.name in ("workdir", "submitline") and not texts[at].strip()
+            text = self.own_text(column.name, shown, step, call)
+            blank = column.name in ("workdir", "submitline", *own.KINDS) and not texts[at].strip()
             if text is not None and not blank:
                 texts[at] = os.fsencode(text)
         return texts
+
+    def own_text(self, column: str, shown: Shown, step: str, call: Call | None) -> str | None:
+        """What one of our columns shows; None where the real sacct's text is right."""
+        if column == "jobid":
+            return shown.ids("jobarrayid") + step
+        if column == "jobidraw":
+            return shown.ids("jobid") + step
+        if call is None or step:
+            return None
+        if column == "jobname":
+            return call.shown_name
+        if column == "workdir":
+            return os.fsdecode(call.folder)
+        if column == "submitline":
+            return own.submit_line(call)
+        if column in own.KINDS and self.line.has("expand-patterns"):
+            return own.log_name(self.context, call, own.KINDS[column], shown, joined=False)
+        return own.log_pattern(call, own.KINDS[column]) if column in own.KINDS else None
 
     def unsubmitted(self, table: Output, seen: set[int]) -> list[list[bytes]]:
         """Rows of the calls that Slurm does not know."""
@@ -210,11 +232,15 @@ class Accounting:
             if chosen is None:
                 continue
             values = Waiting(self.context, call, state)
-            texts = []
-            for column in table.columns:
-                text = own_text(column.name, chosen, "", call)
-                texts.append(os.fsencode(waiting_text(column.name, values) if text is None else text))
-            found.append(texts)
+            each = [chosen]
+            if self.line.has("array") and chosen.tasks:
+                each = [replace(chosen, tasks=[task], folded=False) for task in chosen.tasks]
+            for one in each:
+                texts = []
+                for column in table.columns:
+                    text = self.own_text(column.name, one, "", call)
+                    texts.append(os.fsencode(waiting_text(column.name, values) if text is None else text))
+                found.append(texts)
         return found
 
     def waiting(self) -> list[tuple[int, Pages, str]]:
@@ -247,23 +273,6 @@ def asked_jobs(line: Line) -> str | None:
     """The values of all -j; None without one."""
     given = [value or "" for option, value in line.options if option == "jobs"]
     return ",".join(given) if given else None
-
-
-def own_text(column: str, shown: Shown, step: str, call: Call | None) -> str | None:
-    """What one of our columns shows; None where the real sacct's text is right."""
-    if column == "jobid":
-        return shown.ids("jobarrayid") + step
-    if column == "jobidraw":
-        return shown.ids("jobid") + step
-    if call is None or step:
-        return None
-    if column == "jobname":
-        return call.shown_name
-    if column == "workdir":
-        return os.fsdecode(call.folder)
-    if column == "submitline":
-        return " ".join(["sbatch", *(os.fsdecode(word) for word in call.words)])
-    return None
 
 
 def waiting_text(column: str, values: Waiting) -> str:
@@ -321,8 +330,7 @@ def main(context: Context) -> int:
         line = line.without("jobs")
         line.options.append(("jobs", with_own_job(context, jobs)))
     if line.has("json", "yaml"):
-        accounting = Accounting(context, line)
-        return documents.sacct(context, accounting.real_line(), accounting.wanted)
+        return documents.sacct(Accounting(context, line))
     try:
         return Accounting(context, line).table(form)
     except ValueError:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sbatch_shim.calls import Call, ranges
+from sbatch_shim.companions import documents, own
 from sbatch_shim.companions.act import own_element, placed
 from sbatch_shim.companions.book import (
     DROPPED,
@@ -29,12 +30,11 @@ from sbatch_shim.companions.book import (
     task_string,
 )
 from sbatch_shim.companions.companion import Context, write
-from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadable, read
+from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.reverse import dependency_with_tickets, error_with_tickets
 from sbatch_shim.companions.shown import Shown, parse_tasks, shares, shares_of_rest
 from sbatch_shim.companions.waiting import Waiting
 from sbatch_shim.errors import ShimError
-from sbatch_shim.merge import logs
 from sbatch_shim.merge.dependency import parse, with_places
 
 TABLE: Table = {
@@ -46,6 +46,7 @@ TABLE: Table = {
     "future": ("", NONE),
     "help": ("h", NONE),
     "hide": ("", NONE),
+    "json": ("", OPTIONAL),
     "local": ("", NONE),
     "oneliner": ("o", NONE),
     "quiet": ("Q", NONE),
@@ -54,6 +55,7 @@ TABLE: Table = {
     "usage": ("", NONE),
     "verbose": ("v", NONE),
     "version": ("V", NONE),
+    "yaml": ("", OPTIONAL),
 }
 # Verbs whose words are job ids, with the fewest letters that name them.
 ON_JOBS = {
@@ -250,6 +252,8 @@ class Control:
 
     def show(self, given: str | None) -> int:
         """`show job [ID]`."""
+        if self.line.has("json", "yaml"):
+            return documents.scontrol(self.context, self.line, given)
         found = target(given) if given else None
         pages = self.context.book.landed(found.ticket) if found else None
         options = [one for one in self.line.options if one[0] != "oneliner"]
@@ -336,9 +340,9 @@ class Control:
                 spec = dependency_with_tickets(spec, self.context.book, call, shown.index)
                 lines[at] = f"{before} Dependency={spec}"
             elif call is not None:
-                own = own_line(call, key, shown)
-                if own is not None:
-                    lines[at] = f"   {key}={own}"
+                value = own_line(self.context, call, key, shown)
+                if value is not None:
+                    lines[at] = f"   {key}={value}"
         return "\n".join(lines)
 
 
@@ -352,20 +356,14 @@ def cut_tasks(record: str) -> str:
     return re.sub(r" ArrayTaskId=([^ ]+)", cut, record, count=1)
 
 
-def own_line(call: Call, key: str, shown: Shown) -> str | None:
+def own_line(context: Context, call: Call, key: str, shown: Shown) -> str | None:
     """The value of a line that tells of the call; None for all others."""
     if key == "Command":
-        return call.command
+        return own.command(context, call)
     if key == "WorkDir":
         return os.fsdecode(call.folder)
     kind = {"StdOut": "output", "StdErr": "error", "StdIn": "input"}.get(key)
-    if kind is None:
-        return None
-    task = shown.tasks[0] if shown.tasks and not shown.folded else logs.NO_TASK
-    name = logs.expand(call, kind, task if call.is_array else None)
-    if name is None and kind == "error":
-        name = logs.expand(call, "output", task if call.is_array else None)
-    return "/dev/null" if name is None else os.fsdecode(name.path)
+    return own.log_name(context, call, kind, shown) if kind else None
 
 
 def record_of_queued(context: Context, pages: Pages, found: Target, state: str) -> str:
@@ -381,6 +379,7 @@ def record_of_queued(context: Context, pages: Pages, found: Target, state: str) 
     first = f"JobId={shown.ids('jobid')}"
     if tasks is not None:
         first += f" ArrayJobId={found.ticket} ArrayTaskId={shown.ids('arraytaskid')}"
+    keys = ("Command", "WorkDir", "StdErr", "StdIn", "StdOut")
     lines = [
         f"{first} JobName={call.shown_name}",
         f"UserId={values.user}({values.user_id}) GroupId={os.getgid()} MCS_label=N/A",
@@ -392,8 +391,8 @@ def record_of_queued(context: Context, pages: Pages, found: Target, state: str) 
         "StartTime=Unknown EndTime=Unknown Deadline=N/A",
         f"Partition={values.partition}",
         f"NumNodes={values.nodes} NumCPUs={values.cpus} NumTasks={values.option('ntasks', '1')}",
-        *(f"{key}={own_line(call, key, shown)}" for key in ("Command", "WorkDir", "StdErr", "StdIn", "StdOut")),
-        "Power=",
+        *(f"{key}={own_line(context, call, key, shown)}" for key in keys),
+        *([] if context.version >= own.NO_POWER else ["Power="]),
         "",
     ]
     return "\n   ".join(lines) + "\n\n"

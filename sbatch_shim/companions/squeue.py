@@ -14,9 +14,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from string import ascii_letters
 
 from sbatch_shim.calls import Call
-from sbatch_shim.companions import documents
+from sbatch_shim.companions import documents, own
 from sbatch_shim.companions.act import with_own_job
 from sbatch_shim.companions.book import Book, Job, Pages
 from sbatch_shim.companions.companion import Context, say, write
@@ -25,9 +26,11 @@ from sbatch_shim.companions.reverse import dependency_with_tickets
 from sbatch_shim.companions.shown import Shown, Wanted, parse_tasks, shares, shares_of_rest, wanted_of, whole
 from sbatch_shim.companions.squeue_columns import (
     DEFAULT,
+    FIELD,
     LONG,
     START,
     STARTS,
+    STATES,
     Layout,
     Row,
     assemble,
@@ -46,6 +49,7 @@ TABLE: Table = {
     "array-unique": ("", NONE),
     "cluster": ("M", REQUIRED),
     "clusters": ("M", REQUIRED),
+    "expand-patterns": ("", NONE),
     "federation": ("", NONE),
     "format": ("o", REQUIRED),
     "Format": ("O", REQUIRED),
@@ -53,7 +57,7 @@ TABLE: Table = {
     "hide": ("", NONE),
     "iterate": ("i", REQUIRED),
     "jobs": ("j", OPTIONAL),
-    "json": ("", NONE),
+    "json": ("", OPTIONAL),
     "licenses": ("L", REQUIRED),
     "local": ("", NONE),
     "long": ("l", NONE),
@@ -64,6 +68,8 @@ TABLE: Table = {
     "nodes": ("w", REQUIRED),
     "nodelist": ("w", REQUIRED),
     "noheader": ("h", NONE),
+    "notme": ("", NONE),
+    "only-job-state": ("", NONE),
     "partitions": ("p", REQUIRED),
     "priority": ("P", NONE),
     "qos": ("q", REQUIRED),
@@ -79,7 +85,22 @@ TABLE: Table = {
     "users": ("u", REQUIRED),
     "verbose": ("v", NONE),
     "version": ("V", NONE),
-    "yaml": ("", NONE),
+    "yaml": ("", OPTIONAL),
+}
+
+# What --only-job-state shows of a job that waits (tried on 24.11): Slurm is not asked for the rest.
+ONLY_STATE = {
+    "statecompact": "PD",
+    "state": "PENDING",
+    "timeused": "0:00",
+    "timelimit": "0:00",
+    "numnodes": "0",
+    "numcpus": "0",
+    "username": "root",
+    "userid": "0",
+    "reason": "None",
+    "reasonlist": "(None)",
+    "submittime": "N/A",
 }
 
 
@@ -91,6 +112,8 @@ class Queue:
         self.line = line
         self.book: Book = context.book
         self.one_per_task = line.has("array") or context.variable("SQUEUE_ARRAY") is not None
+        # Slurm tells nothing else then.
+        self.only_state = line.has("only-job-state")
         self.wanted: Wanted = wanted_of(self.book, line.last("jobs"), line.last("name"))
         self.apart: dict[tuple[int, int], Row] = {}
         self.waiting = self.book.unsubmitted()
@@ -112,15 +135,18 @@ class Queue:
         """Only tickets that Slurm does not know yet are asked for."""
         return not self.wanted.anything and not self.wanted.asked
 
-    def ask(self, layout: Layout) -> tuple[int, bytes]:
-        """The whole output, and the exit status."""
+    def asked_line(self) -> Line:
+        """real_line, or where nothing is asked of Slurm, one for the header's sake: no job has this name."""
         line = self.real_line()
         if self.nothing_real():
-            # For the header's sake, which is the real squeue's own: no job has this name.
             line = line.without("jobs", "user", "users")
             line.options += [("me", None), ("name", START)]
+        return line
+
+    def ask(self, layout: Layout) -> tuple[int, bytes]:
+        """The whole output, and the exit status."""
         # The real one takes no format beside --long, which is one.
-        line = line.without("long")
+        line = self.asked_line().without("long")
         line.options.append(layout.option)
         answer = self.context.run("squeue", line.words(), SLURM_BITSTR_LEN="0")
         sys.stderr.buffer.write(answer.err)
@@ -238,12 +264,36 @@ class Queue:
         call = self.book.call(shown.ticket)
         texts = list(row.texts)
         for at, column in enumerate(layout.fields):
-            text = own_text(shown, call, column.name)
+            text = self.own_text(shown, call, column.name)
             if column.name == "dependency":
                 text = dependency_with_tickets(os.fsdecode(row.texts[at]).strip(), self.book, call, shown.index)
             if text is not None:
                 texts[at] = column.show(text, shown.folded)
         return texts
+
+    def own_text(self, shown: Shown, call: Call | None, field: str) -> str | None:
+        """What a field shows for a call; None where the real squeue's text is right."""
+        if field in ("jobid", "arrayjobid", "arraytaskid", "jobarrayid"):
+            return shown.ids(field)
+        if call is None or self.only_state:
+            return None
+        if field == "name":
+            return call.shown_name
+        if field == "workdir":
+            return os.fsdecode(call.folder)
+        if field == "command":
+            return own.command(self.context, call)
+        if field in own.KINDS:
+            expanded = self.line.has("expand-patterns")
+            return own.log_column(self.context, call, field, shown, expanded)
+        return None
+
+    def waiting_text(self, field: str, values: Waiting, shown: Shown) -> str:
+        """What a field shows for a call that no flush has submitted."""
+        text = self.own_text(shown, values.call, field)
+        if text is None:
+            text = ONLY_STATE.get(field, "(null)") if self.only_state else waiting_text(field, values)
+        return text
 
     def pending(self, waiting: list[tuple[int, Pages]], layout: Layout) -> list[bytes]:
         """Rows of the calls that no flush has submitted."""
@@ -252,7 +302,7 @@ class Queue:
             call = pages.call(ticket)
             if call is None or not self.passes(call):
                 continue
-            each = [whole(call)]
+            each = [replace(whole(call), throttle=0) if self.only_state else whole(call)]
             if call.is_array and self.one_per_task:
                 each = [Shown(ticket, [task], False) for task in call.tasks]
             values = Waiting(self.context, call, pages.state(ticket) or "")
@@ -260,7 +310,7 @@ class Queue:
                 chosen = self.chosen(one, None)
                 if chosen is not None:
                     texts = [
-                        column.show(waiting_text(column.name, values, chosen), chosen.folded)
+                        column.show(self.waiting_text(column.name, values, chosen), chosen.folded)
                         for column in layout.fields
                     ]
                     found.append(assemble(layout, texts))
@@ -269,7 +319,7 @@ class Queue:
     def passes(self, call: Call) -> bool:
         """Whether a queued call passes the caller's filters."""
         line, variable = self.line, self.context.variable
-        if line.has("nodes", "nodelist", "node", "licenses", "reservation"):
+        if line.has("nodes", "nodelist", "node", "licenses", "reservation", "notme"):
             return False
         me = pwd.getpwuid(os.getuid()).pw_name
         users = line.last("user", "users") or variable("SQUEUE_USERS")
@@ -287,21 +337,8 @@ class Queue:
         return True
 
 
-def own_text(shown: Shown, call: Call | None, field: str) -> str | None:
-    """What a field shows for a call; None where the real squeue's text is right."""
-    if field in ("jobid", "arrayjobid", "arraytaskid", "jobarrayid"):
-        return shown.ids(field)
-    if call is None:
-        return None
-    own = {"name": call.shown_name, "workdir": os.fsdecode(call.folder), "command": call.command}
-    return own.get(field)
-
-
-def waiting_text(field: str, values: Waiting, shown: Shown) -> str:
-    """What a field shows for a call that no flush has submitted."""
-    own = own_text(shown, values.call, field)
-    if own is not None:
-        return own
+def waiting_text(field: str, values: Waiting) -> str:
+    """What any other field shows of a call that no flush has submitted."""
     table: dict[str, Callable[[], str]] = {
         "username": lambda: values.user,
         "userid": lambda: str(values.user_id),
@@ -344,13 +381,22 @@ def layout_of(line: Line, context: Context) -> Layout:
         return long_layout(long)
     if short is None:
         short = LONG if line.has("long") else STARTS if line.has("start") else DEFAULT
-    return short_layout(short)
+        short = STATES if line.has("only-job-state") else short
+    return short_layout(every_column(context) if short.lower() == "%all" else short)
+
+
+def every_column(context: Context) -> str:
+    """`%all`: the letters that the real squeue has a column for, whose number shrinks; others it prints as they are."""
+    asked = ["--me", f"--name={START}", "--format=" + FIELD.join(f"%{letter}" for letter in ascii_letters)]
+    titles = os.fsdecode(context.run("squeue", asked).out.rstrip(b"\n")).split(FIELD)
+    known = [f"%{letter}" for letter, title in zip(ascii_letters, titles) if title != f"%{letter}"]
+    return "|".join(known if len(titles) == len(ascii_letters) else (f"%{letter}" for letter in ascii_letters))
 
 
 def show(context: Context, line: Line, layout: Layout | None) -> int:
     """Print one look; ValueError, before anything is printed, where a value cannot be told from its neighbours."""
     if layout is None:
-        status, out = documents.squeue(context)
+        status, out = documents.squeue(Queue(context, line))
     else:
         status, out = Queue(context, line).ask(layout)
     write(out)
@@ -374,7 +420,7 @@ def main(context: Context) -> int:
         layout = None if line.has("json", "yaml") else layout_of(line, context)
     except Unreadable:
         return context.become(context.words)
-    once = line.without("iterate", "format", "Format", "json", "yaml", "jobs")
+    once = line.without("iterate", "format", "Format", "jobs")
     if line.has("jobs"):
         jobs = line.last("jobs")
         once.options.append(("jobs", None if jobs is None else with_own_job(context, jobs)))

@@ -12,9 +12,9 @@ START, FIELD, END = "\x1d", "\x1f", "\x1e"
 DEFAULT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
 LONG = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R"
 STARTS = "%.18i %.9P %.8j %.8u %.2t %.19S %.6D %20Y %R"
+STATES = "%.18i %.2t"
 STEPS = "%.15i %.8j %.9P %.8u %.9M %N"
 FOLDED_BYTES = 31
-ALL = "|".join("%" + letter for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 # Fields that tell of the array and not of the call; the names are those of --Format.
 LETTERS = {
     "i": "jobarrayid",
@@ -89,8 +89,6 @@ ARRAY_ID = re.compile(r"([0-9]+)(?:_([0-9]+)|_\[([^\]]*)\])?", re.A)
 
 def short_layout(form: str) -> Layout:
     """Read a value of --format, as squeue's opts.c does."""
-    if form.lower() == "%all":
-        form = ALL
     prefix, percent, rest = form.partition("%")
     fields = []
     for token in rest.split("%") if percent else []:
