@@ -108,6 +108,12 @@ def test_other_rows_are_bytes_of_the_real_squeue(person: Person) -> None:
             real, ours = real[1:], ours[1:]
         ours = [line for line in ours if not re.search(rb"SarrayQueued|(?<!\d)[12]\d{9}(?!\d)", line)]
         assert ours == real, words
+    for words in ([], ["-n", "odd,plain"]):
+        real_jobs, our_jobs = (
+            {job["job_id"]: job for job in json.loads(run(person, "squeue", "--json", *words, PATH=path).out)["jobs"]}
+            for path in (SYSTEM_PATH, person.environment()["PATH"])
+        )
+        assert {number: our_jobs.get(number) for number in real_jobs} == real_jobs
 
 
 def test_the_table_stays_aligned(person: Person) -> None:
@@ -128,15 +134,32 @@ def number(value: object) -> object:
 
 
 def test_a_document_tells_of_tickets(person: Person) -> None:
+    """Before the flush and after it; since 23.02 squeue's filters hold for it, and scontrol has one too."""
     plain, array = merged_pair(person, "-H")
+
+    def jobs(*words: str) -> dict[int, dict[str, object]]:
+        return {job["job_id"]: job for job in json.loads(run(person, *words).out)["jobs"]}
+
+    newer = run(person, "scontrol", "--json", "--version").status == 0
+    asked = [["squeue", "--json"], ["squeue", "--yaml"], ["squeue", "--json", "-n", "alpha,beta", "-t", "PD"]]
     for _ in range(2):
-        for option in ("--json", "--yaml"):
-            jobs = json.loads(run(person, "squeue", option).out)["jobs"]
-            found = {job["job_id"]: job for job in jobs}
+        for words in asked + ([["scontrol", "show", "jobs", "--json"]] if newer else []):
+            found = jobs(*words)
             assert found[int(plain)]["name"] == "alpha"
             assert found[int(plain)]["job_state"] in ("PENDING", ["PENDING"])
             assert number(found[int(array)]["array_job_id"]) == int(array)
             assert found[int(array)]["array_task_string"] == "1-3"
+        if newer:
+            assert set(jobs("squeue", "--json", "-j", plain)) == {int(plain)}
+            assert set(jobs("squeue", "--json", "-n", "beta")) == {int(array)}
+            assert not jobs("squeue", "--json", "-t", "R")
+            assert set(jobs("scontrol", "show", "job", array, "--json")) == {int(array)}
+            states = run(person, "squeue", "--only-job-state", "--json", "-j", f"{plain},{array}").out
+            ids = [job["job_id"] for job in json.loads(states)["jobs"]]
+            assert sorted(ids) == sorted([plain, *(f"{array}_{task}" for task in (1, 2, 3))])
+            for words in (["-j", plain], ["-j", plain, "-o", "%i %t"]):
+                shown = lines(person, "squeue", "--only-job-state", "-h", *words)
+                assert [line.split() for line in shown] == [[plain, "PD"]]
         assert person.flush().status == 0
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sbatch_shim.calls import Call
 from sbatch_shim.companions import own
 from sbatch_shim.companions.act import own_element
-from sbatch_shim.companions.book import SUBMITTED, Book, Pages, target, task_string
+from sbatch_shim.companions.book import NO_JOB, SUBMITTED, Book, Pages, target, task_string
 from sbatch_shim.companions.companion import Context, write
 from sbatch_shim.companions.options import Line
 from sbatch_shim.companions.reverse import dependency_with_tickets, error_with_tickets
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from sbatch_shim.companions.squeue import Queue
 
 Job = dict[str, Any]
-# For the frame of a document without jobs.
-NO_JOB = "2147483646"
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,21 @@ def document_in(out: bytes) -> tuple[bytes, Job | None]:
         return out, None
 
 
-def printed(document: Job, jobs: list[Job]) -> bytes:
+def settle(book: Book, jobs: list[Job]) -> None:
+    """Wait for the flushes that have these jobs to note them."""
+    book.settle((row_of(job).array, job.get("command") or "") for job in jobs)
+
+
+def printed(document: Job, jobs: list[Job], words: list[str]) -> bytes:
+    """
+    The document with these jobs.
+
+    Args:
+        words: The caller's; newer versions write all but the last of them into it.
+    """
+    meta = document.get("meta", {})
+    if "command" in meta:
+        document["meta"] = {**meta, "command": words[:-1]}
     if jobs and "warnings" in document:
         nothing = "Zero jobs to dump"
         document["warnings"] = [one for one in document["warnings"] if one.get("description") != nothing]
@@ -102,12 +114,11 @@ def squeue(queue: Queue) -> tuple[int, bytes]:
     before, document = document_in(answer.out)
     if answer.status != 0 or document is None:
         return answer.status, answer.out
+    words = ["squeue", *context.words]
     if queue.only_state:
-        return 0, before + printed(document, states(queue, document["jobs"]))
+        return 0, before + printed(document, states(queue, document["jobs"]), words)
     form = Form.of(document)
-    context.book.settle(
-        (plain(job["array_job_id"]) or job["job_id"], job.get("command") or "") for job in document["jobs"]
-    )
+    settle(context.book, document["jobs"])
     kept: list[Job] = []
     seen: set[int] = set()
     for job in document["jobs"]:
@@ -126,7 +137,7 @@ def squeue(queue: Queue) -> tuple[int, bytes]:
         chosen = queue.chosen(whole(call), None) if form.filtered else whole(call)
         if chosen is not None:
             kept.append(waiting_job(context, form, call, chosen, pages))
-    return 0, before + printed(document, kept)
+    return 0, before + printed(document, kept, words)
 
 
 def row_of(job: Job) -> Row:
@@ -255,9 +266,7 @@ def scontrol(context: Context, line: Line, given: str | None) -> int:
         write(answer.out)
         return answer.status
     form = Form.of(document)
-    context.book.settle(
-        (plain(job["array_job_id"]) or job["job_id"], job.get("command") or "") for job in document["jobs"]
-    )
+    settle(context.book, document["jobs"])
     kept: list[Job] = []
     for job in document["jobs"]:
         row = row_of(job)
@@ -273,7 +282,7 @@ def scontrol(context: Context, line: Line, given: str | None) -> int:
         call = where.call(ticket)
         if call is not None:
             kept.append(waiting_job(context, form, call, whole(call), where))
-    write(before + printed(document, kept))
+    write(before + printed(document, kept, line.operands))
     return answer.status
 
 
@@ -324,7 +333,7 @@ def sacct(accounting: Accounting) -> int:
         chosen = wanted.takes(whole(call))
         if chosen is not None:
             kept.append(waiting_record(context, form, call, chosen, state))
-    write(before + printed(document, kept))
+    write(before + printed(document, kept, ["sacct", *context.words]))
     return 0
 
 

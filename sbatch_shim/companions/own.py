@@ -8,6 +8,7 @@ logs); whatever else differs is taken from what the real command says.
 from __future__ import annotations
 
 import os
+import re
 
 from sbatch_shim.calls import Call
 from sbatch_shim.companions.companion import Context
@@ -18,8 +19,8 @@ from sbatch_shim.merge import logs
 SCRIPT_ALONE = (23, 2)
 # The default log has a name as soon as the job is submitted, and is shown as a pattern like any other.
 DEFAULT_IS_PATTERN = (24, 5)
-# %x of a script from stdin.
-NAME_AT_LAUNCH = (24, 11)
+# The names of logs know widths and %%.
+PADDING = (23, 2)
 # Records of scontrol have no line for power management.
 NO_POWER = (24, 11)
 # squeue's and sacct's columns.
@@ -45,17 +46,35 @@ def log_name(context: Context, call: Call, kind: str, shown: Shown, joined: bool
     """
     A log's name for what is shown of a call: a task that waits with others has no id yet.
 
+    It is the client that expands a pattern here, and it knows fewer letters than the node does.
+
     Args:
         joined: Where stderr goes to stdout, stdout's name is shown for it.
     """
-    task = shown.tasks[0] if shown.tasks and not shown.folded else logs.NO_TASK
-    if kind == "error" and logs.pattern_of(call, kind) is None:
+    if kind == "error" and kind not in call.options:
         if not joined:
             return ""
         kind = "output"
-    late_name = call.name is None and context.version >= NAME_AT_LAUNCH
-    name = logs.expand(call, kind, task if call.is_array else None, launch_sets_name=late_name)
-    return "/dev/null" if name is None else os.fsdecode(name.path)
+    pattern = logs.pattern_of(call, kind)
+    if pattern is None:
+        return "/dev/null"
+    before, pattern = logs.placed(call, kind, pattern)
+    task = shown.tasks[0] if shown.tasks and not shown.folded else logs.NO_TASK
+    values = {
+        b"A": b"%d" % call.ticket,
+        b"a": b"%d" % task,
+        b"j": shown.ids("jobid").encode(),
+        b"u": logs.user(),
+        b"x": os.fsencode(call.shown_name),
+    }
+
+    def value(found: re.Match[bytes]) -> bytes:
+        letter, width = found[2], int(found[1] or 0)
+        return values[letter].rjust(min(width, 10), b"0") if letter in values else b"%"
+
+    padded = re.search(b"%[0-9%]", pattern) and context.version >= PADDING
+    letters = b"%([0-9]*)([Aajux]|(?<=%)%)" if padded else b"%()([Aajux])"
+    return os.fsdecode(before + re.sub(letters, value, pattern))
 
 
 def log_column(context: Context, call: Call, column: str, shown: Shown, expanded: bool) -> str:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from sbatch_shim.calls import Call
 from sbatch_shim.companions import documents, own
 from sbatch_shim.companions.act import with_own_job
-from sbatch_shim.companions.book import DROPPED, Job, Pages
+from sbatch_shim.companions.book import DROPPED, NO_JOB, Job, Pages
 from sbatch_shim.companions.companion import Context, write
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.sacct_columns import BRIEF, DEFAULT, HIDDEN, LONG, SEPARATOR, Output, Row, columns_of
@@ -81,8 +81,6 @@ TABLE: Table = {
     "whole-hetjob": ("", OPTIONAL),
     "yaml": ("", OPTIONAL),
 }
-# An id that no job has, for the header alone.
-NO_JOB = "2147483646"
 ID = re.compile(r"([0-9]+)(?:_([0-9]+)|_\[([^\]]*)\]?)?(\..*)?", re.A)
 
 

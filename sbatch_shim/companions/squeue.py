@@ -19,7 +19,7 @@ from string import ascii_letters
 from sbatch_shim.calls import Call
 from sbatch_shim.companions import documents, own
 from sbatch_shim.companions.act import with_own_job
-from sbatch_shim.companions.book import Book, Job, Pages
+from sbatch_shim.companions.book import NO_JOB, Book, Job, Pages
 from sbatch_shim.companions.companion import Context, say, write
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.reverse import dependency_with_tickets
@@ -125,7 +125,7 @@ class Queue:
         line = self.line.without("jobs", "name")
         if not self.wanted.anything:
             asked = list(self.wanted.asked)
-            if len(asked) == 1 and len(self.wanted.targets) + len(self.wanted.reals) > 1:
+            if len(asked) == 1 and len(self.wanted.targets) + len(self.wanted.reals) > 1 and not self.only_state:
                 # A single unknown id is an error, which it would not be among the caller's others.
                 asked.append(asked[0])
             line.options.append(("jobs", ",".join(asked)))
@@ -136,11 +136,12 @@ class Queue:
         return not self.wanted.anything and not self.wanted.asked
 
     def asked_line(self) -> Line:
-        """real_line, or where nothing is asked of Slurm, one for the header's sake: no job has this name."""
+        """real_line, or where nothing is asked of Slurm, one for the header's sake: no job has this name, or id."""
         line = self.real_line()
         if self.nothing_real():
             line = line.without("jobs", "user", "users")
-            line.options += [("me", None), ("name", START)]
+            # With --only-job-state names do not count; without it an unknown id is an error.
+            line.options += [("jobs", NO_JOB)] if self.only_state else [("me", None), ("name", START)]
         return line
 
     def ask(self, layout: Layout) -> tuple[int, bytes]:
