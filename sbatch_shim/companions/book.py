@@ -22,7 +22,7 @@ from sbatch_shim.record import frames
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, QUEUE_HEAD, Session, read, session_of
 from sbatch_shim.values import indices
 
-# An id that no job has, and no ticket.
+# An id that no job has.
 NO_JOB = "2147483646"
 QUEUED, REFUSED, FLYING, DROPPED, SUBMITTED = "queued", "refused", "flying", "dropped", "submitted"
 # How long an array that is being submitted is waited for.
