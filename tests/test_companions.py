@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import SYSTEM_PATH, Person, Result
@@ -29,6 +30,12 @@ def run(person: Person, *words: str, **more: str) -> Result:
 
 def lines(person: Person, *words: str, **more: str) -> list[str]:
     return run(person, *words, **more).out.decode().splitlines()
+
+
+def listed(person: Person, *words: str, **more: str) -> list[dict[str, Any]]:
+    """The jobs of a document, in which names may be any bytes: 22.05 lists everybody's."""
+    jobs: list[dict[str, Any]] = json.loads(run(person, *words, **more).out.decode(errors="surrogateescape"))["jobs"]
+    return jobs
 
 
 def until(condition, seconds: float = 30) -> None:  # type: ignore[no-untyped-def]
@@ -110,7 +117,7 @@ def test_other_rows_are_bytes_of_the_real_squeue(person: Person) -> None:
         assert ours == real, words
     for words in ([], ["-n", "odd,plain"]):
         real_jobs, our_jobs = (
-            {job["job_id"]: job for job in json.loads(run(person, "squeue", "--json", *words, PATH=path).out)["jobs"]}
+            {job["job_id"]: job for job in listed(person, "squeue", "--json", *words, PATH=path)}
             for path in (SYSTEM_PATH, person.environment()["PATH"])
         )
         assert {number: our_jobs.get(number) for number in real_jobs} == real_jobs
@@ -137,8 +144,8 @@ def test_a_document_tells_of_tickets(person: Person) -> None:
     """Before the flush and after it; since 23.02 squeue's filters hold for it, and scontrol has one too."""
     plain, array = merged_pair(person, "-H")
 
-    def jobs(*words: str) -> dict[int, dict[str, object]]:
-        return {job["job_id"]: job for job in json.loads(run(person, *words).out)["jobs"]}
+    def jobs(*words: str) -> dict[int, dict[str, Any]]:
+        return {job["job_id"]: job for job in listed(person, *words)}
 
     newer = run(person, "scontrol", "--json", "--version").status == 0
     asked = [["squeue", "--json"], ["squeue", "--yaml"], ["squeue", "--json", "-n", "alpha,beta", "-t", "PD"]]
@@ -200,7 +207,7 @@ def test_what_was_cancelled_while_it_waited_keeps_its_ids(person: Person) -> Non
         f"JobId={array} ArrayJobId={array} ArrayTaskId=4294967294 JobName=beta\n".encode()
     )
     assert run(person, "scontrol", "show", "job", plain).out.startswith(f"JobId={plain} JobName=alpha\n".encode())
-    jobs = json.loads(run(person, "squeue", "--json", "-t", "all").out)["jobs"]
+    jobs = listed(person, "squeue", "--json", "-t", "all")
     assert {names.get(str(job["job_id"])) for job in jobs if job["job_id"] in map(int, names)} == set(names.values())
     document = json.loads(run(person, "sarray", "status", "--json").out)
     assert [call["states"] for call in document["calls"]] == [{"CANCELLED": 1}, {"CANCELLED": 3}, {"CANCELLED": 1}]
@@ -306,6 +313,10 @@ def test_sacct_knows_tickets(person: Person) -> None:
     array = queued(person, "-J", "beta", "-o", "/dev/null", "-a", "1-3", "--wrap=exit $((SLURM_ARRAY_TASK_ID == 2))")
     ask = ["sacct", "-X", "-n", "-P", "-j", f"{plain},{array}", "-o", "JobID,State,JobName"]
     assert lines(person, *ask) == [f"{plain}|PENDING|alpha", f"{array}_[1-3]|PENDING|beta"]
+    jobs = json.loads(run(person, "sacct", "--json", "-j", f"{plain},{array}").out)["jobs"]
+    assert [(job["job_id"], job["name"]) for job in jobs] == [(int(plain), "alpha"), (int(array), "beta")]
+    assert {str(job["state"]["current"]).strip("[']") for job in jobs} == {"PENDING"}
+    assert [job["array"]["task"] for job in jobs][1] == "0xE"
     assert person.flush().status == 0
     wanted = [f"{plain}|COMPLETED|alpha"]
     wanted += [f"{array}_{task}|{'FAILED' if task == 2 else 'COMPLETED'}|beta" for task in (1, 2, 3)]

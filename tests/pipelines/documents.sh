@@ -41,7 +41,6 @@ for id in $ids; do echo "$id"; done
 flush
 until [ "$(squeue -h -j $e -o %r)" = Dependency ]; do sleep 0.1; done
 squeue --json | jobs > squeue.json.txt
-squeue --yaml >/dev/null; echo $? > yaml.txt
 # 22.05 has all jobs in each.
 for words in "-j $a,${b}_3" "-j ${c}_4,${c}_6" "-n one,three" "-t R" "-t all -j $d" "-h -j $e" "-l -h -n two"; do
     squeue --json $words 2>&1 | jobs
