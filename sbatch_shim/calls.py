@@ -119,11 +119,12 @@ class Call:
         return os.fsdecode(self.name or b"sbatch")
 
     @property
-    def command(self) -> str:
-        """The script as Slurm shows it: its path and arguments, or (null)."""
+    def shown_script(self) -> str:
+        """The script as Slurm shows it: the path where sbatch's search found it, else the word itself; or (null)."""
         if self.source != request.FILE:
             return "(null)"
-        return " ".join(os.fsdecode(word) for word in [os.path.join(self.cwd, self.script), *self.arguments])
+        word = self.words[-1 - len(self.arguments)]
+        return os.fsdecode(self.script if self.script == word else os.path.join(self.cwd, self.script))
 
     @property
     def folder(self) -> bytes:

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import SYSTEM_PATH, Person, Result
@@ -29,6 +30,12 @@ def run(person: Person, *words: str, **more: str) -> Result:
 
 def lines(person: Person, *words: str, **more: str) -> list[str]:
     return run(person, *words, **more).out.decode().splitlines()
+
+
+def listed(person: Person, *words: str, **more: str) -> list[dict[str, Any]]:
+    """The jobs of a document, in which names may be any bytes: 22.05 lists everybody's."""
+    jobs: list[dict[str, Any]] = json.loads(run(person, *words, **more).out.decode(errors="surrogateescape"))["jobs"]
+    return jobs
 
 
 def until(condition, seconds: float = 30) -> None:  # type: ignore[no-untyped-def]
@@ -108,6 +115,12 @@ def test_other_rows_are_bytes_of_the_real_squeue(person: Person) -> None:
             real, ours = real[1:], ours[1:]
         ours = [line for line in ours if not re.search(rb"SarrayQueued|(?<!\d)[12]\d{9}(?!\d)", line)]
         assert ours == real, words
+    for words in ([], ["-n", "odd,plain"]):
+        real_jobs, our_jobs = (
+            {job["job_id"]: job for job in listed(person, "squeue", "--json", *words, PATH=path)}
+            for path in (SYSTEM_PATH, person.environment()["PATH"])
+        )
+        assert {number: our_jobs.get(number) for number in real_jobs} == real_jobs
 
 
 def test_the_table_stays_aligned(person: Person) -> None:
@@ -122,16 +135,38 @@ def test_the_table_stays_aligned(person: Person) -> None:
     ]
 
 
+def number(value: object) -> object:
+    """As 22.05 writes it, or newer versions, which say in an object whether there is one."""
+    return value["number"] if isinstance(value, dict) else value
+
+
 def test_a_document_tells_of_tickets(person: Person) -> None:
+    """Before the flush and after it; since 23.02 squeue's filters hold for it, and scontrol has one too."""
     plain, array = merged_pair(person, "-H")
+
+    def jobs(*words: str) -> dict[int, dict[str, Any]]:
+        return {job["job_id"]: job for job in listed(person, *words)}
+
+    newer = run(person, "scontrol", "--json", "--version").status == 0
+    asked = [["squeue", "--json"], ["squeue", "--yaml"], ["squeue", "--json", "-n", "alpha,beta", "-t", "PD"]]
     for _ in range(2):
-        for option in ("--json", "--yaml"):
-            jobs = json.loads(run(person, "squeue", option).out)["jobs"]
-            found = {job["job_id"]: job for job in jobs}
+        for words in asked + ([["scontrol", "show", "jobs", "--json"]] if newer else []):
+            found = jobs(*words)
             assert found[int(plain)]["name"] == "alpha"
-            assert found[int(plain)]["job_state"] == "PENDING"
-            assert found[int(array)]["array_job_id"] == int(array)
+            assert found[int(plain)]["job_state"] in ("PENDING", ["PENDING"])
+            assert number(found[int(array)]["array_job_id"]) == int(array)
             assert found[int(array)]["array_task_string"] == "1-3"
+        if newer:
+            assert set(jobs("squeue", "--json", "-j", plain)) == {int(plain)}
+            assert set(jobs("squeue", "--json", "-n", "beta")) == {int(array)}
+            assert not jobs("squeue", "--json", "-t", "R")
+            assert set(jobs("scontrol", "show", "job", array, "--json")) == {int(array)}
+            states = run(person, "squeue", "--only-job-state", "--json", "-j", f"{plain},{array}").out
+            ids = [job["job_id"] for job in json.loads(states)["jobs"]]
+            assert sorted(ids) == sorted([plain, *(f"{array}_{task}" for task in (1, 2, 3))])
+            for words in (["-j", plain], ["-j", plain, "-o", "%i %t"]):
+                shown = lines(person, "squeue", "--only-job-state", "-h", *words)
+                assert [line.split() for line in shown] == [[plain, "PD"]]
         assert person.flush().status == 0
 
 
@@ -172,7 +207,7 @@ def test_what_was_cancelled_while_it_waited_keeps_its_ids(person: Person) -> Non
         f"JobId={array} ArrayJobId={array} ArrayTaskId=4294967294 JobName=beta\n".encode()
     )
     assert run(person, "scontrol", "show", "job", plain).out.startswith(f"JobId={plain} JobName=alpha\n".encode())
-    jobs = json.loads(run(person, "squeue", "--json").out)["jobs"]
+    jobs = listed(person, "squeue", "--json", "-t", "all")
     assert {names.get(str(job["job_id"])) for job in jobs if job["job_id"] in map(int, names)} == set(names.values())
     document = json.loads(run(person, "sarray", "status", "--json").out)
     assert [call["states"] for call in document["calls"]] == [{"CANCELLED": 1}, {"CANCELLED": 3}, {"CANCELLED": 1}]
@@ -278,6 +313,10 @@ def test_sacct_knows_tickets(person: Person) -> None:
     array = queued(person, "-J", "beta", "-o", "/dev/null", "-a", "1-3", "--wrap=exit $((SLURM_ARRAY_TASK_ID == 2))")
     ask = ["sacct", "-X", "-n", "-P", "-j", f"{plain},{array}", "-o", "JobID,State,JobName"]
     assert lines(person, *ask) == [f"{plain}|PENDING|alpha", f"{array}_[1-3]|PENDING|beta"]
+    jobs = json.loads(run(person, "sacct", "--json", "-j", f"{plain},{array}").out)["jobs"]
+    assert [(job["job_id"], job["name"]) for job in jobs] == [(int(plain), "alpha"), (int(array), "beta")]
+    assert {str(job["state"]["current"]).strip("[']") for job in jobs} == {"PENDING"}
+    assert [job["array"]["task"] for job in jobs][1] == "0xE"
     assert person.flush().status == 0
     wanted = [f"{plain}|COMPLETED|alpha"]
     wanted += [f"{array}_{task}|{'FAILED' if task == 2 else 'COMPLETED'}|beta" for task in (1, 2, 3)]
@@ -298,6 +337,59 @@ def test_sacct_knows_tickets(person: Person) -> None:
     ]
     jobs = json.loads(run(person, "sacct", "--json", "-j", plain).out)["jobs"]
     assert [(job["job_id"], job["name"]) for job in jobs] == [(int(plain), "alpha")]
+
+
+@pytest.mark.accounting
+def test_accounting_tells_the_same(person: Person) -> None:
+    """Of a plain job, an array that has ended and one that waits: documents and log columns, directly and merged."""
+    calls = (
+        ("-J", "one", "-o", "one.%j", "--wrap=exit 3"),
+        ("-J", "two", "-o", "two.%A_%a", "-e", "err.%x", "-a", "1,3", "--wrap=exit $SLURM_ARRAY_TASK_ID"),
+        ("-J", "three", "-H", "-a", "2-6:2%2", "--wrap=true"),
+    )
+    texts = ["JobID,JobName,State,ExitCode,WorkDir,SubmitLine", "JobID,StdOut,StdErr,StdIn"]
+    forms = [["--json"], *(["-P", "-o", text] for text in texts), ["-P", "--expand-patterns", "-o", texts[1]]]
+    forms.append(["-X", "-P", "--array", "-o", "JobID,State"])
+
+    def told(ids: list[str], path: str) -> list[str]:
+        """What sacct says, with ids as their place among ours; raw ids of tasks are their own."""
+        found = []
+        for form in forms:
+            text = run(person, "sacct", *form, "-j", ",".join(ids), PATH=path)
+            assert text.status == 0 or b"nvalid field" in text.err or b"unrecognized" in text.err, text
+            if form == ["--json"]:
+                jobs = json.loads(text.out)["jobs"]
+                for job in jobs:
+                    for name in ("time", "flags", "priority"):  # when it ran, and which scheduler started it
+                        del job[name]
+                    for step in job["steps"]:
+                        del step["time"], step["pid"]
+                        step["step"] = str(step["step"]).replace(str(job["job_id"]), "<raw>")
+                    if str(job["job_id"]) not in ids or number(job["array"]["task_id"]):
+                        job["job_id"] = "<raw>"
+                jobs.sort(key=lambda job: (job["name"], number(job["array"]["task_id"]) or 0))
+                shown = json.dumps(jobs, indent=1)
+            else:
+                shown = "\n".join(sorted((text.out + text.err).decode().splitlines()))
+            for place, one in enumerate(ids):
+                shown = re.sub(rf"(?<![0-9]){one}(?![0-9])", f"<{place}>", shown)
+            found += shown.splitlines()
+        return found
+
+    direct = []
+    for words in calls:
+        done = run(person, "sbatch", "--parsable", *words, PATH=SYSTEM_PATH)
+        direct.append(done.out.decode().strip())
+    merged = [queued(person, *words) for words in calls]
+    assert person.flush().status == 0
+    shims = person.environment()["PATH"]
+    ended = ["FAILED"] * 6 + ["PENDING"]
+
+    def have_ended(ids: list[str], path: str) -> bool:
+        return sorted(lines(person, "sacct", "-n", "-P", "-o", "State", "-j", ",".join(ids), PATH=path)) == ended
+
+    until(lambda: have_ended(direct, SYSTEM_PATH) and have_ended(merged, shims))
+    assert told(merged, shims) == told(direct, SYSTEM_PATH)
 
 
 @pytest.mark.accounting

@@ -23,6 +23,8 @@ from sbatch_shim.journal import RAN, Journal, Place, flush_folders, not_submitte
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, Session, session_of
 from sbatch_shim.values import indices
 
+# An id that no job has.
+NO_JOB = "2147483646"
 QUEUED, REFUSED, FLYING, DROPPED, SUBMITTED = "queued", "refused", "flying", "dropped", "submitted"
 # How long an array that is being submitted is waited for.
 FLIGHT_SECONDS = 5.0

@@ -79,6 +79,12 @@ class Context:
         words = self.run("sinfo", ["-h", "-o", "%P"]).out.decode(errors="replace").split()
         return next((word[:-1] for word in words if word.endswith("*")), "(null)")
 
+    @cached_property
+    def version(self) -> tuple[int, int]:
+        """Of the real commands; the controller's is this one or newer."""
+        found = re.search(rb" ([0-9]+)\.([0-9]+)", self.run(self.command, ["--version"]).out)
+        return (int(found[1]), int(found[2])) if found else (22, 5)
+
     def tool(self, name: str) -> str:
         """The real command of this name: beside ours, else on PATH."""
         if name == self.command:

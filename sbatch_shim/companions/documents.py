@@ -1,160 +1,405 @@
-"""squeue --json and sacct --json, job by job; --yaml prints the same, as JSON is a form of YAML."""
+"""--json of squeue, sacct and scontrol, job by job; --yaml prints the same, as JSON is a form of YAML."""
 
 from __future__ import annotations
 
 import grp
 import json
 import os
+import re
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from sbatch_shim.companions import clusters
+from sbatch_shim.calls import Call
+from sbatch_shim.companions import clusters, own
+from sbatch_shim.companions.act import own_element
+from sbatch_shim.companions.book import NO_JOB, SUBMITTED, Book, Pages, target, task_string
 from sbatch_shim.companions.companion import Context, write
+from sbatch_shim.companions.options import Line
+from sbatch_shim.companions.reverse import dependency_with_tickets, error_with_tickets
 from sbatch_shim.companions.shown import Shown, parse_tasks, shares, shares_of_rest, whole
+from sbatch_shim.companions.squeue_columns import ARRAY_ID, Row
 from sbatch_shim.companions.waiting import Waiting
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sbatch_shim.companions.sacct import Accounting
+    from sbatch_shim.companions.squeue import Queue
+
+Job = dict[str, Any]
 
 
-def printed(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, indent=2).encode() + b"\n"
+@dataclass(frozen=True)
+class Form:
+    """
+    How a document writes its values.
+
+    Attributes:
+        filtered: squeue's own filters hold for it, which 22.05 ignores; logs are shown by their names, not patterns.
+        objects: A number that may be missing is an object that says so.
+        flags: A state is a list.
+    """
+
+    filtered: bool
+    objects: bool
+    flags: bool
+
+    @classmethod
+    def of(cls, document: Job) -> Form:
+        """From what the document says of the plugin that wrote it, `data_parser/v0.0.42+complex`."""
+        plugin = document.get("meta", {}).get("plugin", {})
+        said = plugin.get("data_parser") or plugin.get("type") or ""
+        found = re.search(r"v0\.0\.([0-9]+)", said)
+        version = int(found[1]) if found else 38
+        return cls(version >= 39, version >= 39 and "+complex" not in said, version >= 40)
+
+    def number(self, value: int | None) -> Any:
+        return {"set": value is not None, "infinite": False, "number": value or 0} if self.objects else value
+
+    def state(self, name: str) -> Any:
+        return [name] if self.flags else name
 
 
-def squeue(context: Context) -> tuple[int, bytes]:
-    """squeue's exit status and document; squeue 22.05 applies no filter to it."""
-    answer = context.run("squeue", ["--json"], SLURM_BITSTR_LEN="0")
+def plain(value: Any) -> Any:
+    """A number, or None, from either form."""
+    if isinstance(value, dict):
+        return value["number"] if value["set"] else None
+    return value
+
+
+def document_in(out: bytes) -> tuple[bytes, Job | None]:
+    """What stands before the document, as the date of --long does, and the document; None where there is none."""
+    at = out.find(b"{")
+    try:
+        text = out[at:].decode(errors="surrogateescape")
+        return (out[:at], json.loads(text)) if at >= 0 else (out, None)
+    except ValueError:
+        return out, None
+
+
+def settle(book: Book, jobs: list[Job]) -> None:
+    """Wait for the flushes that have these jobs to note them."""
+    book.settle((row_of(job).array, job.get("command") or "") for job in jobs)
+
+
+def printed(document: Job, jobs: list[Job], words: list[str]) -> bytes:
+    """
+    The document with these jobs.
+
+    Args:
+        words: The caller's; newer versions write all but the last of them into it.
+    """
+    meta = document.get("meta", {})
+    if "command" in meta:
+        document["meta"] = {**meta, "command": words[:-1]}
+    if jobs and "warnings" in document:
+        nothing = "Zero jobs to dump"
+        document["warnings"] = [one for one in document["warnings"] if one.get("description") != nothing]
+    # As Slurm writes it: with slashes escaped, and letters of other alphabets as they are.
+    text = json.dumps({**document, "jobs": jobs}, indent=2, ensure_ascii=False).replace("/", "\\/")
+    return text.encode(errors="surrogateescape") + b"\n"
+
+
+def asked_as_json(line: Line) -> Line:
+    """The line for the real command; the last of --json and --yaml says how numbers are written."""
+    asked = [value for name, value in line.options if name in ("json", "yaml")]
+    line = line.without("json", "yaml")
+    line.options.append(("json", asked[-1]))
+    return line
+
+
+def squeue(queue: Queue) -> tuple[int, bytes]:
+    """squeue's exit status and document."""
+    context = queue.context
+    line = asked_as_json(queue.asked_line())
+    answer = context.run("squeue", line.words(), SLURM_BITSTR_LEN="0", SQUEUE_NAMES=None)
     sys.stderr.buffer.write(answer.err)
-    if answer.status != 0:
+    before, document = document_in(answer.out)
+    if answer.status != 0 or document is None:
         return answer.status, answer.out
-    document = json.loads(answer.out)
-    book = context.book
-    waiting = book.unsubmitted()
-    book.settle((job["array_job_id"] or job["job_id"], job.get("command") or "") for job in document["jobs"])
-    kept: list[dict[str, Any]] = []
+    words = ["squeue", *context.words]
+    if queue.only_state:
+        return 0, before + printed(document, states(queue, document["jobs"]), words)
+    form = Form.of(document)
+    settle(context.book, document["jobs"])
+    kept: list[Job] = []
     seen: set[int] = set()
     for job in document["jobs"]:
-        found = shares_of(context, job, document["jobs"])
-        kept += [{**job, **own_members(context, one, job["name"])} for one in found] or [job]
+        found = shares_of(context.book, job, document["jobs"])
         seen.update(one.ticket for one in found)
-    for ticket, pages in waiting:
+        if not found and not (form.filtered and not queue.wanted.has_name(job["name"])):
+            kept.append(uncut(job))
+        for one in found:
+            chosen = queue.chosen(one, row_of(job)) if form.filtered else one
+            if chosen is not None:
+                kept.append({**job, **own_members(context, form, chosen, job)})
+    for ticket, pages in context.book.unsubmitted() if not form.filtered else queue.waiting:
         call = pages.call(ticket)
-        if ticket in seen or call is None:
+        if ticket in seen or call is None or (form.filtered and not queue.passes(call)):
             continue
-        values = Waiting(context, call, pages.state(ticket) or "")
-        kept.append(
-            {
-                **own_members(context, whole(call)),
-                "job_state": "PENDING",
-                "state_reason": values.reason,
-                "partition": values.partition,
-                "user_name": values.user,
-                "user_id": values.user_id,
-                "submit_time": call.time,
-            }
-        )
-    return 0, printed({**document, "jobs": kept})
+        chosen = queue.chosen(whole(call), None) if form.filtered else whole(call)
+        if chosen is not None:
+            kept.append(waiting_job(context, form, call, chosen, pages))
+    return 0, before + printed(document, kept, words)
 
 
-def shares_of(context: Context, job: dict[str, Any], others: list[dict[str, Any]]) -> list[Shown]:
-    """The calls in a job of squeue's document; none where it is not of ours."""
-    merged = context.book.jobs.get(job["array_job_id"] or job["job_id"])
+def row_of(job: Job) -> Row:
+    """What squeue's other forms would tell of the ids of a job."""
+    task = plain(job["array_task_id"])
+    folded = job["array_task_string"] or ""
+    tasks = folded if task is None else str(task)
+    array = plain(job["array_job_id"]) or job["job_id"]
+    return Row(b"", str(job["job_id"]), array, tasks, task is None and bool(folded), "", job["name"], [])
+
+
+def shares_of(book: Book, job: Job, others: list[Job]) -> list[Shown]:
+    """The calls in a job of squeue's or scontrol's document; none where it is not of ours."""
+    row = row_of(job)
+    merged = book.jobs.get(row.array) if row.array is not None else None
     if merged is None:
         return []
-    if job["array_task_id"] is not None:
-        return shares(merged, [job["array_task_id"]], False, 0, str(job["job_id"]))
-    indices, throttle = parse_tasks(job["array_task_string"])
+    indices, throttle = parse_tasks(row.tasks)
     if merged.is_array and not indices:
-        same = [one["array_task_id"] for one in others if one["array_job_id"] == merged.number]
+        same = [plain(one["array_task_id"]) for one in others if plain(one["array_job_id"]) == merged.number]
         return shares_of_rest(merged, (index for index in same if index is not None))
-    return shares(merged, indices, bool(indices), throttle, str(job["job_id"]))
+    return shares(merged, indices, row.folded, throttle, row.raw)
 
 
-def own_members(context: Context, shown: Shown, real: str = "") -> dict[str, Any]:
-    """The members of a job in squeue's document that tell of the call."""
+
+
+def uncut(job: Job) -> Job:
+    """Somebody else's job: only what SLURM_BITSTR_LEN=0 let grow is cut again."""
+    indices, throttle = parse_tasks(job["array_task_string"] or "")
+    return {**job, "array_task_string": task_string(indices, throttle)} if indices else job
+
+
+def own_members(context: Context, form: Form, shown: Shown, job: Job | None = None) -> Job:
+    """
+    The members of a job in squeue's or scontrol's document that tell of the call.
+
+    Args:
+        job: As the real command wrote it; None where no flush has submitted it.
+    """
     call = context.book.call(shown.ticket)
-    own: dict[str, Any] = {
+    found: Job = {
         "job_id": int(shown.ids("jobid")),
-        "array_job_id": shown.ticket if call is not None and call.is_array else 0,
-        "array_task_id": shown.tasks[0] if shown.tasks and not shown.folded else None,
+        "array_job_id": form.number(shown.ticket if call is not None and call.is_array else 0),
+        "array_task_id": form.number(shown.tasks[0] if shown.tasks and not shown.folded else None),
         "array_task_string": shown.ids("arraytaskid") if shown.folded else "",
     }
-    if call is not None:
-        own["name"] = context.book.name(shown.ticket, real) if real else call.shown_name
-        own["current_working_directory"] = os.fsdecode(call.folder)
-        own["command"] = "" if call.command == "(null)" else call.command
-    return own
+    if call is None:
+        return found
+    found["name"] = context.book.name(shown.ticket, job["name"]) if job else call.shown_name
+    found["current_working_directory"] = os.fsdecode(call.folder)
+    script = own.command(context, call)
+    found["command"] = "" if script == "(null)" else script
+    if job is not None:
+        found["dependency"] = dependency_with_tickets(job["dependency"], context.book, call, shown.index)
+    for kind in ("output", "error", "input"):
+        given = kind == "input" or kind in call.options
+        text = own.log_pattern(call, kind) if given else ""
+        found[f"standard_{kind}"] = own.log_name(context, call, kind, shown) if form.filtered else text
+    return found
+
+
+def waiting_job(context: Context, form: Form, call: Call, shown: Shown, pages: Pages) -> Job:
+    """A call that no flush has submitted."""
+    values = Waiting(context, call, pages.state(call.ticket) or "")
+    return {
+        **own_members(context, form, shown),
+        "job_state": form.state(values.state),
+        "state_reason": values.reason,
+        "partition": values.partition,
+        "user_name": values.user,
+        "user_id": values.user_id,
+        "submit_time": form.number(call.time),
+    }
+
+
+def states(queue: Queue, jobs: list[Job]) -> list[Job]:
+    """
+    --only-job-state: an id and a state for each job and each task of an array.
+
+    With one task that waits come all that wait of its array (tried on 24.11).
+    """
+    queue.book.refresh()
+    rows: list[tuple[Job, Shown | None]] = []
+    for job in jobs:
+        parts = ARRAY_ID.fullmatch(job["job_id"])
+        merged = queue.book.jobs.get(int(parts[1])) if parts else None
+        found = shares(merged, [int(parts[2])] if parts[2] else [], False) if parts and merged else [None]
+        rows += [(job, one) for one in found]
+    seen = {shown.ticket for _, shown in rows if shown}
+    for ticket, pages in queue.waiting:
+        call = pages.call(ticket)
+        if ticket not in seen and call is not None and queue.passes(call):
+            each = [Shown(ticket, [task], False) for task in call.tasks] if call.is_array else [whole(call)]
+            rows += [({"state": ["PENDING"]}, one) for one in each]
+    waiting = {
+        shown.ticket for job, shown in rows if shown and "PENDING" in job["state"] and queue.wanted.takes(shown)
+    }
+    kept: list[Job] = []
+    for job, shown in rows:
+        if shown is None:
+            kept.append(job)
+        elif queue.wanted.takes(shown) or ("PENDING" in job["state"] and shown.ticket in waiting):
+            kept.append({"job_id": shown.ids("jobarrayid"), "state": job["state"]})
+    return kept
+
+
+def scontrol(context: Context, line: Line, given: str | None) -> int:
+    """
+    Print what `scontrol show job [ID]` has as a document; returns the exit status.
+
+    Of an array it holds all records, also where a task is asked for (tried on 24.11).
+    """
+    found = target(given) if given else None
+    pages = context.book.landed(found.ticket) if found else None
+    element = own_element(context, given) if given and pages is None else None
+    asked = [element or given] if given else []
+    if found is not None and pages is not None:
+        submitted = pages.state(found.ticket) == SUBMITTED
+        asked = [str(pages.places[found.ticket].job) if submitted else NO_JOB]
+    words = Line(asked_as_json(line).options, ["show", "job", *(one for one in asked if one)]).words()
+    answer = context.run("scontrol", words, SLURM_BITSTR_LEN="0")
+    translated = {str(one): given or "" for one in asked}
+    sys.stderr.buffer.write(error_with_tickets(answer.err, context.book, translated))
+    before, document = document_in(answer.out)
+    if document is None:
+        write(answer.out)
+        return answer.status
+    form = Form.of(document)
+    settle(context.book, document["jobs"])
+    kept: list[Job] = []
+    for job in document["jobs"]:
+        row = row_of(job)
+        if element is not None and element not in (row.raw, f"{row.array}_{row.tasks}"):
+            continue
+        shown = shares_of(context.book, job, document["jobs"])
+        mine = [one for one in shown if found is None or pages is None or one.ticket == found.ticket]
+        kept += [{**job, **own_members(context, form, one, job)} for one in mine] if shown else [uncut(job)]
+    waiting = context.book.unsubmitted() if not given else []
+    if found is not None and pages is not None and pages.state(found.ticket) != SUBMITTED:
+        waiting = [(found.ticket, pages)]
+    for ticket, where in waiting:
+        call = where.call(ticket)
+        if call is not None:
+            kept.append(waiting_job(context, form, call, whole(call), where))
+    write(before + printed(document, kept, line.operands))
+    return answer.status
+
+
+def bits(text: str | None) -> list[int]:
+    """The task ids of a mask such as 0x3E, in which sacct's document tells what waits."""
+    mask = int(text, 16) if text and text.startswith("0x") else 0
+    return [at for at in range(mask.bit_length()) if mask >> at & 1]
 
 
 def sacct(accounting: Accounting) -> int:
     """Print sacct's document; returns the exit status."""
     context, wanted = accounting.context, accounting.wanted
-    answer = context.run("sacct", [*accounting.real_line().without("yaml", "json").words(), "--json"])
+    answer = context.run("sacct", asked_as_json(accounting.real_line()).words())
     sys.stderr.buffer.write(answer.err)
-    if answer.status != 0:
+    before, document = document_in(answer.out)
+    if answer.status != 0 or document is None:
         write(answer.out)
         return answer.status
-    document = json.loads(answer.out)
+    form = Form.of(document)
     book = context.book
     book.refresh()
-    kept = []
+    kept: list[Job] = []
     seen: set[int] = set()
     for job in document["jobs"]:
         array = job["array"]
-        merged = book.jobs.get(array["job_id"] or job["job_id"])
+        task = plain(array["task_id"])
+        merged = book.jobs.get(plain(array["job_id"]) or job["job_id"])
         if merged is None or accounting.home not in ("", job["cluster"]):
             kept += [job] if wanted.has_name(job["name"]) else []
             continue
-        one_task = array["task_id"] is not None
-        indices = [array["task_id"]] if one_task else indices_of(array["task"] or "")
-        for shown in shares(merged, indices, not one_task, 0, str(job["job_id"])):
+        indices = bits(array["task"]) if task is None else [task]
+        if merged.is_array and not indices:
+            same = (one["array"] for one in document["jobs"])
+            elsewhere = (plain(one["task_id"]) for one in same if plain(one["job_id"]) == merged.number)
+            found = shares_of_rest(merged, (index for index in elsewhere if index is not None))
+        else:
+            found = shares(merged, indices, task is None and bool(indices), 0, str(job["job_id"]))
+        for shown in found:
             seen.add(shown.ticket)
             chosen = accounting.takes(shown)
-            name = book.name(shown.ticket, job["name"])
-            if chosen is None or not wanted.has_name(name):
-                continue
-            number = int(chosen.ids("jobid"))
-            steps = [{**step, "step": {**step["step"], "job_id": number}} for step in job["steps"]]
-            own = {**job, "name": name, "job_id": number, "array": array_of(chosen, array), "steps": steps}
-            call = book.call(shown.ticket)
-            if call is not None:
-                own["working_directory"] = os.fsdecode(call.folder)
-            kept.append(own)
-    kept += [waiting_job(shown, values) for shown, values in accounting.unknown(seen)]
-    write(printed({**document, "jobs": kept}))
+            if chosen is not None and wanted.has_name(book.name(shown.ticket, job["name"])):
+                kept.append({**job, **accounted_members(context, form, chosen, job)})
+    kept += [waiting_record(form, shown, values) for shown, values in accounting.unknown(seen)]
+    write(before + printed(document, kept, ["sacct", *context.words]))
     return 0
 
 
-def indices_of(text: str) -> list[int]:
-    """The tasks of an array that waits, of which sacct's document tells the bits."""
-    if not text.startswith("0x"):
-        return parse_tasks(text)[0]
-    bits = int(text, 16)
-    return [index for index in range(bits.bit_length()) if bits >> index & 1]
+def accounted_members(context: Context, form: Form, shown: Shown, job: Job) -> Job:
+    """The members of a job in sacct's document that tell of the call."""
+    call = context.book.call(shown.ticket)
+    number = int(shown.ids("jobid"))
+    found: Job = {
+        "job_id": number,
+        "array": {**job["array"], **array_members(form, shown)},
+        "steps": [{**step, "step": own_step(step["step"], number)} for step in job["steps"]],
+    }
+    if call is None:
+        return found
+    found["name"] = context.book.name(shown.ticket, job["name"])
+    found["working_directory"] = os.fsdecode(call.folder)
+    if "submit_line" in job:
+        found["submit_line"] = own.submit_line(call)
+    for column, kind in own.KINDS.items():
+        if column in job:
+            found[column] = own.log_pattern(call, kind)
+        if f"{column}_expanded" in job:
+            found[f"{column}_expanded"] = own.log_name(context, call, kind, shown, joined=False)
+    return found
 
 
-def array_of(shown: Shown, array: dict[str, Any]) -> dict[str, Any]:
-    """The array that a job of sacct's document belongs to."""
+def array_members(form: Form, shown: Shown) -> Job:
+    """What sacct's document tells of an array."""
+    tasks = shown.tasks or []
+    mask = sum(1 << task for task in tasks)
     return {
-        **array,
         "job_id": 0 if shown.tasks is None else shown.ticket,
-        "task_id": shown.tasks[0] if shown.tasks and not shown.folded else None,
-        "task": f"0x{sum(1 << task for task in shown.tasks):X}" if shown.tasks and shown.folded else None,
+        "task_id": form.number(tasks[0] if tasks and not shown.folded else None),
+        "task": f"0x{mask:X}" if shown.folded else "" if form.objects else None,
     }
 
 
-def waiting_job(shown: Shown, values: Waiting) -> dict[str, Any]:
+def own_step(step: Job, number: int) -> Job:
+    """The id of a step: `7.batch`, an object in it, or (22.05) beside it."""
+    if "job_id" in step:
+        return {**step, "job_id": number}
+    if isinstance(step["id"], dict):
+        return {**step, "id": {**step["id"], "job_id": number}}
+    return {**step, "id": f"{number}.{str(step['id']).partition('.')[2]}"}
+
+
+def waiting_record(form: Form, shown: Shown, values: Waiting) -> Job:
     """A call that Slurm does not know, in sacct's document; what is not known yet is empty, as in one that waits."""
+    found = {
+        "job_id": shown.ticket,
+        "array": {"limits": {"max": {"running": {"tasks": shown.throttle}}}, **array_members(form, shown)},
+        "cluster": clusters.home(values.context),
+        "name": values.call.shown_name,
+        "partition": values.partition,
+        "state": {"current": form.state(values.state), "reason": values.reason},
+        "steps": [],
+        "user": values.user,
+        "working_directory": os.fsdecode(values.call.folder),
+    }
+    return found if form.filtered else {**record_of_2205(values), **found}
+
+
+def record_of_2205(values: Waiting) -> Job:
+    """The other members of sacct's document in Slurm 22.05."""
     none = {"seconds": 0, "microseconds": 0}
     success = {"status": "SUCCESS", "return_code": 0}
     return {
         "account": values.option("account", "") or None,
         "comment": {"administrator": None, "job": None, "system": None},
         "allocation_nodes": 0,
-        "array": array_of(shown, {"limits": {"max": {"running": {"tasks": shown.throttle}}}}),
         "association": None,
-        "cluster": clusters.home(values.context),
         "constraints": values.option("constraint", ""),
         "container": None,
         "derived_exit_code": success,
@@ -174,20 +419,13 @@ def waiting_job(shown: Shown, values: Waiting) -> dict[str, Any]:
         "flags": [],
         "group": grp.getgrgid(os.getgid()).gr_name,
         "het": {"job_id": 0, "job_offset": None},
-        "job_id": shown.ticket,
-        "name": values.call.shown_name,
         "mcs": {"label": ""},
         "nodes": "None assigned",
-        "partition": values.partition,
         "priority": 0,
         "qos": values.option("qos", ""),
         "required": {"CPUs": int(values.cpus), "memory": 0},
         "kill_request_user": values.user if values.dropped else None,
         "reservation": {"id": 0, "name": 0},
-        "state": {"current": values.state, "reason": values.reason},
-        "steps": [],
         "tres": {"allocated": [], "requested": []},
-        "user": values.user,
         "wckey": {"wckey": values.option("wckey", ""), "flags": []},
-        "working_directory": os.fsdecode(values.call.folder),
     }

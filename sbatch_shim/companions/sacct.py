@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from sbatch_shim.calls import Call
-from sbatch_shim.companions import clusters, documents
+from sbatch_shim.companions import clusters, documents, own
 from sbatch_shim.companions.act import with_own_job
-from sbatch_shim.companions.book import DROPPED, Job, Pages
+from sbatch_shim.companions.book import DROPPED, NO_JOB, Job, Pages
 from sbatch_shim.companions.companion import Context, write
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.sacct_columns import BRIEF, DEFAULT, HIDDEN, LONG, SEPARATOR, Output, Row, columns_of
@@ -30,6 +30,7 @@ TABLE: Table = {
     "allusers": ("a", NONE),
     "associations": ("x", REQUIRED),
     "allclusters": ("L", NONE),
+    "array": ("", NONE),
     "batch-script": ("B", NONE),
     "brief": ("b", NONE),
     "cluster": ("M", REQUIRED),
@@ -40,6 +41,7 @@ TABLE: Table = {
     "duplicates": ("D", NONE),
     "endtime": ("E", REQUIRED),
     "env-vars": ("", NONE),
+    "expand-patterns": ("", NONE),
     "federation": ("", NONE),
     "file": ("f", REQUIRED),
     "flags": ("F", REQUIRED),
@@ -49,7 +51,7 @@ TABLE: Table = {
     "help": ("h", NONE),
     "helpformat": ("e", NONE),
     "jobs": ("j", REQUIRED),
-    "json": ("", NONE),
+    "json": ("", OPTIONAL),
     "local": ("", NONE),
     "long": ("l", NONE),
     "name": ("", REQUIRED),
@@ -71,15 +73,14 @@ TABLE: Table = {
     "uid": ("u", REQUIRED),
     "units": ("", REQUIRED),
     "usage": ("", NONE),
+    "use-local-uid": ("", NONE),
     "user": ("u", REQUIRED),
     "verbose": ("v", NONE),
     "version": ("V", NONE),
     "wckeys": ("W", REQUIRED),
     "whole-hetjob": ("", OPTIONAL),
-    "yaml": ("", NONE),
+    "yaml": ("", OPTIONAL),
 }
-# An id that no job has, for the header alone.
-NO_JOB = "2147483646"
 ID = re.compile(r"([0-9]+)(?:_([0-9]+)|_\[([^\]]*)\]?)?(\..*)?", re.A)
 
 
@@ -205,13 +206,31 @@ class Accounting:
         """The columns of a row of ours."""
         texts = list(row.texts)
         for at, column in enumerate(table.columns):
-            text = own_text(column.name, shown, step, call)
+            text = self.own_text(column.name, shown, step, call)
             if column.name == "jobname" and not step:
                 text = self.book.name(shown.ticket, row.name)
-            blank = column.name in ("workdir", "submitline") and not texts[at].strip()
+            blank = column.name in ("workdir", "submitline", *own.KINDS) and not texts[at].strip()
             if text is not None and not blank:
                 texts[at] = os.fsencode(text)
         return texts
+
+    def own_text(self, column: str, shown: Shown, step: str, call: Call | None) -> str | None:
+        """What one of our columns shows; None where the real sacct's text is right."""
+        if column == "jobid":
+            return shown.ids("jobarrayid") + step
+        if column == "jobidraw":
+            return shown.ids("jobid") + step
+        if call is None or step:
+            return None
+        if column == "jobname":
+            return call.shown_name
+        if column == "workdir":
+            return os.fsdecode(call.folder)
+        if column == "submitline":
+            return own.submit_line(call)
+        if column in own.KINDS and self.line.has("expand-patterns"):
+            return own.log_name(self.context, call, own.KINDS[column], shown, joined=False)
+        return own.log_pattern(call, own.KINDS[column]) if column in own.KINDS else None
 
     def unsubmitted(self, table: Output, seen: set[int]) -> list[list[bytes]]:
         """Rows of the calls that Slurm does not know."""
@@ -219,7 +238,7 @@ class Accounting:
         for shown, values in self.unknown(seen):
             texts = []
             for column in table.columns:
-                text = own_text(column.name, shown, "", values.call)
+                text = self.own_text(column.name, shown, "", values.call)
                 texts.append(os.fsencode(waiting_text(column.name, values) if text is None else text))
             found.append(texts)
         return found
@@ -237,8 +256,13 @@ class Accounting:
             if self.wanted.anything and state != DROPPED and {"hold", "begin", "dependency"} & call.options.keys():
                 continue
             shown = self.takes(whole(call))
-            if shown is not None:
-                yield shown, Waiting(self.context, call, state)
+            if shown is None:
+                continue
+            each = [shown]
+            if self.line.has("array") and shown.tasks:
+                each = [replace(shown, tasks=[task], folded=False) for task in shown.tasks]
+            for one in each:
+                yield one, Waiting(self.context, call, state)
 
     def waiting(self) -> list[tuple[int, Pages, str]]:
         """The calls that wait for a flush, and the dropped ones that sacct would still list."""
@@ -269,23 +293,6 @@ class Accounting:
 def asked_jobs(line: Line) -> str | None:
     """The values of all -j; None without one, or where they are empty."""
     return ",".join(value for option, value in line.options if option == "jobs" and value) or None
-
-
-def own_text(column: str, shown: Shown, step: str, call: Call | None) -> str | None:
-    """What one of our columns shows; None where the real sacct's text is right."""
-    if column == "jobid":
-        return shown.ids("jobarrayid") + step
-    if column == "jobidraw":
-        return shown.ids("jobid") + step
-    if call is None or step:
-        return None
-    if column == "jobname":
-        return call.shown_name
-    if column == "workdir":
-        return os.fsdecode(call.folder)
-    if column == "submitline":
-        return " ".join(["sbatch", *(os.fsdecode(word) for word in call.words)])
-    return None
 
 
 def waiting_text(column: str, values: Waiting) -> str:

@@ -32,6 +32,7 @@ from sbatch_shim.companions.reverse import error_with_tickets
 TABLE: Table = {
     "account": ("A", REQUIRED),
     "batch": ("b", NONE),
+    "cron": ("c", NONE),
     "ctld": ("", NONE),
     "full": ("f", NONE),
     "help": ("", NONE),

@@ -17,7 +17,7 @@ from sbatch_shim.companions import clusters
 from sbatch_shim.companions.act import own_element, placed
 from sbatch_shim.companions.book import DROPPED, Job, compact, elements, split_ids, target
 from sbatch_shim.companions.companion import Context, say, write
-from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadable, read
+from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.reverse import error_with_tickets
 from sbatch_shim.companions.scontrol_records import Records
 from sbatch_shim.companions.shown import parse_tasks
@@ -33,6 +33,7 @@ TABLE: Table = {
     "future": ("", NONE),
     "help": ("h", NONE),
     "hide": ("", NONE),
+    "json": ("", OPTIONAL),
     "local": ("", NONE),
     "oneliner": ("o", NONE),
     "quiet": ("Q", NONE),
@@ -41,6 +42,7 @@ TABLE: Table = {
     "usage": ("", NONE),
     "verbose": ("v", NONE),
     "version": ("V", NONE),
+    "yaml": ("", OPTIONAL),
 }
 # Verbs whose words are job ids, with the fewest letters that name them.
 ON_JOBS = {

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from sbatch_shim.calls import Call
+from sbatch_shim.companions import documents, own
 from sbatch_shim.companions.act import own_element
 from sbatch_shim.companions.book import (
     DROPPED,
@@ -28,7 +29,6 @@ from sbatch_shim.companions.reverse import dependency_with_tickets, error_with_t
 from sbatch_shim.companions.shown import Shown, parse_tasks, shares, shares_of_rest
 from sbatch_shim.companions.waiting import Waiting
 from sbatch_shim.errors import ShimError
-from sbatch_shim.merge import logs
 
 HEAD = re.compile(
     r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName="
@@ -46,6 +46,8 @@ class Records:
 
     def show(self, given: str | None) -> int:
         """`show job [ID]`."""
+        if self.line.has("json", "yaml"):
+            return documents.scontrol(self.context, self.line, given)
         if given is not None and not re.fullmatch("[0-9]+(_[0-9]+)?", given):
             return self.context.become(self.context.words)
         found = target(given) if given else None
@@ -194,9 +196,9 @@ class Records:
                 spec = dependency_with_tickets(spec, self.context.book, call, shown.index)
                 lines[at] = f"{before} Dependency={spec}"
             elif call is not None:
-                own = own_line(call, key, shown)
-                if own is not None:
-                    lines[at] = f"   {key}={own}"
+                value = own_line(self.context, call, key, shown)
+                if value is not None:
+                    lines[at] = f"   {key}={value}"
         return "\n".join(lines)
 
 
@@ -216,20 +218,14 @@ def cut_tasks(record: str) -> str:
     return re.sub(r" ArrayTaskId=([^ ]+)", cut, record, count=1)
 
 
-def own_line(call: Call, key: str, shown: Shown) -> str | None:
+def own_line(context: Context, call: Call, key: str, shown: Shown) -> str | None:
     """The value of a line that tells of the call; None for all others."""
     if key == "Command":
-        return call.command
+        return own.command(context, call)
     if key == "WorkDir":
         return os.fsdecode(call.folder)
     kind = {"StdOut": "output", "StdErr": "error", "StdIn": "input"}.get(key)
-    if kind is None:
-        return None
-    task = shown.tasks[0] if shown.tasks and not shown.folded else logs.NO_TASK
-    name = logs.expand(call, kind, task if call.is_array else None)
-    if name is None and kind == "error":
-        name = logs.expand(call, "output", task if call.is_array else None)
-    return "/dev/null" if name is None else os.fsdecode(name.path)
+    return own.log_name(context, call, kind, shown) if kind else None
 
 
 def record_of_queued(context: Context, pages: Pages, found: Target, state: str) -> str:
@@ -245,6 +241,7 @@ def record_of_queued(context: Context, pages: Pages, found: Target, state: str) 
     first = f"JobId={shown.ids('jobid')}"
     if tasks is not None:
         first += f" ArrayJobId={found.ticket} ArrayTaskId={shown.ids('arraytaskid')}"
+    keys = ("Command", "WorkDir", "StdErr", "StdIn", "StdOut")
     lines = [
         f"{first} JobName={call.shown_name}",
         f"UserId={values.user}({values.user_id}) GroupId={os.getgid()} MCS_label=N/A",
@@ -256,8 +253,8 @@ def record_of_queued(context: Context, pages: Pages, found: Target, state: str) 
         "StartTime=Unknown EndTime=Unknown Deadline=N/A",
         f"Partition={values.partition}",
         f"NumNodes={values.nodes} NumCPUs={values.cpus} NumTasks={values.option('ntasks', '1')}",
-        *(f"{key}={own_line(call, key, shown)}" for key in ("Command", "WorkDir", "StdErr", "StdIn", "StdOut")),
-        "Power=",
+        *(f"{key}={own_line(context, call, key, shown)}" for key in keys),
+        *([] if context.version >= own.NO_POWER else ["Power="]),
         "",
     ]
     return "\n   ".join(lines) + "\n\n"

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sbatch_shim.calls import Call
-from sbatch_shim.companions import clusters, documents, squeue_steps
+from sbatch_shim.companions import clusters, documents, own, squeue_steps
 from sbatch_shim.companions.act import with_own_job
-from sbatch_shim.companions.book import Book, Job, Pages, split_ids, target
+from sbatch_shim.companions.book import NO_JOB, Book, Job, Pages, split_ids, target
 from sbatch_shim.companions.companion import Context, say, write
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.reverse import dependency_with_tickets
@@ -47,6 +47,7 @@ TABLE: Table = {
     "array-unique": ("", NONE),
     "cluster": ("M", REQUIRED),
     "clusters": ("M", REQUIRED),
+    "expand-patterns": ("", NONE),
     "federation": ("", NONE),
     "format": ("o", REQUIRED),
     "Format": ("O", REQUIRED),
@@ -54,7 +55,7 @@ TABLE: Table = {
     "hide": ("", NONE),
     "iterate": ("i", REQUIRED),
     "jobs": ("j", OPTIONAL),
-    "json": ("", NONE),
+    "json": ("", OPTIONAL),
     "licenses": ("L", REQUIRED),
     "local": ("", NONE),
     "long": ("l", NONE),
@@ -65,6 +66,8 @@ TABLE: Table = {
     "nodes": ("w", REQUIRED),
     "nodelist": ("w", REQUIRED),
     "noheader": ("h", NONE),
+    "notme": ("", NONE),
+    "only-job-state": ("", NONE),
     "partitions": ("p", REQUIRED),
     "priority": ("P", NONE),
     "qos": ("q", REQUIRED),
@@ -80,7 +83,22 @@ TABLE: Table = {
     "users": ("u", REQUIRED),
     "verbose": ("v", NONE),
     "version": ("V", NONE),
-    "yaml": ("", NONE),
+    "yaml": ("", OPTIONAL),
+}
+
+# What --only-job-state shows of a job that waits (tried on 24.11): Slurm is not asked for the rest.
+ONLY_STATE = {
+    "statecompact": "PD",
+    "state": "PENDING",
+    "timeused": "0:00",
+    "timelimit": "0:00",
+    "numnodes": "0",
+    "numcpus": "0",
+    "username": "root",
+    "userid": "0",
+    "reason": "None",
+    "reasonlist": "(None)",
+    "submittime": "N/A",
 }
 
 # A task that no array has.
@@ -99,6 +117,8 @@ class Queue:
         self.wanted: Wanted = wanted_of(self.book, line.last("jobs"), names)
         # Other clusters have jobs of the same numbers.
         self.elsewhere = line.has(*clusters.OPTIONS, "federation") or context.variable("SQUEUE_FEDERATION") is not None
+        # Slurm tells nothing else then.
+        self.only_state = line.has("only-job-state")
         self.apart: dict[tuple[int, int], Row] = {}
         self.waiting = self.book.unsubmitted()
         if not self.wanted.anything:
@@ -109,7 +129,7 @@ class Queue:
         line = self.line.without("jobs", "name")
         if not self.wanted.anything:
             asked = list(self.wanted.asked)
-            if len(asked) == 1 and len(self.wanted.targets) + len(self.wanted.reals) > 1:
+            if len(asked) == 1 and len(self.wanted.targets) + len(self.wanted.reals) > 1 and not self.only_state:
                 # A single unknown id is an error, which it would not be among the caller's others.
                 asked.append(asked[0])
             line.options.append(("jobs", ",".join(asked)))
@@ -119,15 +139,19 @@ class Queue:
         """Only tickets that Slurm does not know yet are asked for."""
         return not self.wanted.anything and not self.wanted.asked
 
-    def ask(self, layout: Layout) -> tuple[int, bytes]:
-        """The whole output, and the exit status."""
+    def asked_line(self) -> Line:
+        """real_line, or where nothing is asked of Slurm, one for the header's sake: no job has this name, or id."""
         line = self.real_line()
         if self.nothing_real():
-            # For the header's sake, which is the real squeue's own: no job has this name.
             line = line.without("jobs", "user", "users")
-            line.options += [("me", None), ("name", START)]
-        # Its date is told by us: --format cannot stand beside it.
-        line = line.without("long")
+            # With --only-job-state names do not count; without it an unknown id is an error.
+            line.options += [("jobs", NO_JOB)] if self.only_state else [("me", None), ("name", START)]
+        return line
+
+    def ask(self, layout: Layout) -> tuple[int, bytes]:
+        """The whole output, and the exit status."""
+        # Its date is told by us: the real one takes no format beside --long.
+        line = self.asked_line().without("long")
         answer, layout = asked(self.context, line, layout, JOBS)
         sys.stderr.buffer.write(answer.err)
         line.options.append(layout.option)
@@ -242,14 +266,38 @@ class Queue:
         call = self.book.call(shown.ticket)
         texts = list(row.texts)
         for at, column in enumerate(layout.fields):
-            text = own_text(shown, call, column.name)
-            if column.name == "name":
+            text = self.own_text(shown, call, column.name)
+            if column.name == "name" and not self.only_state:
                 text = self.book.name(shown.ticket, row.name)
             elif column.name == "dependency":
                 text = dependency_with_tickets(os.fsdecode(row.texts[at]).strip(), self.book, call, shown.index)
             if text is not None:
                 texts[at] = column.show(text, shown.folded)
         return texts
+
+    def own_text(self, shown: Shown, call: Call | None, field: str) -> str | None:
+        """What a field shows for a call; None where the real squeue's text is right."""
+        if field in ("jobid", "arrayjobid", "arraytaskid", "jobarrayid"):
+            return shown.ids(field)
+        if call is None or self.only_state:
+            return None
+        if field == "name":
+            return call.shown_name
+        if field == "workdir":
+            return os.fsdecode(call.folder)
+        if field == "command":
+            return own.command(self.context, call)
+        if field in own.KINDS:
+            expanded = self.line.has("expand-patterns")
+            return own.log_column(self.context, call, field, shown, expanded)
+        return None
+
+    def waiting_text(self, field: str, values: Waiting, shown: Shown) -> str:
+        """What a field shows for a call that no flush has submitted."""
+        text = self.own_text(shown, values.call, field)
+        if text is None:
+            text = ONLY_STATE.get(field, "(null)") if self.only_state else waiting_text(field, values)
+        return text
 
     def pending(self, waiting: list[tuple[int, Pages]], layout: Layout) -> list[bytes]:
         """Rows of the calls that no flush has submitted."""
@@ -258,7 +306,7 @@ class Queue:
             call = pages.call(ticket)
             if call is None or not self.passes(call):
                 continue
-            each = [whole(call)]
+            each = [replace(whole(call), throttle=0) if self.only_state else whole(call)]
             if call.is_array and self.one_per_task:
                 each = [Shown(ticket, [task], False) for task in call.tasks]
             values = Waiting(self.context, call, pages.state(ticket) or "")
@@ -266,7 +314,7 @@ class Queue:
                 chosen = self.chosen(one, None)
                 if chosen is not None:
                     texts = [
-                        column.show(waiting_text(column.name, values, chosen), chosen.folded)
+                        column.show(self.waiting_text(column.name, values, chosen), chosen.folded)
                         for column in layout.fields
                     ]
                     found.append(assemble(layout, texts))
@@ -275,7 +323,8 @@ class Queue:
     def passes(self, call: Call) -> bool:
         """Whether a queued call passes the caller's filters."""
         line, variable = self.line, self.context.variable
-        if line.has("nodes", "nodelist", "node", "licenses", "reservation") or variable("SQUEUE_LICENSES"):
+        unseen = ("nodes", "nodelist", "node", "licenses", "reservation", "notme")
+        if line.has(*unseen) or variable("SQUEUE_LICENSES"):
             return False
         me = pwd.getpwuid(os.getuid()).pw_name
         users = line.last("user", "users") or variable("SQUEUE_USERS")
@@ -293,21 +342,8 @@ class Queue:
         return True
 
 
-def own_text(shown: Shown, call: Call | None, field: str) -> str | None:
-    """What a field shows for a call; None where the real squeue's text is right."""
-    if field in ("jobid", "arrayjobid", "arraytaskid", "jobarrayid"):
-        return shown.ids(field)
-    if call is None:
-        return None
-    own = {"name": call.shown_name, "workdir": os.fsdecode(call.folder), "command": call.command}
-    return own.get(field)
-
-
-def waiting_text(field: str, values: Waiting, shown: Shown) -> str:
-    """What a field shows for a call that no flush has submitted."""
-    own = own_text(shown, values.call, field)
-    if own is not None:
-        return own
+def waiting_text(field: str, values: Waiting) -> str:
+    """What any other field shows of a call that no flush has submitted."""
     table: dict[str, Callable[[], str]] = {
         "username": lambda: values.user,
         "userid": lambda: str(values.user_id),
@@ -342,7 +378,7 @@ def waiting_text(field: str, values: Waiting, shown: Shown) -> str:
 def show(context: Context, line: Line, layout: Layout | None) -> int:
     """Print one look; ValueError, before anything is printed, where a value cannot be told from its neighbours."""
     if layout is None:
-        status, out = documents.squeue(context)
+        status, out = documents.squeue(Queue(context, line))
     elif line.has("steps"):
         status, out = squeue_steps.ask(context, line, layout)
     else:
@@ -387,7 +423,7 @@ def main(context: Context) -> int:
         layout = None if line.has("json", "yaml") else layout_of(line, context, STEPS if line.has("steps") else JOBS)
     except Unreadable:
         return context.become(context.words)
-    once = line.without("iterate", "format", "Format", "json", "yaml", "jobs")
+    once = line.without("iterate", "format", "Format", "jobs")
     if line.has("jobs"):
         jobs = line.last("jobs")
         once.options.append(("jobs", None if jobs is None else with_own_job(context, as_numbers(jobs))))

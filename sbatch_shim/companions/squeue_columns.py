@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_letters
 
 from sbatch_shim.companions.companion import Answer, Context
 from sbatch_shim.companions.options import Line, Unreadable
@@ -14,10 +15,10 @@ START, FIELD, END = "\x1d", "\x1f", "\x1e"
 DEFAULT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
 LONG = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R"
 STARTS = "%.18i %.9P %.8j %.8u %.2t %.19S %.6D %20Y %R"
+STATES = "%.18i %.2t"
 STEP_DEFAULT = "%.15i %.8j %.9P %.8u %.9M %N"
 ALL_OF_STEPS = "%b|%i|%j|%l|%u|%A|%M|%N|%P|%S|%U|"
 FOLDED_BYTES = 31
-ALL = "|".join("%" + letter for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 # Fields that tell of the array and not of the call; the names are those of --Format.
 LETTERS = {
     "i": "jobarrayid",
@@ -93,7 +94,7 @@ class Kind:
     Attributes:
         letters: What --format's letters mean, by the names of --Format.
         default, long, start: The columns without a format, with --long and with --start.
-        every: What `%all` stands for.
+        every: What `%all` stands for; empty where the real squeue tells (every_column).
         hidden: In front of each row, for us; hidden_long: the same for --Format.
     """
 
@@ -111,7 +112,7 @@ JOBS = Kind(
     DEFAULT,
     LONG,
     STARTS,
-    ALL,
+    "",
     # The row's own id, the id that tells array and tasks, script and name.
     ("A", "i", "o", "j"),
     ("JobID", "JobArrayID", "Command", "Name"),
@@ -125,8 +126,6 @@ ARRAY_ID = re.compile(r"([0-9]+)(?:_([0-9]+)|_\[([^\]]*)\])?", re.A)
 
 def short_layout(form: str, kind: Kind) -> Layout:
     """Read a value of --format, as squeue's opts.c does."""
-    if form.lower() == "%all":
-        form = kind.every
     prefix, percent, rest = form.partition("%")
     fields = []
     for token in rest.split("%") if percent else []:
@@ -169,12 +168,22 @@ def layout_of(line: Line, context: Context, kind: Kind) -> Layout:
         raise Unreadable("two formats")
     if short is None and long is None:
         if line.has("start", "long"):
-            short = kind.start if line.has("start") else kind.long
+            short = STATES if line.has("only-job-state") else kind.start if line.has("start") else kind.long
         else:
             short, long = context.variable("SQUEUE_FORMAT"), context.variable("SQUEUE_FORMAT2")
     if short is None and long is not None:
         return long_layout(long, kind)
-    return short_layout(kind.default if short is None else short, kind)
+    if short is None:
+        short = STATES if line.has("only-job-state") else kind.default
+    return short_layout((kind.every or every_column(context)) if short.lower() == "%all" else short, kind)
+
+
+def every_column(context: Context) -> str:
+    """`%all`: the letters that the real squeue has a column for, whose number shrinks; others it prints as they are."""
+    asked = ["--me", f"--name={START}", "--format=" + FIELD.join(f"%{letter}" for letter in ascii_letters)]
+    titles = os.fsdecode(context.run("squeue", asked).out.rstrip(b"\n")).split(FIELD)
+    known = [f"%{letter}" for letter, title in zip(ascii_letters, titles) if title != f"%{letter}"]
+    return "|".join(known if len(titles) == len(ascii_letters) else (f"%{letter}" for letter in ascii_letters))
 
 
 def asked(context: Context, line: Line, layout: Layout, kind: Kind) -> tuple[Answer, Layout]:

@@ -6,14 +6,11 @@ import sys
 import time
 
 from sbatch_shim.companions.act import own_element
-from sbatch_shim.companions.book import SUBMITTED, elements, split_ids, target
+from sbatch_shim.companions.book import NO_JOB, SUBMITTED, elements, split_ids, target
 from sbatch_shim.companions.companion import Context
 from sbatch_shim.companions.options import Line
 from sbatch_shim.companions.shown import Shown, shares, wanted_of
 from sbatch_shim.companions.squeue_columns import ARRAY_ID, STEPS, Layout, asked, assemble, parts_of, sort_by_id
-
-# A job that never is, for the header alone.
-NO_JOB = "2147483646"
 
 
 def real_steps(context: Context, given: str) -> str:

@@ -1,0 +1,100 @@
+"""
+What Slurm shows of a call's own script and log files.
+
+This is the one place that knows which version shows what (tried on 22.05 and 24.11, the first versions from the change
+logs); whatever else differs is taken from what the real command says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from sbatch_shim.calls import Call
+from sbatch_shim.companions.companion import Context
+from sbatch_shim.companions.shown import Shown
+from sbatch_shim.merge import logs
+
+# Scripts are shown without their arguments.
+SCRIPT_ALONE = (23, 2)
+# The default log has a name as soon as the job is submitted, and is shown as a pattern like any other.
+DEFAULT_IS_PATTERN = (24, 5)
+# The names of logs know widths and %%.
+PADDING = (23, 2)
+# Records of scontrol have no line for power management.
+NO_POWER = (24, 11)
+# squeue's and sacct's columns.
+KINDS = {"stdout": "output", "stderr": "error", "stdin": "input"}
+
+
+def command(context: Context, call: Call) -> str:
+    """The script, with its arguments where this Slurm shows them."""
+    if not call.arguments or call.shown_script == "(null)" or context.version >= SCRIPT_ALONE:
+        return call.shown_script
+    return " ".join([call.shown_script, *(os.fsdecode(word) for word in call.arguments)])
+
+
+def log_pattern(call: Call, kind: str) -> str:
+    """A log's name with its patterns; empty for stderr joined to stdout."""
+    pattern = logs.pattern_of(call, kind)
+    if pattern is None:
+        return "/dev/null" if kind == "input" else ""
+    return os.fsdecode(b"".join(logs.placed(call, kind, pattern)))
+
+
+def log_name(context: Context, call: Call, kind: str, shown: Shown, joined: bool = True) -> str:
+    """
+    A log's name for what is shown of a call: a task that waits with others has no id yet.
+
+    It is the client that expands a pattern here, and it knows fewer letters than the node does.
+
+    Args:
+        joined: Where stderr goes to stdout, stdout's name is shown for it.
+    """
+    if kind == "error" and kind not in call.options:
+        if not joined:
+            return ""
+        kind = "output"
+    pattern = logs.pattern_of(call, kind)
+    if pattern is None:
+        return "/dev/null"
+    before, pattern = logs.placed(call, kind, pattern)
+    task = shown.tasks[0] if shown.tasks and not shown.folded else logs.NO_TASK
+    values = {
+        b"A": b"%d" % call.ticket,
+        b"a": b"%d" % task,
+        b"j": shown.ids("jobid").encode(),
+        b"u": logs.user(),
+        b"x": os.fsencode(call.shown_name),
+    }
+
+    def value(found: re.Match[bytes]) -> bytes:
+        letter, width = found[2], int(found[1] or 0)
+        return values[letter].rjust(min(width, 10), b"0") if letter in values else b"%"
+
+    padded = re.search(b"%[0-9%]", pattern) and context.version >= PADDING
+    letters = b"%([0-9]*)([Aajux]|(?<=%)%)" if padded else b"%()([Aajux])"
+    return os.fsdecode(before + re.sub(letters, value, pattern))
+
+
+def log_column(context: Context, call: Call, column: str, shown: Shown, expanded: bool) -> str:
+    """
+    squeue's column.
+
+    Args:
+        expanded: Of --expand-patterns.
+    """
+    kind = KINDS[column]
+    early = context.version >= DEFAULT_IS_PATTERN
+    if kind == "error" and kind not in call.options:
+        if early:
+            return "(null)"
+        kind = "output"
+    if kind == "output" and kind not in call.options and not early:
+        return os.path.join(os.fsdecode(call.folder), f"slurm-{shown.ids('jobid')}.out")
+    return log_name(context, call, kind, shown) if expanded else log_pattern(call, kind)
+
+
+def submit_line(call: Call) -> str:
+    """What was typed."""
+    return " ".join(["sbatch", *(os.fsdecode(word) for word in call.words)])

@@ -1,0 +1,66 @@
+# Documents and log columns: what squeue and scontrol tell of jobs, by the ids that sbatch printed.
+flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1; }
+# Our jobs, without times and what the scheduler has looked at; an option that this Slurm does not have is an error.
+jobs() {
+    python3 -c '
+import json, re, sys
+text = sys.stdin.read()
+if not text.startswith("{"):
+    sys.exit(print(text))
+document = json.loads(text)
+print(sorted(document), document["errors"], document.get("warnings"), document["meta"].get("command"))
+def number(value):
+    return value["number"] if isinstance(value, dict) else value
+ours = [job for job in document["jobs"] if {str(job["job_id"]), str(number(job["array_job_id"]))} & set(sys.argv)]
+for job in sorted(ours, key=lambda job: (job["name"], number(job["array_task_id"]) or 0)):
+    for name, value in job.items():
+        if name == "flags":
+            value = [flag for flag in value if flag not in ("BACKFILL_ATTEMPTED", "DEPENDENT")]
+        moves = re.search("time|evaluation|priority", name) and name != "time_limit"
+        print(job["job_id"], name, "" if moves else json.dumps(value))
+' $ids
+}
+export SBATCH_TIMELIMIT=5
+printf '#!/bin/sh\n#SBATCH -n 1\nexit 0\n' > job.sh
+mkdir sub
+cp job.sh sub/there.sh
+a=$(sbatch --parsable -H -J one -o one.%j.log --wrap=true)
+b=$(sbatch --parsable -H -J two -o two.%A_%a.log -a 1-5:2 job.sh x 'y  z')
+c=$(sbatch --parsable -H -J three -a 3-6 ./job.sh)
+d=$(sbatch --parsable -H -J four -D /tmp -o four.log -e err.%x -i /dev/zero job.sh q)
+e=$(sbatch --parsable -J five -o five.%a -a 2,4 -d "afterany:$a:$b" --wrap=true)
+f=$(sbatch --parsable -H -J six -D sub there.sh)
+g=$(sbatch --parsable -H -J seven -a 1,2 -o 'seven.%j.%%.%12a.%x' -e 'err.%%j' job.sh)
+ids="$a $b $c $d $e $f $g"
+# A job about itself.
+for name in eight nine; do
+    sbatch --parsable -J $name -o $name.log --wrap='scontrol show job $SLURM_JOB_ID --json | grep -E "job_id|  .name\"" | sort
+        squeue -h -j $SLURM_JOB_ID -o "%i %j %o"'
+done
+for id in $ids; do echo "$id"; done
+flush
+until [ "$(squeue -h -j $e -o %r)" = Dependency ]; do sleep 0.1; done
+squeue --json | jobs > squeue.json.txt
+# 22.05 has all jobs in each.
+for words in "-j $a,${b}_3" "-j ${c}_4,${c}_6" "-n one,three" "-t R" "-t all -j $d" "-h -j $e" "-l -h -n two"; do
+    squeue --json $words 2>&1 | jobs
+done > filtered.txt
+for id in $a $b ${b}_3 $c $d $f ${g}_1 ""; do scontrol show job $id --json 2>&1 | jobs; done > scontrol.txt
+for id in $b ${b}_5 $c ${c}_3 $d $f $g ${g}_2; do
+    scontrol show job $id | grep -E '^ *(JobId|Command|WorkDir|Std...?)='
+done > records.txt
+scontrol --json show job 99 2>&1 | grep -v '"number"' >> scontrol.txt
+squeue -h -S i -O 'Name,StdOut:200,StdErr:200,StdIn:200,Command:200' | tr -s ' ' > columns.txt
+{
+    squeue --only-job-state -S i -j $a,$b
+    squeue --only-job-state -h -S i -j $a,$c -o '%i|%A|%F|%K|%j|%o|%T|%u'
+} 2>&1 | tr -s ' ' | sed 's/^ //' > states.txt
+squeue --only-job-state --json -j $a,$b 2>/dev/null | grep -E '^ *"(job_id|PENDING)' | sort >> states.txt
+squeue --only-job-state --json --noheader -j ${b}_3 2>/dev/null | grep -E '^ *"(job_id|PENDING)' | sort >> states.txt
+squeue --expand-patterns -h -S i -O 'Name,StdOut:200,StdErr:200,StdIn:200' 2>&1 | tr -s ' ' > expanded.txt
+scancel $c $f $g
+ids="$a $b $d $e"
+scontrol release $a $b $d
+for id in $a $b $d $e; do while [ -n "$(squeue -h -j $id 2>/dev/null)" ]; do sleep 0.1; done; done
+squeue --json -t all -j $a,$b,$d | jobs > ended.txt
+while [ -n "$(squeue -h -n eight,nine)" ]; do sleep 0.1; done
