@@ -34,7 +34,7 @@ from functools import cached_property
 from typing import Any
 
 from sbatch_shim.errors import ShimError
-from sbatch_shim.spool import BLOCK, Session, dropped, replace, session_of, write
+from sbatch_shim.spool import BLOCK, Session, dropped, replace, session_of, sync_folder, write
 from sbatch_shim.values import indices
 
 # The events that tell where tickets run.
@@ -112,6 +112,7 @@ class Journal:
         try:
             if not self.mended:
                 os.ftruncate(descriptor, self.whole_bytes())
+                sync_folder(os.path.dirname(self.path))
             self.mended = False
             write(descriptor, line.encode())
             os.fdatasync(descriptor)

@@ -93,6 +93,22 @@ def close(descriptor: int) -> None:
         pass
 
 
+def sync_folder(path: bytes) -> None:
+    """
+    Bring the names in a folder to the disk: of a new file only its data need be there else.
+
+    Not for each blob: on journalling file systems the record that names it takes its name along.
+    """
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_DIRECTORY)
+    try:
+        posix.fsync(descriptor)
+    except OSError as error:
+        if error.errno != 22:  # EINVAL: a file system that has no such thing
+            raise
+    finally:
+        close(descriptor)
+
+
 def write(descriptor: int, data: bytes) -> None:
     """Write everything: one write(2) may be short on a full disk."""
     view = memoryview(data)
@@ -321,6 +337,7 @@ class Session:
             posix.rename(self.queue + b".new", self.queue)
         except FileNotFoundError:
             replace(self.queue, QUEUE_HEAD + frame(0, b"", len(QUEUE_HEAD)))
+        sync_folder(self.folder)
         return posix.open(self.queue, flags)
 
     def last_ticket(self, descriptor: int) -> "tuple[int, int]":
@@ -362,6 +379,8 @@ class Session:
         replace(self.queue + b".new", empty)
         posix.rename(self.queue, target)
         posix.rename(self.queue + b".new", self.queue)
+        sync_folder(target.rpartition(b"/")[0])
+        sync_folder(self.folder)
         return True
 
     def reserve_block(self) -> int:
@@ -384,6 +403,7 @@ class Session:
                 pass
         else:
             raise SpoolError("all tickets of %s are taken" % text(self.state))
+        sync_folder(self.state + b"/blocks")
         replace(hint, b"%d" % (number + 1))
         return FIRST_TICKET + number % BLOCKS * BLOCK
 

@@ -267,6 +267,24 @@ def test_a_job_that_squeue_would_not_show_is_none_that_is_gone(user: Person, clu
         assert cluster.answers("scontrol", "update", "PartitionName=main", "Hidden=no")
 
 
+def test_what_is_on_disk_has_its_name_there_too(user: Person) -> None:
+    """Before a ticket is told, and before sbatch is started: data without a name would not survive a loss of power."""
+    log = user.home / "trace"
+    trace = ["strace", "-f", "-qq", "-y", "-s", "1000", "-o", str(log), "-e", "trace=fsync,write,rename,execve"]
+    env = user.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    assert user.run(*trace, "sbatch", "-H", "--parsable", "-o", "/dev/null", "--wrap=true", env=env).status == 0
+    session = re.escape(f"{user.home}/state/sessions/test")
+    blocks = re.escape(f"{user.home}/state/blocks")
+    assert re.search(rf'(?s)rename\([^\n]*/queue"\).*fsync\(\d+<{session}>.*write\(1<', log.read_text())
+    assert re.search(rf"(?s)fsync\(\d+<{blocks}>.*write\(1<", log.read_text())
+    assert user.run(*trace, str(user.prefix / "bin/sarray-flush"), env=env).status == 0
+    before, _, _ = log.read_text().partition('execve("/usr/bin/sbatch"')
+    assert re.search(rf'(?s)rename\([^\n]*/queue"\).*fsync\(\d+<{session}>', before)
+    flush = rf"{session}/flushes/[-0-9]+"
+    # The folder of the flush, what it claimed, and its journal.
+    assert re.search(rf"(?s)fsync\(\d+<{session}/flushes>.*fsync\(\d+<{flush}>.*fsync\(\d+<{flush}>", before)
+
+
 def healthy(user: Person) -> None:
     """The site's sbatch does what it should from now on."""
     (user.home / "site/sbatch").write_text('#!/bin/sh\nexec /usr/bin/sbatch "$@"\n')

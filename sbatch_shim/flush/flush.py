@@ -26,7 +26,7 @@ from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, plan
 from sbatch_shim.merge.render import render
-from sbatch_shim.spool import Session, create, make_folder, ticket_numbers
+from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
 
 LEFT_BEHIND = "it waits for a call that was not submitted"
 
@@ -373,6 +373,7 @@ class Flush:
             folder = b"%s/flushes/%s-%03d" % (self.session.folder, stamp, number)
             try:
                 os.mkdir(folder, 0o700)
+                sync_folder(os.path.dirname(folder))
                 return folder
             except FileExistsError:
                 number += 1

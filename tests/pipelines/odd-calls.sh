@@ -128,6 +128,6 @@ until [ -z "$(squeue -h -j $d,$a -o %i)" ]; do sleep 0.1; done
 squeue -h -j $all -o '%i %t' > left.txt
 scancel -n e$m,x$m -t R
 scancel -n e$m -t R
-until [ -z "$(squeue -h -j $e -o %i)" ]; do sleep 0.1; done
+until [ -z "$(squeue -h -j $e,$x -o %i)" ]; do sleep 0.1; done
 squeue -h -j $all -t all -o '%i %t' > left2.txt
 scancel $a $b $c $d $e $r $x
