@@ -285,6 +285,23 @@ def test_what_is_on_disk_has_its_name_there_too(user: Person) -> None:
     assert re.search(rf"(?s)fsync\(\d+<{session}/flushes>.*fsync\(\d+<{flush}>.*fsync\(\d+<{flush}>", before)
 
 
+def test_a_job_id_that_slurm_has_given_before(user: Person) -> None:
+    """After a cold start, or when ids begin again: what is listed under it is the call that was submitted last."""
+    tickets = []
+    for name in ("old", "new"):
+        words = ["--parsable", "-H", "-J", name, "-o", "/dev/null", "--wrap=true"]
+        tickets.append(user.queue(*words).out.decode().strip())
+        job = user.flush("--parsable").out.decode().strip()
+    before = sorted((user.home / "state/sessions/test/flushes").glob("*/journal"))[0]
+    event = before.read_text().splitlines()[-1]
+    again = json.dumps({**json.loads(event), "job": int(job)})
+    before.write_text(before.read_text().replace(event, again))
+    env = user.environment(SARRAY_SESSION="test")
+    shown = user.run("squeue", "-h", "-j", tickets[1], "-o", "%i %j", env=env)
+    assert shown.out.decode() == f"{tickets[1]} new\n"
+    assert f"JobId={tickets[1]} ".encode() in user.run("scontrol", "show", "job", tickets[1], env=env).out
+
+
 def healthy(user: Person) -> None:
     """The site's sbatch does what it should from now on."""
     (user.home / "site/sbatch").write_text('#!/bin/sh\nexec /usr/bin/sbatch "$@"\n')

@@ -371,6 +371,11 @@ def test_all_that_is_kept_is_private(person: Person, mask: str) -> None:
         ("sbatch -o /dev/null --wrap=true", {"SARRAY_MODE": "queue"}),
         ("sbatch --test-only --wrap=true", {"SECONDS": "5"}),  # a name that no shell hands on as it is
         ("sbatch -o /dev/null --wrap=true; squeue --me", {"SARRAY_MODE": "queue"}),
+        ("sbatch -o /dev/null --wrap=true; sarray-flush --local", {"SARRAY_MODE": "queue"}),
+        (
+            "sbatch -o /dev/null --wrap=true; sarray-flush --local; bash $SARRAY_STATE_DIR/*/*/*/*/arrays/1/script",
+            {"SARRAY_MODE": "queue"},
+        ),
     ],
 )
 def test_no_process_has_a_secret_among_its_words(person: Person, command: str, more: dict[str, str]) -> None:

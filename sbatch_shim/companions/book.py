@@ -103,6 +103,8 @@ class Pages:
     flying: set[int] = field(default_factory=set)
     dropped: dict[int, int] = field(default_factory=dict)
     places: dict[int, Place] = field(default_factory=dict)
+    # By job id: the flush that submitted the job, and its calls. Slurm's ids begin again one day.
+    arrays: dict[int, tuple[bytes, dict[int, Place]]] = field(default_factory=dict)
     ran: set[int] = field(default_factory=set)
     records: dict[int, bytes] | None = None
     calls: dict[int, Call | None] = field(default_factory=dict)
@@ -125,7 +127,9 @@ class Pages:
             for event in events:
                 tickets = {int(ticket) for ticket in event.get("tickets", ())}
                 if event["event"] == "submitted":
-                    self.places.update(places_in(event))
+                    found = places_in(event)
+                    self.places.update(found)
+                    self.arrays[event["job"]] = (os.path.basename(folder), found)
                     flying -= tickets
                 elif event["event"] == "refused":
                     self.refused |= tickets
@@ -250,12 +254,13 @@ class Book:
         return self.pages[name]
 
     def index(self) -> None:
-        """From real jobs to tickets."""
-        places: dict[int, dict[int, Place]] = {}
+        """From real jobs to tickets: of two jobs with one id, the younger one."""
+        newest: dict[int, tuple[bytes, dict[int, Place]]] = {}
         for pages in self.pages.values():
-            for ticket, place in pages.places.items():
-                places.setdefault(place.job, {})[ticket] = place
-        self.jobs = {number: Job(number, calls) for number, calls in places.items()}
+            for number, array in pages.arrays.items():
+                if number not in newest or newest[number][0] < array[0]:
+                    newest[number] = array
+        self.jobs = {number: Job(number, calls) for number, (_, calls) in newest.items()}
 
     def refresh(self) -> None:
         """Read again what a flush may have written meanwhile."""
