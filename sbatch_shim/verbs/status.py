@@ -114,8 +114,10 @@ class States:
             self.problem = complaint(answer, "squeue does not answer")
         for text in answer.out.decode(errors="replace").splitlines():
             array, task, state, code = (part.strip() for part in text.split("|"))
-            waited = int(code) if code.isdigit() else 0  # as wait(2) gives it
-            self.found[array if task == "N/A" else f"{array}_{task}"] = (state, f"{waited >> 8}:{waited & 127}")
+            if ":" not in code:
+                waited = int(code) if code.isdigit() else 0  # as wait(2) gives it, before 24.11
+                code = f"{waited >> 8}:{waited & 127}"
+            self.found[array if task == "N/A" else f"{array}_{task}"] = (state, code)
         forgotten = jobs - {int(one.partition("_")[0]) for one in self.found}
         if forgotten:
             self.ask_accounting(context, forgotten)
