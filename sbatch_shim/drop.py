@@ -11,9 +11,9 @@ import os
 import time
 from collections.abc import Callable, Iterable
 
+from sbatch_shim.dependency import parse
+from sbatch_shim.dependency import write as write_spec
 from sbatch_shim.errors import ShimError
-from sbatch_shim.merge.dependency import parse
-from sbatch_shim.merge.dependency import write as write_spec
 from sbatch_shim.spool import Session, read, write
 
 # Conditions that a job which was cancelled satisfies (tried on 22.05).

@@ -21,7 +21,7 @@ from sbatch_shim.spool import Session
 pytestmark = pytest.mark.slurm
 
 # What changes something on disk, or starts a process and hears of its end.
-CALLS = ("write", "rename", "mkdir", "rmdir", "symlink", "fdatasync", "ftruncate", "fchmod", "wait4")
+CALLS = ("write", "rename", "mkdir", "rmdir", "symlink", "fdatasync", "fsync", "ftruncate", "fchmod", "wait4")
 CALLS += ("?clone,?clone3,?vfork",)
 
 

@@ -6,7 +6,7 @@ import re
 
 from sbatch_shim.calls import Call
 from sbatch_shim.companions.book import Book
-from sbatch_shim.merge.dependency import Condition, parse
+from sbatch_shim.dependency import Condition, parse
 
 TERM = re.compile(r"([a-z]+):([0-9]{1,10})(?:_([0-9]+|\*))?((?:\+[0-9]+)?)((?:\([a-z]+\))?)")
 # The only places where scancel and scontrol name a job in an error.

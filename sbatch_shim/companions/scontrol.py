@@ -21,8 +21,8 @@ from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table
 from sbatch_shim.companions.reverse import error_with_tickets
 from sbatch_shim.companions.scontrol_records import Records
 from sbatch_shim.companions.shown import parse_tasks
+from sbatch_shim.dependency import parse, with_places
 from sbatch_shim.errors import ShimError
-from sbatch_shim.merge.dependency import parse, with_places
 
 TABLE: Table = {
     "all": ("a", NONE),

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable
 
 from sbatch_shim import grammar, request
+from sbatch_shim.dependency import parse, with_places
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush.flush import Flush, Slurm, Wishes
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.slurm import real_sbatch
 from sbatch_shim.journal import TicketMap
-from sbatch_shim.merge.dependency import parse, with_places
 from sbatch_shim.spool import Session, ticket_numbers
 
 

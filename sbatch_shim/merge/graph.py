@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from sbatch_shim.merge.dependency import Dependency
+from sbatch_shim.dependency import Dependency
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.submission import job_name
 

@@ -16,7 +16,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
 from sbatch_shim.calls import Call
-from sbatch_shim.merge.dependency import Condition, Dependency
+from sbatch_shim.dependency import Condition, Dependency
 from sbatch_shim.merge.limits import Limits
 
 # A call that waits for more single tasks than this is a fan-in, never part of a lane.

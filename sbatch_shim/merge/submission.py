@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable
 
 from sbatch_shim.calls import ranges
+from sbatch_shim.dependency import with_places
 from sbatch_shim.errors import ShimError
 from sbatch_shim.grammar import OPTIONS
 from sbatch_shim.journal import Place
 from sbatch_shim.merge import logs
-from sbatch_shim.merge.dependency import with_places
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.render import common_folder

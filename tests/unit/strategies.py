@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from sbatch_shim.calls import Call, Environment
-from sbatch_shim.merge.dependency import Dependency
+from sbatch_shim.dependency import Dependency
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.spool import FIRST_TICKET, Session, open_state
 

@@ -12,10 +12,10 @@ from simulator import Job, Task, outcomes, waits
 from strategies import QUICK, call
 
 from sbatch_shim.calls import Call
+from sbatch_shim.dependency import parse, with_places
 from sbatch_shim.errors import ShimError
 from sbatch_shim.journal import Place, places_in
 from sbatch_shim.merge import submission
-from sbatch_shim.merge.dependency import parse, with_places
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, plan
 from sbatch_shim.values import dependency, indices

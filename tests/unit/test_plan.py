@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies import QUICK, call, call_lists, environment
 
 from sbatch_shim.calls import Call
-from sbatch_shim.merge.dependency import parse
+from sbatch_shim.dependency import parse
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, merge_key, plan, reason_alone, singleton_names, task_count
 from sbatch_shim.spool import ticket_numbers
