@@ -267,6 +267,8 @@ class Flush:
         uncertain: Tickets of which it is not known whether Slurm has them.
         halted: Why nothing more is tried, in words; empty while all is well.
         within: The sessions of the flushes that this one is a part of.
+        collected: By job, where each array that runs here at the end was noted; those that have not ended.
+        started: The jobs that have begun to run here.
     """
 
     def __init__(
@@ -290,7 +292,7 @@ class Flush:
         self.adopted: list[Adopted] = []
         self.patience = patience or Patience()
         self.halted = ""
-        self.collected: dict[int, tuple[Journal, dict[str, Any]]] = {}  # by job
+        self.collected: dict[int, tuple[Journal, dict[str, Any]]] = {}
         self.started: set[int] = set()
 
     def run(self, progress: Callable[[int, int], None] = lambda done, of: None) -> None:
