@@ -12,7 +12,8 @@ from signal import SIG_DFL, SIGPIPE, signal
 from sbatch_shim import __version__
 from sbatch_shim.calls import look, ranges, waiting_sessions
 from sbatch_shim.errors import HandOver, ShimError
-from sbatch_shim.flush.flush import Adopted, Backend, Flush, Outcome, Slurm, Wishes, by_controller, prepare
+from sbatch_shim.flush.backend import Backend, Slurm
+from sbatch_shim.flush.flush import Adopted, Flush, Outcome, Wishes, by_controller, prepare
 from sbatch_shim.flush.local import Local
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.slurm import real_sbatch

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from sbatch_shim import grammar, request
 from sbatch_shim.dependency import parse, with_places
 from sbatch_shim.errors import HandOver, ShimError
-from sbatch_shim.flush.flush import Flush, Slurm, Wishes
+from sbatch_shim.flush.backend import Slurm
+from sbatch_shim.flush.flush import Flush, Wishes
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.slurm import real_sbatch
 from sbatch_shim.journal import TicketMap
