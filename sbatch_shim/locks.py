@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from typing import TYPE_CHECKING
 
 from filelock import BaseFileLock, Timeout, UnixFileLock
 
 from sbatch_shim.errors import ShimError
-from sbatch_shim.flush.patience import Patience
 from sbatch_shim.softlock import acquire
+
+if TYPE_CHECKING:
+    from sbatch_shim.flush.patience import Patience
 
 
 class Busy(ShimError):

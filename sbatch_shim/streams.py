@@ -15,3 +15,14 @@ def open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
     sys.stdout = sys.stdout or open(os.devnull, "w")
     sys.stderr = sys.stderr or open(os.devnull, "w")
+
+
+def flush_stdout() -> OSError | None:
+    """Write out what is buffered; why that is not possible, or None."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would try again at its end, and complain in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return error
+    return None

@@ -170,8 +170,6 @@ class Pages:
         return QUEUED if ticket in self.queued else None
 
 
-
-
 class Job:
     """The calls of one real job, found by task index."""
 

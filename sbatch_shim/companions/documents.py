@@ -164,8 +164,6 @@ def shares_of(book: Book, job: Job, others: list[Job]) -> list[Shown]:
     return shares(merged, indices, row.folded, throttle, row.raw)
 
 
-
-
 def uncut(job: Job) -> Job:
     """Somebody else's job: only what SLURM_BITSTR_LEN=0 let grow is cut again."""
     indices, throttle = parse_tasks(job["array_task_string"] or "")

@@ -24,7 +24,7 @@ from sbatch_shim.merge.meaning import describe_time
 from sbatch_shim.merge.submission import option
 from sbatch_shim.paths import state_folder
 from sbatch_shim.spool import Session, open_state, session_name
-from sbatch_shim.streams import open_closed_streams
+from sbatch_shim.streams import flush_stdout, open_closed_streams
 from sbatch_shim.values import RECOGNISERS, integer
 
 USAGE = """\
@@ -307,18 +307,6 @@ def run(words: list[str]) -> int:
         return flush_sessions(names, state, backend, own, wishes, patience)
 
 
-def flush_stdout(status: int) -> int:
-    """Write out what is buffered; the exit status, which is not 0 where the ids could not be told."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        say(f"stdout cannot be written ({error.strerror}); what was submitted is in the state folder")
-        # Python would try again at its end, and complain in its own words.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return status or 1
-    return status
-
-
 def main() -> None:
     open_closed_streams()
     # Folders and files of ours are private whatever the caller's umask; sbatch gets each call's own.
@@ -334,7 +322,11 @@ def main() -> None:
     except KeyboardInterrupt:
         print("sarray-flush: interrupted; what is not submitted stays queued", file=sys.stderr)
         status = 130
-    sys.exit(flush_stdout(status))
+    trouble = flush_stdout()
+    if trouble:
+        say(f"stdout cannot be written ({trouble.strerror}); what was submitted is in the state folder")
+        status = status or 1
+    sys.exit(status)
 
 
 if __name__ == "__main__":

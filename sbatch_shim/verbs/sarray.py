@@ -13,8 +13,8 @@ from sbatch_shim.flush import cli
 from sbatch_shim.flush.slurm import find_command
 from sbatch_shim.paths import TEMPLATES, state_folder
 from sbatch_shim.spool import open_state, session_name
-from sbatch_shim.streams import open_closed_streams
-from sbatch_shim.verbs.words import SHELLS, named_session, parser_of, ticket_list
+from sbatch_shim.streams import flush_stdout, open_closed_streams
+from sbatch_shim.verbs.words import SHELLS, chosen_tickets, named_session, parser_of, ticket_list
 
 USAGE = """\
 usage: sarray VERB [options]
@@ -66,9 +66,7 @@ def status(context: Context, words: list[str]) -> int:
     how.add_argument("--json", action="store_true", help="print a document")
     how.add_argument("--watch", action="store_true", help="show it again and again, with a bar for each session")
     given = parser.parse_args(words)
-    if bool(given.tickets) + (given.session is not None) + given.all > 1:
-        raise cli.Usage("name tickets, --session or --all, not several of them")
-    tickets = ticket_list(given.tickets)
+    tickets = chosen_tickets(given)
     context.everything = given.all
     if given.watch:
         from sbatch_shim.verbs.watch import watch
@@ -98,10 +96,9 @@ def cancel(context: Context, words: list[str]) -> int:
     parser.add_argument("--all", action="store_true", help="the queued calls of all sessions")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     given = parser.parse_args(words)
-    if bool(given.tickets) + (given.session is not None) + given.all > 1:
-        raise cli.Usage("name tickets, --session or --all, not several of them")
+    tickets = chosen_tickets(given)
     name = session_name(dict(os.environb)) if given.session is None else named_session(context, given.session)
-    return act(context, ticket_list(given.tickets), None if given.all else {name}, given.yes)
+    return act(context, tickets, None if given.all else {name}, given.yes)
 
 
 def throttle(context: Context, words: list[str]) -> int:
@@ -321,13 +318,7 @@ def main() -> None:
         code = 1
     except KeyboardInterrupt:
         code = 130
-    try:
-        sys.stdout.flush()
-    except OSError:
-        # Python would try again at its end, and complain in its own words.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = code or 1
-    sys.exit(code)
+    sys.exit(code or (1 if flush_stdout() else 0))
 
 
 if __name__ == "__main__":

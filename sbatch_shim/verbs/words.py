@@ -51,6 +51,13 @@ def ticket_list(words: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(found))
 
 
+def chosen_tickets(given: argparse.Namespace) -> list[int]:
+    """The tickets of a verb that takes tickets, --session or --all; Usage where it got several of them."""
+    if bool(given.tickets) + (given.session is not None) + given.all > 1:
+        raise cli.Usage("name tickets, --session or --all, not several of them")
+    return ticket_list(given.tickets)
+
+
 def named_session(context: Context, name: str) -> bytes:
     """A session that somebody names; ShimError when there is none of this name."""
     folder = os.path.join(context.state, b"sessions", os.fsencode(name))
