@@ -318,7 +318,8 @@ def main() -> None:
         code = 1
     except KeyboardInterrupt:
         code = 130
-    sys.exit(code or (1 if flush_stdout() else 0))
+    unwritten = flush_stdout()  # also after an error: Python would complain of the rest in its own words
+    sys.exit(code or (1 if unwritten else 0))
 
 
 if __name__ == "__main__":
