@@ -161,9 +161,6 @@ class Bench:
         (folder / "job.sh").chmod(0o755)
         (folder / "logs").mkdir()
         (folder / "told").mkdir()
-        self.wrapper = str(folder / "wrapper")
-        Path(self.wrapper).write_text(f'#!/bin/sh\nexec {SBATCH} "$@"\n')
-        Path(self.wrapper).chmod(0o755)
 
     def run(self) -> None:
         self.measure_passing()
@@ -222,30 +219,34 @@ class Bench:
 
     def measure_passing(self) -> None:
         say("pass-through")
-        self.table.head("Pass-through, against a `#!/bin/sh` script that executes /usr/bin/sbatch")
-        held = ["--wrap=true", "-o", "/dev/null", "-H"]
+        self.table.head("Pass-through, against a `#!/bin/sh` script that executes the real command")
         # What the caller's shell adds: $_ is the path of the command.
         usual = {**self.shimmed, "_": self.shim}
-        # Exported by the /etc/profile of some distributions.
-        history = {**usual, "HISTSIZE": "1000"}
-        # A caller that changes the folder without a shell, as subprocess with cwd= does.
-        elsewhere = {**usual, "PWD": "/"}
-
-        def shim(environment: dict[str, str], words: list[str]) -> Callable[[], float]:
-            return lambda: Timed([self.shim, *words], environment).seconds
-
-        def wrapper(words: list[str]) -> Callable[[], float]:
-            return lambda: Timed([self.wrapper, *words], self.direct).seconds
-
-        ours, theirs = self.in_turns(100, shim(usual, ["--version"]), wrapper(["--version"]))
-        self.table.ratio("`sbatch --version`, environment as below", ours, theirs, 1.6)
-        ours, first, second, theirs = self.in_turns(
-            60, shim(usual, held), shim(history, held), shim(elsewhere, held), wrapper(held)
-        )
-        self.table.ratio("a submission (held), PWD and SHLVL as bash sets them", ours, theirs, 1.6)
-        self.table.ratio("a submission, HISTSIZE exported", first, theirs, 1.6)
-        self.table.ratio("a submission, PWD not the current folder", second, theirs, 1.6)
+        environments = {
+            "environment as below": usual,
+            "no SHLVL, as under cron": {name: value for name, value in usual.items() if name != "SHLVL"},
+            "HISTSIZE exported, as by the /etc/profile of some distributions": {**usual, "HISTSIZE": "1000"},
+            "PWD another folder, as after subprocess with cwd=": {**usual, "PWD": "/"},
+            "50 variables more": {**usual, **{f"MORE_{number}": "x" * 40 for number in range(50)}},
+        }
+        for name, environment in environments.items():
+            self.compare(f"`sbatch --version`, {name}", ["sbatch", "--version"], environment, 100)
+        self.compare("`squeue --version`, no ticket about", ["squeue", "--version"], usual, 100)
+        self.compare("a submission (held)", ["sbatch", "--wrap=true", "-o", "/dev/null", "-H"], usual, 60)
         self.cancel()
+
+    def compare(self, what: str, words: list[str], environment: dict[str, str], repeats: int) -> None:
+        """A command of the shims folder and a script that executes the real one, in turns."""
+        command, *arguments = words
+        shim, wrapper = str(self.prefix / "shims" / command), str(self.folder / f"wrapper-{command}")
+        Path(wrapper).write_text(f'#!/bin/sh\nexec /usr/bin/{command} "$@"\n')
+        Path(wrapper).chmod(0o755)
+        ours, theirs = self.in_turns(
+            repeats,
+            lambda: Timed([shim, *arguments], environment).seconds,
+            lambda: Timed([wrapper, *arguments], environment).seconds,
+        )
+        self.table.ratio(what, ours, theirs, 1.6)
 
     def measure_queueing(self) -> None:
         say("queue calls")
