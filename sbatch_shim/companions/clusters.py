@@ -6,24 +6,16 @@ A ticket is at home on the cluster that sbatch submits to by itself: a call that
 
 from __future__ import annotations
 
-import re
-
 from sbatch_shim.companions.companion import Context
 from sbatch_shim.companions.options import Line, Unreadable
 
 OPTIONS = ("clusters", "cluster")
 
 
-def home(context: Context) -> str:
-    """The name of this cluster."""
-    found = re.search(rb"^ClusterName *= (.*)$", context.run("scontrol", ["show", "config"]).out, re.M)
-    return found[1].decode(errors="surrogateescape") if found else ""
-
-
 def alone(context: Context, given: str) -> bool:
     """Whether no other cluster is asked for."""
     if given.lower() != "all":
-        return given == home(context)
+        return given == context.cluster
     return context.run("sacctmgr", ["-n", "-P", "list", "clusters", "format=cluster"]).out.count(b"\n") == 1
 
 
@@ -45,5 +37,5 @@ def asked(context: Context, line: Line) -> tuple[Line, str | None]:
 
 def judge(context: Context, given: str | None) -> None:
     """Unreadable where this cluster is not among those asked for."""
-    if given is not None and given.lower() != "all" and home(context) not in given.split(","):
+    if given is not None and given.lower() != "all" and context.cluster not in given.split(","):
         raise Unreadable("another cluster")

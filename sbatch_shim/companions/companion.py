@@ -80,6 +80,12 @@ class Context:
         return next((word[:-1] for word in words if word.endswith("*")), "(null)")
 
     @cached_property
+    def cluster(self) -> str:
+        """The name of this cluster; empty where Slurm does not answer."""
+        found = re.search(rb"^ClusterName *= (.*)$", self.run("scontrol", ["show", "config"]).out, re.M)
+        return found[1].decode(errors="surrogateescape") if found else ""
+
+    @cached_property
     def version(self) -> tuple[int, int]:
         """Of the real commands; the controller's is this one or newer."""
         found = re.search(rb" ([0-9]+)\.([0-9]+)", self.run(self.command, ["--version"]).out)

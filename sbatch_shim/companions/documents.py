@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import grp
 import json
 import os
-import re
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sbatch_shim.calls import Call
-from sbatch_shim.companions import clusters, own
+from sbatch_shim.companions import own
 from sbatch_shim.companions.act import own_element
 from sbatch_shim.companions.book import NO_JOB, SUBMITTED, Book, Pages, target, task_string
 from sbatch_shim.companions.companion import Context, write
+from sbatch_shim.companions.form import Form, Job, plain
 from sbatch_shim.companions.options import Line
 from sbatch_shim.companions.reverse import dependency_with_tickets, error_with_tickets
 from sbatch_shim.companions.shown import Shown, parse_tasks, shares, shares_of_rest, whole
@@ -24,47 +22,6 @@ from sbatch_shim.companions.waiting import Waiting
 if TYPE_CHECKING:
     from sbatch_shim.companions.sacct import Accounting
     from sbatch_shim.companions.squeue import Queue
-
-Job = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Form:
-    """
-    How a document writes its values.
-
-    Attributes:
-        filtered: squeue's own filters hold for it, which 22.05 ignores; logs are shown by their names, not patterns.
-        objects: A number that may be missing is an object that says so.
-        flags: A state is a list.
-    """
-
-    filtered: bool
-    objects: bool
-    flags: bool
-
-    @classmethod
-    def of(cls, document: Job) -> Form:
-        """From what the document says of the plugin that wrote it, `data_parser/v0.0.42+complex`."""
-        plugin = document.get("meta", {}).get("plugin", {})
-        said = plugin.get("data_parser") or plugin.get("type") or ""
-        found = re.search(r"v0\.0\.([0-9]+)", said)
-        version = int(found[1]) if found else 38
-        return cls(version >= 39, version >= 39 and "+complex" not in said, version >= 40)
-
-    def number(self, value: int | None) -> Any:
-        return {"set": value is not None, "infinite": False, "number": value or 0} if self.objects else value
-
-    def state(self, name: str) -> Any:
-        return [name] if self.flags else name
-
-
-def plain(value: Any) -> Any:
-    """A number, or None, from either form."""
-    if isinstance(value, dict):
-        return value["number"] if value["set"] else None
-    return value
-
 
 def document_in(out: bytes) -> tuple[bytes, Job | None]:
     """What stands before the document, as the date of --long does, and the document; None where there is none."""
@@ -182,14 +139,14 @@ def own_members(context: Context, form: Form, shown: Shown, job: Job | None = No
         "job_id": int(shown.ids("jobid")),
         "array_job_id": form.number(shown.ticket if call is not None and call.is_array else 0),
         "array_task_id": form.number(shown.tasks[0] if shown.tasks and not shown.folded else None),
-        "array_task_string": shown.ids("arraytaskid") if shown.folded else "",
+        "array_task_string": form.text(shown.ids("arraytaskid") if shown.folded else ""),
     }
     if call is None:
         return found
     found["name"] = context.book.name(shown.ticket, job["name"]) if job else call.shown_name
     found["current_working_directory"] = os.fsdecode(call.folder)
     script = own.command(context, call)
-    found["command"] = "" if script == "(null)" else script
+    found["command"] = form.text("" if script == "(null)" else script)
     if job is not None:
         found["dependency"] = dependency_with_tickets(job["dependency"], context.book, call, shown.index)
     for kind in ("output", "error", "input"):
@@ -200,17 +157,43 @@ def own_members(context: Context, form: Form, shown: Shown, job: Job | None = No
 
 
 def waiting_job(context: Context, form: Form, call: Call, shown: Shown, pages: Pages) -> Job:
-    """A call that no flush has submitted."""
+    """A call that no flush has submitted, in squeue's or scontrol's document."""
     values = Waiting(context, call, pages.state(call.ticket) or "")
-    return {
-        **own_members(context, form, shown),
+    known = {
+        "account": values.option("account", "") or None,
+        "array_max_tasks": call.throttle,
+        "cluster": context.cluster,
+        "comment": values.option("comment", ""),
+        "cpus": int(values.cpus),
+        "dependency": values.dependency if call.options.get("dependency") else "",
+        "excluded_nodes": values.option("exclude", ""),
+        "features": values.option("constraint", ""),
+        "group_id": os.getgid(),
+        "group_name": values.group,
+        "hold": "hold" in call.options,
         "job_state": form.state(values.state),
-        "state_reason": values.reason,
+        "licenses": values.option("licenses", ""),
+        "mail_user": values.user,
+        "nice": number_in(values.option("nice", "")),
+        "node_count": number_in(values.nodes),
         "partition": values.partition,
-        "user_name": values.user,
+        "qos": values.option("qos", ""),
+        "required_nodes": values.option("nodelist", ""),
+        "requeue": "no-requeue" not in call.options,
+        "resv_name": values.option("reservation", ""),
+        "state_reason": values.reason,
+        "submit_time": call.time,
+        "tasks": number_in(values.option("ntasks", "")),
+        "time_limit": values.limit if values.limit >= 0 else None,
         "user_id": values.user_id,
-        "submit_time": form.number(call.time),
+        "user_name": values.user,
+        "wckey": values.option("wckey", ""),
     }
+    return {**form.waiting("queue", known), **own_members(context, form, shown)}
+
+
+def number_in(text: str) -> int | None:
+    return int(text) if text.isdigit() else None
 
 
 def states(queue: Queue, jobs: list[Job]) -> list[Job]:
@@ -360,7 +343,7 @@ def array_members(form: Form, shown: Shown) -> Job:
     return {
         "job_id": 0 if shown.tasks is None else shown.ticket,
         "task_id": form.number(tasks[0] if tasks and not shown.folded else None),
-        "task": f"0x{mask:X}" if shown.folded else "" if form.objects else None,
+        "task": f"0x{mask:X}" if shown.folded else form.text("") if form.filtered else None,
     }
 
 
@@ -374,56 +357,24 @@ def own_step(step: Job, number: int) -> Job:
 
 
 def waiting_record(form: Form, shown: Shown, values: Waiting) -> Job:
-    """A call that Slurm does not know, in sacct's document; what is not known yet is empty, as in one that waits."""
-    found = {
-        "job_id": shown.ticket,
-        "array": {"limits": {"max": {"running": {"tasks": shown.throttle}}}, **array_members(form, shown)},
-        "cluster": clusters.home(values.context),
+    """A call that Slurm does not know, in sacct's document."""
+    known = {
+        "account": values.option("account", "") or None,
+        "array": {"limits": {"max": {"running": {"tasks": shown.throttle}}}},
+        "cluster": values.context.cluster,
+        "constraints": values.option("constraint", ""),
+        "group": values.group,
+        "hold": "hold" in values.call.options,
+        "kill_request_user": values.user if values.dropped else None,
         "name": values.call.shown_name,
         "partition": values.partition,
+        "qos": values.option("qos", ""),
+        "required": {"CPUs": int(values.cpus)},
         "state": {"current": form.state(values.state), "reason": values.reason},
-        "steps": [],
+        "time": {"limit": values.limit if values.limit >= 0 else None, "submission": values.call.time},
         "user": values.user,
+        "wckey": {"wckey": values.option("wckey", "")},
         "working_directory": os.fsdecode(values.call.folder),
     }
-    return found if form.filtered else {**record_of_2205(values), **found}
-
-
-def record_of_2205(values: Waiting) -> Job:
-    """The other members of sacct's document in Slurm 22.05."""
-    none = {"seconds": 0, "microseconds": 0}
-    success = {"status": "SUCCESS", "return_code": 0}
-    return {
-        "account": values.option("account", "") or None,
-        "comment": {"administrator": None, "job": None, "system": None},
-        "allocation_nodes": 0,
-        "association": None,
-        "constraints": values.option("constraint", ""),
-        "container": None,
-        "derived_exit_code": success,
-        "time": {
-            "elapsed": 0,
-            "eligible": 0,
-            "end": 0,
-            "start": 0,
-            "submission": values.call.time,
-            "suspended": 0,
-            "system": none,
-            "limit": None if values.limit < 0 else values.limit,
-            "total": none,
-            "user": none,
-        },
-        "exit_code": success,
-        "flags": [],
-        "group": grp.getgrgid(os.getgid()).gr_name,
-        "het": {"job_id": 0, "job_offset": None},
-        "mcs": {"label": ""},
-        "nodes": "None assigned",
-        "priority": 0,
-        "qos": values.option("qos", ""),
-        "required": {"CPUs": int(values.cpus), "memory": 0},
-        "kill_request_user": values.user if values.dropped else None,
-        "reservation": {"id": 0, "name": 0},
-        "tres": {"allocated": [], "requested": []},
-        "wckey": {"wckey": values.option("wckey", ""), "flags": []},
-    }
+    record = form.waiting("accounting", known)
+    return {**record, **accounted_members(values.context, form, shown, record)}

@@ -1,5 +1,5 @@
 """
-What Slurm shows of a call's own script and log files.
+What Slurm shows of a call's own script and log files, and what else depends on its version.
 
 This is the one place that knows which version shows what (tried on 22.05 and 24.11, the first versions from the change
 logs); whatever else differs is taken from what the real command says.
@@ -23,6 +23,8 @@ DEFAULT_IS_PATTERN = (24, 5)
 PADDING = (23, 2)
 # Records of scontrol have no line for power management.
 NO_POWER = (24, 11)
+# `scontrol show step T_3.1` looks at the step, as for a plain job's id.
+STEP_OF_TASK = (24, 11)
 # squeue's and sacct's columns.
 KINDS = {"stdout": "output", "stderr": "error", "stdin": "input"}
 

@@ -97,7 +97,7 @@ class Accounting:
                 targets[:] = [replace(one, rest="") for one in targets]
         # The only one of which we know the jobs, where others are asked for.
         others = line.has(*clusters.OPTIONS, "allclusters", "federation") or context.variable("SACCT_FEDERATION")
-        self.home = clusters.home(context) if others else ""
+        self.home = context.cluster if others else ""
 
     def real_line(self) -> Line:
         """The line for the real sacct, but for the format: names are compared by us, ids are real ones."""

@@ -84,40 +84,48 @@ class Records:
         return answer.status
 
     def show_steps(self, given: str) -> int:
-        """`show step [ID]`; scontrol looks at the step for a plain job's id only, and at the first of a list."""
+        """
+        `show step [ID]`.
+
+        Before 24.11 scontrol reads the first of a list only, takes any name for step 0, and looks at the step for a
+        plain job's id only. Since then it takes no list, and finds a step of the last element of an array only.
+        """
+        strict = self.context.version >= own.STEP_OF_TASK
+        if strict and not re.fullmatch(r"([0-9]+(_[0-9]+)?(\.[0-9a-z]+)?)?", given):
+            return self.context.become(self.context.words)
         word, dot, step = given.partition(",")[0].partition(".")
         element = own_element(self.context, word)
         found = target(word) if element is None else None
         pages = self.context.book.landed(found.ticket) if found else None
         asked = [element + dot + step] if element else [given] if given else []
-        places: list[str] = []
+        places: list[str] | None = None
+        looks_at_step = strict or (found is not None and found.tasks is None)
+        wanted = "" if not dot or not looks_at_step else step if strict or step.isdigit() else "0"
+        missing = f"Job step {word}.{wanted} not found\n"
         if found is not None and pages is not None:
             if pages.state(found.ticket) != SUBMITTED:
-                write(f"Job step {word}.{step if found.tasks is None else ''} not found\n".encode())
+                write(missing.encode())
                 return 1
             place = pages.places[found.ticket]
             every = place.elements() if place.spec is None else elements(place, tuple(place.local_ids))
             places = every if found.tasks is None else elements(place, found.tasks)
-            if dot and found.tasks is None:
-                places = places[-1:]
+            if wanted:
+                places = [one for one in places if one == every[-1]]
             asked = [str(place.job)]
         options = [one for one in self.line.options if one[0] != "oneliner"]
         answer = self.context.run("scontrol", Line(options, ["show", "step", *asked]).words())
         sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, dict.fromkeys(asked, word)))
         self.context.book.refresh()
-        number = "" if found is None or found.tasks is not None else step if step.isdigit() else "0" if dot else ""
         records = []
         for record, head in steps_in(answer.out):
             if head is None:
-                records += [record] if record and not places else []
-                continue
-            if places and (head[1] not in places or (number and head[4] != number)):
-                continue
-            records.append(self.step_of_ticket(record, head)[1])
+                records += [record] if record and places is None else []
+            elif places is None or (head[1] in places and wanted in ("", head[4])):
+                records.append(self.step_of_ticket(record, head)[1])
         if not given:
-            records = [one for one in records if one.startswith("StepId=")] + self.plain_steps() or records
-        if places and not records and not answer.err:
-            records = [f"Job step {word}.{step if number else ''} not found\n"]
+            records = [one for one in records if one.startswith("StepId=")] + self.plain_steps(answer.out) or records
+        if places is not None and not records and not answer.err:
+            records = [missing]
             answer.status = 1
         self.print_records(records)
         return answer.status
@@ -129,10 +137,12 @@ class Records:
             return shown, f"StepId={shown.ids('jobarrayid')}.{head[4]}{record[head.end() :]}"
         return None, record
 
-    def plain_steps(self) -> list[str]:
-        """The steps of plain calls that became elements: without an id scontrol shows those of plain jobs alone."""
+    def plain_steps(self, printed: bytes) -> list[str]:
+        """The steps of plain calls that became elements, where without an id plain jobs alone are shown (22.05)."""
         listed = self.context.run("squeue", ["-h", "-s", "-u", str(os.getuid()), "-o", "%i"]).out.decode().split()
-        arrays = dict.fromkeys(one.partition("_")[0] for one in listed if "_" in one)
+        there = {head[1] for _, head in steps_in(printed) if head}
+        places = (one.partition(".")[0] for one in listed)
+        arrays = dict.fromkeys(one.partition("_")[0] for one in places if "_" in one and one not in there)
         records = []
         for array in arrays:
             if int(array) in self.context.book.jobs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import time
@@ -44,6 +45,14 @@ class Waiting:
         """An option as the caller wrote it."""
         value = self.call.options.get(name)
         return os.fsdecode(value) if value else missing
+
+    @property
+    def group(self) -> str:
+        number = os.getgid()
+        try:
+            return grp.getgrgid(number).gr_name
+        except KeyError:
+            return str(number)
 
     @property
     def dependency(self) -> str:

@@ -20,6 +20,32 @@ for job in sorted(ours, key=lambda job: (job["name"], number(job["array_task_id"
         print(job["job_id"], name, "" if moves else json.dumps(value))
 ' $ids
 }
+# What a program may look for in a job that waits, and what does not depend on where it waits.
+shapes() {
+    python3 -c '
+import json, sys
+text = sys.stdin.read()
+if not text.startswith("{"):
+    sys.exit(print(text))
+def shape(value):
+    if isinstance(value, dict) and not set(value) - {"set", "infinite", "number"}:
+        return sorted(value)
+    if isinstance(value, dict):
+        return {name: shape(one) for name, one in value.items()}
+    return "text" if value is None or isinstance(value, str) else type(value).__name__
+STABLE = """account array array_job_id array_max_tasks array_task_id array_task_string comment constraints cpus
+    current_working_directory excluded_nodes exit_code features group group_id group_name hold job_id job_state licenses name nice node_count partition
+    required_nodes requeue resv_name state steps tasks time_limit user_id user_name working_directory""".split()
+for job in sorted(json.loads(text)["jobs"], key=lambda job: job["name"]):
+    if str(job["job_id"]) in sys.argv:
+        for name, value in sorted(job.items()):
+            if name == "state":
+                value = value["current"]
+            if name in ("cpus_per_task", "memory_per_cpu", "power", "required"):  # numbers that may be missing; a list that may be
+                continue
+            print(job["name"], name, shape(value), json.dumps(value or "") if name in STABLE else "")
+' $ids
+}
 export SBATCH_TIMELIMIT=5
 printf '#!/bin/sh\n#SBATCH -n 1\nexit 0\n' > job.sh
 mkdir sub
@@ -38,6 +64,23 @@ for name in eight nine; do
         squeue -h -j $SLURM_JOB_ID -o "%i %j %o"'
 done
 for id in $ids; do echo "$id"; done
+later="--begin=now+1hour -o /dev/null"
+o=$(sbatch --parsable $later -J alone -c 2 --wrap true)
+p=$(sbatch --parsable $later -J options -n 2 -c 1 -t 7 --comment 'a "b"' --nice=5 --no-requeue job.sh)
+q=$(sbatch --parsable $later -H -J array -a 1-9:2%3 job.sh)
+ids="$o $p $q"
+for id in $ids; do echo "$id"; done
+known() { [ "$(sacct -n -X -P -j "${ids// /,}" -o JobID | wc -l)" = 3 ]; } # accounting lags behind
+[ -n "${SARRAY_MODE-}" ] || until known; do sleep 0.1; done
+squeue --json | shapes > waiting.queue.txt
+sacct --json -j "${ids// /,}" | shapes > waiting.accounting.txt
+for id in $ids; do scontrol show job $id --json 2>&1 | shapes; done > waiting.scontrol.txt
+for form in v0.0.40 v0.0.41 v0.0.42+complex; do
+    squeue --json=$form 2>&1 | shapes
+    sacct --json=$form -j "${ids// /,}" 2>&1 | shapes
+done > waiting.forms.txt
+scancel $ids
+ids="$a $b $c $d $e $f $g"
 flush
 until [ "$(squeue -h -j $e -o %r)" = Dependency ]; do sleep 0.1; done
 squeue --json | jobs > squeue.json.txt

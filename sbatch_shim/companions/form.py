@@ -1,0 +1,91 @@
+"""How a document of Slurm's writes its values, and all that it holds of a job that waits."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+Job = dict[str, Any]
+
+# By kind of document and by the last version of its form: what Slurm 22.05 (38) and the three forms of 24.11 say of a
+# job that waits and was submitted with no option, without all that tells of the job, its user or the cluster.
+BLANKS = os.path.join(os.path.dirname(__file__), "blanks.json")
+
+
+@dataclass(frozen=True)
+class Form:
+    """
+    How a document writes its values.
+
+    Attributes:
+        version: Of the data parser, the last part of `v0.0.42`; 38 for Slurm 22.05.
+        plain_values: Where nothing is known there is null (`+complex`).
+    """
+
+    version: int
+    plain_values: bool
+
+    @classmethod
+    def of(cls, document: Job) -> Form:
+        """From what the document says of the plugin that wrote it, `data_parser/v0.0.42+complex`."""
+        plugin = document.get("meta", {}).get("plugin", {})
+        said = plugin.get("data_parser") or plugin.get("type") or ""
+        found = re.search(r"v0\.0\.([0-9]+)", said)
+        return cls(int(found[1]) if found else 38, "+complex" in said)
+
+    @property
+    def filtered(self) -> bool:
+        """squeue's own filters hold for it, which 22.05 ignores; logs are shown by their names, not patterns."""
+        return self.version >= 39
+
+    @property
+    def objects(self) -> bool:
+        """A number that may be missing is an object that says so."""
+        return self.version >= 39 and not self.plain_values
+
+    def number(self, value: int | None) -> Any:
+        return {"set": value is not None, "infinite": False, "number": value or 0} if self.objects else value
+
+    def text(self, value: str) -> str | None:
+        return None if self.plain_values and not value else value
+
+    def state(self, name: str) -> Any:
+        return [name] if self.version >= 40 else name
+
+    def waiting(self, kind: str, values: Job) -> Job:
+        """
+        A job that waits.
+
+        Args:
+            kind: `queue` for squeue and scontrol, or `accounting`.
+            values: What is known of it, numbers plain; what this version does not show is left out.
+        """
+        with open(BLANKS, encoding="ascii") as stream:
+            blanks = json.load(stream)[kind]
+        version = min((one for one in map(int, blanks) if one >= self.version), default=max(map(int, blanks)))
+        blank = blanks[str(version)]
+        if "like" in blank:
+            like = blanks[blank["like"]].items()
+            blank = {name: value for name, value in like if name not in blank["without"]} | blank["with"]
+        return {name: self.written(value, values.get(name)) for name, value in blank.items()}
+
+    def written(self, blank: Any, value: Any) -> Any:
+        """A value in the form that the blank has; None for the blank itself."""
+        if isinstance(blank, dict) and "set" in blank:
+            if self.plain_values and value is None:
+                return "Infinity" if blank["infinite"] else blank["number"] if blank["set"] else None
+            return blank if value is None else self.number(value)
+        if isinstance(blank, dict):
+            return {name: self.written(one, (value or {}).get(name)) for name, one in blank.items()}
+        value = blank if value is None else value
+        return self.text(value) if isinstance(value, str) else value
+
+
+def plain(value: Any) -> Any:
+    """A number, or None, from either form."""
+    if isinstance(value, dict):
+        return value["number"] if value["set"] else None
+    return value
