@@ -1,15 +1,19 @@
 """
 What takes too long for CI: random kills, many writers, many odd calls. Not collected by pytest; `bench/soak` runs it.
 
-SOAK_KILLS (1000), SOAK_WRITES (1000 for each of 64 writers), SOAK_CASES (10000) and SOAK_CALLS (100000) are how much.
+SOAK_KILLS (1000), SOAK_CUTS (200), SOAK_WRITES (1000 for each of 64 writers), SOAK_CASES (10000) and SOAK_CALLS
+(100000) are how much.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
 import signal
+import struct
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -31,9 +35,10 @@ pytestmark = pytest.mark.slurm
 def user(scratch: Path, person: Person) -> Iterator[Person]:
     port = int(next(line for line in Path(CLUSTER).read_text().splitlines() if "SlurmctldPort" in line).split("=")[1])
     cluster = Cluster(scratch / "soak-cluster", free_port(port + 5))
-    person.conf = cluster.conf
+    usual, person.conf = person.conf, cluster.conf
     yield person
     cluster.stop()
+    person.conf = usual
 
 
 def test_random_kills(user: Person) -> None:
@@ -87,6 +92,105 @@ def test_random_kills(user: Person) -> None:
     print(f"\nseed {seed}: {dict(counts)}; {2 * round_} calls in {minutes:.1f} min")
     print(f"journals: {dict(events)}; calls by how often they ran: {dict(found)}")
     assert found == {1: 2 * round_}
+
+
+WRITER = """
+number=0
+while [ ! -e "$SCRATCH/stop" ]; do
+    number=$((number + 1))
+    call=$1.$2.$number
+    printf '#!/bin/sh\\necho x >>"%s/ran.%s"\\n' "$SCRATCH" $call >"$SCRATCH/script.$2"
+    echo $call >>"$SCRATCH/tried.$2"
+    sbatch -H -o /dev/null -p $3 "$SCRATCH/script.$2" >/dev/null 2>>"$SCRATCH/said" && echo $call >>"$SCRATCH/told.$2"
+done
+"""
+
+
+class Disk:
+    """A file system of its own that loses power: what is in memory only is gone (as xfstests' godown does it)."""
+
+    SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
+    NO_LOG_FLUSH = 2
+
+    def __init__(self, image: Path, mountpoint: Path) -> None:
+        self.image = image
+        self.mountpoint = mountpoint
+        with image.open("wb") as stream:
+            stream.truncate(256 << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
+        mountpoint.mkdir()
+        self.mount()
+
+    def mount(self) -> None:
+        subprocess.run(["mount", "-o", "loop", str(self.image), str(self.mountpoint)], check=True)
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", str(self.mountpoint)], check=True)
+
+    def cut(self) -> None:
+        descriptor = os.open(self.mountpoint, os.O_RDONLY)
+        try:
+            fcntl.ioctl(descriptor, self.SHUTDOWN, struct.pack("I", self.NO_LOG_FLUSH))
+        finally:
+            os.close(descriptor)
+
+
+@pytest.fixture
+def disk(scratch: Path) -> Iterator[Disk]:
+    found = Disk(scratch / "image", scratch / "disk")
+    yield found
+    found.unmount()
+
+
+def test_power_cuts(user: Person, disk: Disk) -> None:
+    """
+    The state folder's disk loses power while calls are queued and flushed; the controller is another machine.
+
+    What sbatch answered runs once; what it did not answer runs at most once.
+    """
+    cuts = int(os.environ.get("SOAK_CUTS", "200"))
+    seed = int(os.environ.get("SOAK_SEED", str(time.time_ns())))
+    chance = random.Random(seed)
+    begun = time.monotonic()
+    user.own(disk.mountpoint)
+    results = user.home / "results"
+    results.mkdir()
+    user.own(results)
+    more = {"SARRAY_STATE_DIR": f"{disk.mountpoint}/state", "SCRATCH": str(results)}
+    flush = str(user.prefix / "bin/sarray-flush")
+    release = "/usr/bin/squeue -h -r -o %F | sort -u | xargs -r -n 1 /usr/bin/scontrol release"
+
+    def drain() -> None:
+        done = user.flush("--retry=300", SARRAY_STATE_DIR=more["SARRAY_STATE_DIR"])
+        assert done.status == 0, done.err
+        user.run("bash", "-c", release)
+        user.settle(1200)
+
+    for cut in range(cuts):
+        if cut % 10 == 9:
+            drain()
+        writers = [
+            spawn(user, "bash", "-c", WRITER, "writer", str(cut), str(number), partition, SARRAY_MODE="queue", **more)
+            for number, partition in enumerate(("main", "other", "main"))
+        ]
+        again = f'while [ ! -e "$SCRATCH/stop" ]; do {flush} --retry=300 >>"$SCRATCH/flushed" 2>&1; done'
+        flusher = spawn(user, "bash", "-c", again, **more)
+        time.sleep(chance.random() * 3)  # a random moment is what this is about
+        disk.cut()
+        (results / "stop").touch()
+        for process in (*writers, flusher):
+            process.communicate(timeout=600)
+        (results / "stop").unlink()
+        disk.unmount()
+        disk.mount()
+    drain()
+    tried = {call for path in results.glob("tried.*") for call in path.read_text().split()}
+    told = {call for path in results.glob("told.*") for call in path.read_text().split()}
+    ran = {path.name[len("ran.") :]: path.read_text().count("x") for path in results.glob("ran.*")}
+    minutes = (time.monotonic() - begun) / 60
+    print(f"\nseed {seed}: {cuts} cuts, {len(tried)} calls, {len(told)} answered, {len(ran)} ran in {minutes:.1f} min")
+    assert told <= ran.keys() <= tried
+    assert set(ran.values()) == {1}
 
 
 def test_writers_while_flushes_run(person: Person) -> None:
