@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
-from conftest import Person
+from conftest import USER, Person
 from differential import differences, run_both
 
+AS_OPERATOR = re.compile(rb"^# as operator$", re.M)
+
+
+def needs(pipeline: Path) -> list[pytest.MarkDecorator]:
+    text = pipeline.read_bytes()
+    return [pytest.mark.accounting] if b"sacct" in text or AS_OPERATOR.search(text) else []
+
+
 PIPELINES = [
-    pytest.param(path, id=path.stem, marks=pytest.mark.accounting if b"sacct" in path.read_bytes() else ())
+    pytest.param(path, id=path.stem, marks=needs(path))
     for path in sorted((Path(__file__).parent / "pipelines").glob("*.sh"))
 ]
+
+
+@contextmanager
+def operator(person: Person) -> Iterator[None]:
+    """The test user may suspend jobs, and raise their priority."""
+    accounting = ("sacctmgr", "-i", "-Q")
+    slurm = {**os.environ, "SLURM_CONF": person.conf}
+    subprocess.run([*accounting, "add", "account", "operators"], env=slurm, check=True)
+    subprocess.run(
+        [*accounting, "add", "user", USER, "account=operators", "adminlevel=Operator"], env=slurm, check=True
+    )
+    try:
+        yield
+    finally:
+        subprocess.run([*accounting, "delete", "user", USER], env=slurm, check=True)
+        subprocess.run([*accounting, "delete", "account", "operators"], env=slurm, check=True)
 
 
 @pytest.mark.slurm
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_a_pipeline_leaves_the_same(person: Person, scratch: Path, pipeline: Path) -> None:
-    """A comment `# arrays: N` in the pipeline says into how many submissions its calls merge."""
+    """Comments in a pipeline: `# arrays: N`, into how many submissions it merges; `# as operator`, who runs it."""
     tools = scratch / "tools"
     if not tools.exists():
         tools.mkdir()
@@ -30,7 +58,8 @@ def test_a_pipeline_leaves_the_same(person: Person, scratch: Path, pipeline: Pat
     copy = scratch / "tools" / pipeline.name
     shutil.copy(pipeline, copy)
     copy.chmod(0o755)
-    direct, queued, flushed = run_both(person, copy, tools)
+    with operator(person) if AS_OPERATOR.search(pipeline.read_bytes()) else nullcontext():
+        direct, queued, flushed = run_both(person, copy, tools)
     found = differences(direct, queued)
     assert not found, found
     assert direct.files, "the pipeline left nothing that could differ"
