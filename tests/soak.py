@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,10 +66,7 @@ def test_random_kills(user: Person) -> None:
                 time.sleep(chance.random() * usual * 1.2)  # a random moment is what this is about
                 victims = [process.pid] if chance.random() < 0.5 else [*descendants(process.pid), process.pid]
                 for pid in victims:
-                    try:
-                        os.kill(pid, signal.SIGKILL)
-                    except ProcessLookupError:
-                        pass
+                    signal_if_there(pid, signal.SIGKILL)
                 process.communicate()
                 counts["kills" if process.returncode == -signal.SIGKILL else "too late"] += 1
                 counts["with sbatch"] += process.returncode == -signal.SIGKILL and len(victims) > 1
@@ -96,7 +94,7 @@ def test_random_kills(user: Person) -> None:
 
 WRITER = """
 number=0
-while [ ! -e "$SCRATCH/stop" ]; do
+while :; do
     number=$((number + 1))
     call=$1.$2.$number
     printf '#!/bin/sh\\necho x >>"%s/ran.%s"\\n' "$SCRATCH" $call >"$SCRATCH/script.$2"
@@ -135,6 +133,36 @@ class Disk:
             os.close(descriptor)
 
 
+@contextmanager
+def stopped(processes: list[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """
+    Nothing of these runs any more, and afterwards they are dead, as on a machine without power.
+
+    Otherwise they would go on with what the disk says after the cut: an fsync that finds its transaction gone says
+    that all is well.
+    """
+    frozen: set[int] = set()
+    while True:
+        everything = {pid for process in processes for pid in (process.pid, *descendants(process.pid))}
+        if everything <= frozen:
+            break
+        for pid in everything - frozen:
+            signal_if_there(pid, signal.SIGSTOP)
+        frozen |= everything
+    yield
+    for pid in frozen:
+        signal_if_there(pid, signal.SIGKILL)
+    for process in processes:
+        process.communicate(timeout=60)
+
+
+def signal_if_there(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
 @pytest.fixture
 def disk(scratch: Path) -> Iterator[Disk]:
     found = Disk(scratch / "image", scratch / "disk")
@@ -146,7 +174,7 @@ def test_power_cuts(user: Person, disk: Disk) -> None:
     """
     The state folder's disk loses power while calls are queued and flushed; the controller is another machine.
 
-    What sbatch answered runs once; what it did not answer runs at most once.
+    What sbatch answered runs once; everything else runs at most once.
     """
     cuts = int(os.environ.get("SOAK_CUTS", "200"))
     seed = int(os.environ.get("SOAK_SEED", str(time.time_ns())))
@@ -160,6 +188,9 @@ def test_power_cuts(user: Person, disk: Disk) -> None:
     flush = str(user.prefix / "bin/sarray-flush")
     release = "/usr/bin/squeue -h -r -o %F | sort -u | xargs -r -n 1 /usr/bin/scontrol release"
 
+    def calls(what: str) -> set[str]:
+        return {call for path in results.glob(f"{what}.*") for call in path.read_text().splitlines()}
+
     def drain() -> None:
         done = user.flush("--retry=300", SARRAY_STATE_DIR=more["SARRAY_STATE_DIR"])
         assert done.status == 0, done.err
@@ -169,23 +200,19 @@ def test_power_cuts(user: Person, disk: Disk) -> None:
     for cut in range(cuts):
         if cut % 10 == 9:
             drain()
-        writers = [
+        processes = [
             spawn(user, "bash", "-c", WRITER, "writer", str(cut), str(number), partition, SARRAY_MODE="queue", **more)
             for number, partition in enumerate(("main", "other", "main"))
         ]
-        again = f'while [ ! -e "$SCRATCH/stop" ]; do {flush} --retry=300 >>"$SCRATCH/flushed" 2>&1; done'
-        flusher = spawn(user, "bash", "-c", again, **more)
+        again = f'while :; do {flush} --retry=300 >>"$SCRATCH/flushed" 2>&1; done'
+        processes.append(spawn(user, "bash", "-c", again, **more))
         time.sleep(chance.random() * 3)  # a random moment is what this is about
-        disk.cut()
-        (results / "stop").touch()
-        for process in (*writers, flusher):
-            process.communicate(timeout=600)
-        (results / "stop").unlink()
+        with stopped(processes):
+            disk.cut()
         disk.unmount()
         disk.mount()
     drain()
-    tried = {call for path in results.glob("tried.*") for call in path.read_text().split()}
-    told = {call for path in results.glob("told.*") for call in path.read_text().split()}
+    tried, told = calls("tried"), calls("told")
     ran = {path.name[len("ran.") :]: path.read_text().count("x") for path in results.glob("ran.*")}
     minutes = (time.monotonic() - begun) / 60
     print(f"\nseed {seed}: {cuts} cuts, {len(tried)} calls, {len(told)} answered, {len(ran)} ran in {minutes:.1f} min")
