@@ -184,6 +184,11 @@ class Job:
     def is_array(self) -> bool:
         return len(self.entries) > 1 or bool(self.entries[0][2].indices)
 
+    @property
+    def indices(self) -> list[int]:
+        """All tasks; none of a plain job."""
+        return [index for _, _, place in self.entries for index in place.indices]
+
     def task(self, index: int | None) -> tuple[int, int | None]:
         """The ticket and local id (None: a plain call) of a task; KeyError for an index that is nobody's."""
         if len(self.entries) == 1 and self.entries[0][2].first is None:

@@ -62,8 +62,7 @@ def dependency_with_tickets(spec: str, book: Book, call: Call | None, index: int
         if kind == "aftercorr" and job.is_array and len(job.entries) > 1:
             producers = job.shares([index])
         elif task in (None, "*"):
-            everything = [index for _, _, place in job.entries for index in place.indices]
-            producers = job.shares(everything or [None])
+            producers = job.shares(job.indices or [None])
         else:
             producers = job.shares([int(task)])
         for ticket, tasks in producers.items():

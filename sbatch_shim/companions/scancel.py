@@ -26,6 +26,7 @@ from sbatch_shim.companions.book import (
     target,
 )
 from sbatch_shim.companions.companion import Context, say, write
+from sbatch_shim.companions.kept import with_records
 from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.reverse import error_with_tickets
 
@@ -153,8 +154,7 @@ class Cancel:
             return self.status
         if self.reals or not self.targets:
             self.call(self.line.options, self.reals)
-        if named:
-            self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, compact(named))
+        self.cancel(named, ending)
         return self.status
 
     def one(self, found: Target, pages: Pages, ending: bool) -> list[str]:
@@ -201,20 +201,27 @@ class Cancel:
                 if tickets:
                     drop_queued(pages, tickets)
             book.index()
-        named: list[str] = []
-        if self.line.has("name", "jobname"):
-            # Slurm knows a merged array by one name; its calls have their own.
-            live = [
-                one
-                for pages in book.pages.values()
-                for ticket, place in pages.places.items()
-                if not place.whole and self.has_name(pages, ticket)
-                for one in elements(place, None)
-            ]
-            named = self.filtered(live) if live else []
+        # Slurm knows a merged array by one name, and its calls have their own; and they keep their records.
+        by_name = self.line.has("name", "jobname")
+        live = [
+            one
+            for pages in book.pages.values()
+            for ticket, place in pages.places.items()
+            if not place.whole and (self.has_name(pages, ticket) if by_name else not self.line.has("interactive"))
+            for one in elements(place, None)
+        ]
+        self.cancel(self.filtered(live) if live else [], ending)
         self.call(self.line.options, [])
+
+    def cancel(self, named: list[str], ending: bool) -> None:
+        """Cancel real jobs, whatever the filters say."""
         if named:
-            self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, compact(named))
+            ids = with_records(self.context, named) if ending else compact(named)
+            for one in ids:
+                job = self.context.book.jobs.get(int(one)) if one.isdigit() else None
+                if job is not None:
+                    self.given.setdefault(one, str(job.entries[0][1]))
+            self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, ids)
 
     def has_name(self, pages: Pages, ticket: int) -> bool:
         return queued_values(pages, ticket).get("name") == self.line.last("name", "jobname")
