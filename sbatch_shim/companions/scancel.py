@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import sys
 
 from sbatch_shim.companions import clusters
@@ -72,6 +73,8 @@ FILTERS = {
     "wckey": "%w",
 }
 VARIABLES = {f"SCANCEL_{name.upper()}": name for name in FILTERS if name not in ("jobname", "me", "nodelist")}
+# What scancel takes as an id in a list; anything else, and it cancels nothing of all that it is told.
+AN_ID = re.compile(r"\s*\+?[0-9]+(_(\*|\s*\+?[0-9]+|\[[0-9,:%-]*\])?)?(\+[0-9]+)?(\.[a-z0-9]+)?", re.A)
 # Signals that end a job that has not begun; any other one is Slurm's to judge.
 ENDING = (None, "9", "KILL", "SIGKILL")
 
@@ -289,6 +292,9 @@ def main(context: Context) -> int:
             raise Unreadable("not about jobs")
         line = with_variables(context, clusters.asked(context, line)[0])
         state_name(line.last("state") or "PENDING")
+        for word in line.operands:
+            if not all(AN_ID.fullmatch(one) for one in re.split(r",(?![^\[]*\])", word)):
+                raise Unreadable(word)
     except Unreadable:
         return context.become(context.words)
     cancel = Cancel(context, line)

@@ -33,6 +33,9 @@ T = 1000000003
         (f"{T}_[0-6:3]", Target(T, (0, 3, 6), "")),
         (f"{T}_3.batch", Target(T, (3,), ".batch")),
         (f"{T}.0", Target(T, None, ".0")),
+        (f"00{T}_3", Target(T, (3,), "")),
+        (f" +{T}", Target(T, None, "")),
+        (f"{T} ", None),
         ("500001", None),
         ("2147483648", None),  # above the range of tickets
         ("10000000030", None),
