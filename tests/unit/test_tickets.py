@@ -166,6 +166,7 @@ def lanes() -> SimpleNamespace:
         ("afterok:7(unfulfilled),aftercorr:5_*(unfulfilled)", f"afterok:{T}:7", 10,
          f"afterok:{T}(unfulfilled),afterok:7(unfulfilled)"),
         ("afterok:6_0(unfulfilled),afterok:6_1(unfulfilled)", f"afterok:{T + 3}", 3, f"afterok:{T + 3}_*(unfulfilled)"),
+        ("afterok:6_0(unfulfilled),afterok:6_1(failed)", f"afterok:{T + 3}", 3, f"afterok:{T + 3}_*(failed)"),
         ("afterok:6_1(unfulfilled)", f"afterok:{T + 3}_2", 3, f"afterok:{T + 3}_2(unfulfilled)"),
         ("after:5_12+3(unfulfilled)", f"after:{T + 2}+3", 3, f"after:{T + 2}+3(unfulfilled)"),
         ("afterany:5_10(unfulfilled)?afterany:5_11(unfulfilled)", f"afterany:{T}?afterany:{T + 1}", 3,
