@@ -67,8 +67,8 @@ def dependency_with_tickets(spec: str, book: Book, call: Call | None, index: int
         else:
             producers = job.shares([int(task)])
         for ticket, tasks in producers.items():
-            meant = [(at, one) for at, one in enumerate(own) if one.job == ticket and one.element in (None, *tasks)]
-            for at, one in meant:
+            meant = [at for at, one in enumerate(own) if one.job == ticket and one.element in (None, *tasks)]
+            for at in meant:
                 states.setdefault(at, set()).add(state)
             if not meant:  # given since by scontrol update
                 updated.setdefault((kind, ticket, delay, state), []).extend(tasks)
