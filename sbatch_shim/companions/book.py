@@ -46,7 +46,8 @@ class Target:
     rest: str
 
 
-TARGET = re.compile(r"([12][0-9]{9})(?:_(?:(\*)|([0-9]+)|\[([0-9,:-]+)(?:%[0-9]+)?\]))?(\.[a-z0-9+]+)?", re.A)
+# Slurm reads the number with strtol.
+TARGET = re.compile(r"\s*\+?0*([12][0-9]{9})(?:_(?:(\*)|([0-9]+)|\[([0-9,:-]+)(?:%[0-9]+)?\]))?(\.[a-z0-9+]+)?", re.A)
 
 
 def target(word: str) -> Target | None:
@@ -184,6 +185,11 @@ class Job:
     def is_array(self) -> bool:
         return len(self.entries) > 1 or bool(self.entries[0][2].indices)
 
+    @property
+    def indices(self) -> list[int]:
+        """All tasks; none of a plain job."""
+        return [index for _, _, place in self.entries for index in place.indices]
+
     def task(self, index: int | None) -> tuple[int, int | None]:
         """The ticket and local id (None: a plain call) of a task; KeyError for an index that is nobody's."""
         if len(self.entries) == 1 and self.entries[0][2].first is None:
@@ -295,8 +301,9 @@ class Book:
             return call.shown_name if call else real
         job = self.jobs[pages.places[ticket].job]
         others = (pages.call(other) for _, other, _ in job.entries)
-        merged = {one.shown_name for one in others if one is not None}
-        return call.shown_name if {real, re.sub(r"\+[0-9]+$", "", real)} & merged else real
+        merged = re.fullmatch(r"(.*)\+[0-9]+", real, re.S)
+        names = {one.shown_name for one in others if one is not None}
+        return call.shown_name if merged and merged[1] in names else real
 
     def landed(self, ticket: int) -> Pages | None:
         """Like find, but waits a moment for a ticket that is being submitted right now."""

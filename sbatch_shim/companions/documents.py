@@ -81,7 +81,7 @@ def squeue(queue: Queue) -> tuple[int, bytes]:
     kept: list[Job] = []
     seen: set[int] = set()
     for job in document["jobs"]:
-        found = shares_of(context.book, job, document["jobs"])
+        found = shares_of(context.book, job, document["jobs"], queue.elsewhere)
         seen.update(one.ticket for one in found)
         if not found and not (form.filtered and not queue.wanted.has_name(job["name"])):
             kept.append(uncut(job))
@@ -108,8 +108,15 @@ def row_of(job: Job) -> Row:
     return Row(b"", str(job["job_id"]), array, tasks, task is None and bool(folded), "", job["name"], [])
 
 
-def shares_of(book: Book, job: Job, others: list[Job]) -> list[Shown]:
-    """The calls in a job of squeue's or scontrol's document; none where it is not of ours."""
+def shares_of(book: Book, job: Job, others: list[Job], elsewhere: bool = False) -> list[Shown]:
+    """
+    The calls in a job of squeue's or scontrol's document; none where it is not of ours.
+
+    Args:
+        elsewhere: There may be jobs of other clusters, which have the same numbers.
+    """
+    if elsewhere and not book.ours(job.get("command") or ""):
+        return []
     row = row_of(job)
     merged = book.jobs.get(row.array) if row.array is not None else None
     if merged is None:

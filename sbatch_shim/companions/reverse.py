@@ -50,6 +50,7 @@ def dependency_with_tickets(spec: str, book: Book, call: Call | None, index: int
     separator = "?" if "?" in spec else ","
     own = conditions_of(call)
     found: dict[str, int] = {}  # each with its place among the call's own
+    states: dict[int, set[str]] = {}  # of the call's own: what is said of each of the elements that one became
     updated: dict[tuple[str, int, str, str], list[int | None]] = {}
     for term in spec.split(separator):
         match = TERM.fullmatch(term)
@@ -62,16 +63,17 @@ def dependency_with_tickets(spec: str, book: Book, call: Call | None, index: int
         if kind == "aftercorr" and job.is_array and len(job.entries) > 1:
             producers = job.shares([index])
         elif task in (None, "*"):
-            everything = [index for _, _, place in job.entries for index in place.indices]
-            producers = job.shares(everything or [None])
+            producers = job.shares(job.indices or [None])
         else:
             producers = job.shares([int(task)])
         for ticket, tasks in producers.items():
-            meant = [(at, one) for at, one in enumerate(own) if one.job == ticket and one.element in (None, *tasks)]
-            for at, one in meant:
-                found.setdefault(shown_condition(one, book, state), at)
+            meant = [at for at, one in enumerate(own) if one.job == ticket and one.element in (None, *tasks)]
+            for at in meant:
+                states.setdefault(at, set()).add(state)
             if not meant:  # given since by scontrol update
                 updated.setdefault((kind, ticket, delay, state), []).extend(tasks)
+    for at, said in states.items():
+        found[shown_condition(own[at], book, "(failed)" if "(failed)" in said else min(said))] = at
     for (kind, ticket, delay, state), tasks in updated.items():
         producer = book.call(ticket)
         whole = producer is not None and set(producer.tasks) == set(tasks)

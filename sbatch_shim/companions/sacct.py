@@ -291,8 +291,9 @@ class Accounting:
 
 
 def asked_jobs(line: Line) -> str | None:
-    """The values of all -j; None without one, or where they are empty."""
-    return ",".join(value for option, value in line.options if option == "jobs" and value) or None
+    """The values of all -j; None without one, or where they are empty. sacct reads a number up to a blank."""
+    values = ",".join(value for option, value in line.options if option == "jobs" and value)
+    return re.sub(r"(?<=[0-9])\s[^,]*", "", values) or None
 
 
 def waiting_text(column: str, values: Waiting) -> str:

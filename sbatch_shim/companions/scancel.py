@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import sys
 
 from sbatch_shim.companions import clusters
@@ -26,6 +27,7 @@ from sbatch_shim.companions.book import (
     target,
 )
 from sbatch_shim.companions.companion import Context, say, write
+from sbatch_shim.companions.kept import with_records
 from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.reverse import error_with_tickets
 
@@ -71,6 +73,8 @@ FILTERS = {
     "wckey": "%w",
 }
 VARIABLES = {f"SCANCEL_{name.upper()}": name for name in FILTERS if name not in ("jobname", "me", "nodelist")}
+# What scancel takes as an id in a list; anything else, and it cancels nothing of all that it is told.
+AN_ID = re.compile(r"\s*\+?[0-9]+(_(\*|\s*\+?[0-9]+|\[[0-9,:%-]*\])?)?(\+[0-9]+)?(\.[a-z0-9]+)?", re.A)
 # Signals that end a job that has not begun; any other one is Slurm's to judge.
 ENDING = (None, "9", "KILL", "SIGKILL")
 
@@ -153,8 +157,7 @@ class Cancel:
             return self.status
         if self.reals or not self.targets:
             self.call(self.line.options, self.reals)
-        if named:
-            self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, compact(named))
+        self.cancel(named, ending)
         return self.status
 
     def one(self, found: Target, pages: Pages, ending: bool) -> list[str]:
@@ -201,20 +204,27 @@ class Cancel:
                 if tickets:
                     drop_queued(pages, tickets)
             book.index()
-        named: list[str] = []
-        if self.line.has("name", "jobname"):
-            # Slurm knows a merged array by one name; its calls have their own.
-            live = [
-                one
-                for pages in book.pages.values()
-                for ticket, place in pages.places.items()
-                if not place.whole and self.has_name(pages, ticket)
-                for one in elements(place, None)
-            ]
-            named = self.filtered(live) if live else []
+        # Slurm knows a merged array by one name, and its calls have their own; and they keep their records.
+        by_name = self.line.has("name", "jobname")
+        live = [
+            one
+            for pages in book.pages.values()
+            for ticket, place in pages.places.items()
+            if not place.whole and (self.has_name(pages, ticket) if by_name else not self.line.has("interactive"))
+            for one in elements(place, None)
+        ]
+        self.cancel(self.filtered(live) if live else [], ending)
         self.call(self.line.options, [])
+
+    def cancel(self, named: list[str], ending: bool) -> None:
+        """Cancel real jobs, whatever the filters say."""
         if named:
-            self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, compact(named))
+            ids = with_records(self.context, named) if ending else compact(named)
+            for one in ids:
+                job = self.context.book.jobs.get(int(one)) if one.isdigit() else None
+                if job is not None:
+                    self.given.setdefault(one, str(job.entries[0][1]))
+            self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, ids)
 
     def has_name(self, pages: Pages, ticket: int) -> bool:
         return queued_values(pages, ticket).get("name") == self.line.last("name", "jobname")
@@ -282,6 +292,9 @@ def main(context: Context) -> int:
             raise Unreadable("not about jobs")
         line = with_variables(context, clusters.asked(context, line)[0])
         state_name(line.last("state") or "PENDING")
+        for word in line.operands:
+            if not all(AN_ID.fullmatch(one) for one in re.split(r",(?![^\[]*\])", word)):
+                raise Unreadable(word)
     except Unreadable:
         return context.become(context.words)
     cancel = Cancel(context, line)

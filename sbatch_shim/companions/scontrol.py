@@ -143,14 +143,19 @@ class Control:
             found += [f"{ticket}_{ranges(left)}: {text}\n"] if left else []
         return found
 
-    def real_words(self, words: Sequence[str]) -> list[str]:
-        """Words with every job id among them made a real one."""
+    def real_words(self, words: Sequence[str], by_name: bool = True) -> list[str]:
+        """
+        Words with every job id among them made a real one.
+
+        Args:
+            by_name: A name selects the jobs that have it.
+        """
         found = []
         for word in words:
             name, equals, value = word.partition("=")
             if not equals:
                 name, value = "", word
-            elif name.lower() in ("jobname", "name"):
+            elif by_name and name.lower() in ("jobname", "name"):
                 found.append(self.with_name(value) or word)
                 continue
             elif name.lower() not in ("job", "jobid", "jobs"):
@@ -200,9 +205,9 @@ class Control:
         return listed[0] + dot + step
 
     def real_ids(self, text: str) -> list[str]:
-        """The real ids of a list; what is queued is submitted first."""
+        """The real ids of a list, at commas or blanks; what is queued is submitted first."""
         ids: list[str] = []
-        for one in split_ids(text):
+        for one in split_ids(text.replace(" ", ",")):
             element = own_element(self.context, one)
             found = target(one)
             pages = self.context.book.landed(found.ticket) if found and not element else None
@@ -222,10 +227,14 @@ class Control:
         """`update JobId=T Dependency=afterok:T2 ...`."""
         keys = [word.partition("=")[0].lower() for word in words[1:]]
         if not any(key in ("job", "jobid") for key in keys):
-            return self.context.become(self.context.words)
+            if "jobname" not in keys:
+                return self.context.become(self.context.words)
+            at = 1 + keys.index("jobname")
+            ids = self.with_name(words[at].partition("=")[2])
+            words = [*words[:at], f"JobId={ids}" if ids else words[at], *words[at + 1 :]]
         if any("arraytaskthrottle".startswith(key) and len(key) > 5 for key in keys):
             self.refuse_shared_throttle(words)
-        changed = self.real_words(words[1:])
+        changed = self.real_words(words[1:], by_name=False)
         for at, word in enumerate(changed):
             name, _, value = word.partition("=")
             if len(name) > 2 and "dependency".startswith(name.lower()) and value:

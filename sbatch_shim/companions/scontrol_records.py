@@ -48,7 +48,7 @@ class Records:
         """`show job [ID]`."""
         if self.line.has("json", "yaml"):
             return documents.scontrol(self.context, self.line, given)
-        if given is not None and not re.fullmatch("[0-9]+(_[0-9]+)?", given):
+        if given is not None and not re.fullmatch("\\+?[0-9]+(_[0-9]+)?", given):
             return self.context.become(self.context.words)
         found = target(given) if given else None
         pages = self.context.book.landed(found.ticket) if found else None

@@ -391,7 +391,7 @@ def as_numbers(jobs: str) -> str:
     """The tickets of a list as squeue reads ids: a number, `_` and a number, and whatever follows is left out."""
 
     def number(word: str) -> str:
-        found = re.match(r"([0-9]+)(?:(_)([0-9]+|\[[^\]]*\])?)?", word)
+        found = re.match(r"\s*\+?([0-9]+)(?:(_)([0-9]+|\[[^\]]*\])?)?", word)
         if found is None or target(found[1]) is None:
             return word
         return found[1] + (f"_{found[3] or NO_TASK}" if found[2] else "")

@@ -64,6 +64,7 @@ until [ "$(sacct -n -X -P -j "$ids" -o End | grep -vc Unknown)" = 19 ]; do sleep
     look -X -P -j "${d}_9" -o JobID
     look -n -X -P -j "${d}.7" -o JobID
     look -n -P -j "${a[1]}.7" -o JobID
+    look -n -X -P -j "0${a[1]} ,${a[2]} ${a[3]},${d}_2" -o JobID
     look -n -P -j "${d}.batch,${a[1]}.batch" -o JobID
     sacct -P -j "${a[1]},${a[2]}" -o state,exitcode
 } > ended

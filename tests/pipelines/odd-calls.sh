@@ -129,5 +129,6 @@ squeue -h -j $all -o '%i %t' > left.txt
 scancel -n e$m,x$m -t R
 scancel -n e$m -t R
 until [ -z "$(squeue -h -j $e,$x -o %i)" ]; do sleep 0.1; done
-squeue -h -j $all -t all -o '%i %t' > left2.txt
+# %F: an array call that was cancelled among others is listed task by task, and directly by a filter without tasks.
+squeue -h -j $all -t all -S i -o '%F %t' > left2.txt
 scancel $a $b $c $d $e $r $x

@@ -8,6 +8,7 @@ import pytest
 
 from sbatch_shim.calls import ranges
 from sbatch_shim.companions.book import Job, Target, compact, split_ids, target, task_string
+from sbatch_shim.companions.documents import shares_of
 from sbatch_shim.companions.options import Line, Unreadable, read
 from sbatch_shim.companions.reverse import dependency_with_tickets
 from sbatch_shim.companions.scancel import matches
@@ -32,6 +33,9 @@ T = 1000000003
         (f"{T}_[0-6:3]", Target(T, (0, 3, 6), "")),
         (f"{T}_3.batch", Target(T, (3,), ".batch")),
         (f"{T}.0", Target(T, None, ".0")),
+        (f"00{T}_3", Target(T, (3,), "")),
+        (f" +{T}", Target(T, None, "")),
+        (f"{T} ", None),
         ("500001", None),
         ("2147483648", None),  # above the range of tickets
         ("10000000030", None),
@@ -162,6 +166,7 @@ def lanes() -> SimpleNamespace:
         ("afterok:7(unfulfilled),aftercorr:5_*(unfulfilled)", f"afterok:{T}:7", 10,
          f"afterok:{T}(unfulfilled),afterok:7(unfulfilled)"),
         ("afterok:6_0(unfulfilled),afterok:6_1(unfulfilled)", f"afterok:{T + 3}", 3, f"afterok:{T + 3}_*(unfulfilled)"),
+        ("afterok:6_0(unfulfilled),afterok:6_1(failed)", f"afterok:{T + 3}", 3, f"afterok:{T + 3}_*(failed)"),
         ("afterok:6_1(unfulfilled)", f"afterok:{T + 3}_2", 3, f"afterok:{T + 3}_2(unfulfilled)"),
         ("after:5_12+3(unfulfilled)", f"after:{T + 2}+3", 3, f"after:{T + 2}+3(unfulfilled)"),
         ("afterany:5_10(unfulfilled)?afterany:5_11(unfulfilled)", f"afterany:{T}?afterany:{T + 1}", 3,
@@ -207,3 +212,18 @@ def test_a_throttled_array_loses_what_started_last() -> None:
     records.append({"JobState": "PENDING", "ArrayTaskId": "4-9", "StartTime": "Unknown"})
     assert started_last(records, 1) == [2, 10, 3]
     assert started_last(records, 4) == []
+
+
+def test_a_job_of_another_cluster_in_a_document_is_not_ours() -> None:
+    """It may have the number of one of ours; its script tells."""
+    place = Place(500001, None, None, True, 1, 1)
+    book = SimpleNamespace(jobs={500001: Job(500001, {T: place})}, ours=lambda command: command.startswith("/state/"))
+    job = {"job_id": 500001, "name": "x", "array_job_id": 0, "array_task_id": None, "array_task_string": ""}
+    for command, elsewhere, wanted in (
+        ("/state/sessions/s/script", True, [T]),
+        ("/state/sessions/s/script", False, [T]),
+        ("/home/somebody/job.sh", True, []),
+        (None, True, []),
+    ):
+        found = shares_of(book, {**job, "command": command}, [], elsewhere)  # type: ignore[arg-type]
+        assert [one.ticket for one in found] == wanted
