@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CLUSTER, SYSTEM_PATH, Person
-from faults import Cluster, descendants, free_port, spawn
+from faults import Cluster, descendants, free_port, spawn, wait_for
 from test_concurrency import one_of_each_while_flushes_run
 from test_fuzz import odd_calls_come_out_as_they_went_in
 
@@ -154,6 +154,7 @@ def stopped(processes: list[subprocess.Popen[bytes]]) -> Iterator[None]:
         signal_if_there(pid, signal.SIGKILL)
     for process in processes:
         process.communicate(timeout=60)
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in frozen))
 
 
 def signal_if_there(pid: int, number: int) -> None:
