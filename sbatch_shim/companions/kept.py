@@ -2,9 +2,10 @@
 What is cancelled while it waits keeps a record of its own.
 
 Of tasks that wait in an array's common record slurmctld keeps none when they are cancelled: they vanish from every
-list and from accounting, and a job that waits for their success starts (tried on 22.05). A plain job stays in the
-queue as CANCELLED, and never lets such a job start. So tasks of a call of which nothing would be left waiting are
-split off first, by an update that changes nothing; or the whole array is cancelled, which keeps its record.
+list and from accounting, and a job that waits for their success starts (tried on 22.05; 24.11 forgets the accounting
+only). A plain job stays in the queue as CANCELLED, and never lets such a job start. So tasks of a call of which
+nothing would be left waiting are split off first, by giving them another name and the old one again (24.11 accounts
+for what was really changed); or the whole array is cancelled, which keeps its record.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def with_records(context: Context, ids: list[str]) -> list[str]:
         for part in filter(None, parts):
             elements = ",".join(compact(f"{number}_{index}" for index in part))
             # Where a site forbids it, they are cancelled all the same.
-            context.run("scontrol", ["update", f"JobId={elements}", f"JobName={name}"])
+            for given in (re.sub(r"(\+[0-9]+)?$", "+0", name, count=1), name):
+                context.run("scontrol", ["update", f"JobId={elements}", f"JobName={given}"])
     named = [found[1] if (found := ELEMENT.fullmatch(one)) and int(found[1]) in whole else one for one in ids]
     return compact(dict.fromkeys(named))
 
