@@ -226,6 +226,7 @@ class Flush:
                 journal.set_damage_aside(claimed_until(folders[: at + 1]))
             for event in journal.uncertain():
                 fate = self.ask(event) if event["event"] == "submitting" else Fate(known=False, why=doubt(event))
+                self.patience.refill()
                 if fate.known:
                     self.learn_fate(journal, event, fate)
                 elif self.wishes.assume == "submitted":
@@ -246,7 +247,6 @@ class Flush:
                 if not self.patience.again(str(error)):
                     raise
             else:
-                self.patience.refill()
                 return fate
 
     def learn_fate(self, journal: Journal, event: dict[str, Any], fate: Fate) -> None:
@@ -398,7 +398,11 @@ class Flush:
                 journal.add("seen", array=event["array"], tickets=list(event["tickets"]))
 
     def ask_about(self, submitting: dict[str, Any], answer: Answer) -> Answer:
-        """An ambiguous answer, and what the controller says to it."""
+        """
+        An ambiguous answer, and what the controller says to it.
+
+        The patience is not filled up by that: an sbatch may end like this each time.
+        """
         try:
             fate = self.ask(submitting)
         except ShimError as error:

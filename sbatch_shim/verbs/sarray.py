@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from signal import SIG_DFL, SIGCHLD, signal
 
 from sbatch_shim import __version__
 from sbatch_shim.companions.companion import Context
@@ -304,6 +305,7 @@ def main() -> None:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     umask = os.umask(0o077)
+    signal(SIGCHLD, SIG_DFL)  # who ignores it is not told how a command of Slurm ended
     try:
         code = run(sys.argv[1:], umask)
         sys.stdout.flush()
