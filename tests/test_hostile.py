@@ -124,6 +124,31 @@ def test_a_disk_that_can_no_longer_be_written_when_a_record_failed(person: Perso
     assert direct(person) == []
 
 
+@pytest.mark.parametrize("words", ["", "--wait ", "--dependency=singleton --test-only "])
+@pytest.mark.parametrize("body", ["no script", "#!/bin/sh\n#SBATCH --wait\ntrue"])
+@pytest.mark.parametrize("what", ["<(printf '{}')", "/dev/fd/9 9< <(printf '{}')", "fifo", "/dev/stdin < <(printf '{}')"])
+def test_a_script_in_a_pipe_that_is_handed_over(person: Person, what: str, body: str, words: str) -> None:
+    """Who reads a pipe takes away what is in it; the real sbatch must find it there all the same."""
+    folder = person.home / "site"
+    folder.mkdir()
+    (folder / "sbatch").write_text('#!/bin/bash\ncat "${@: -1}"\n')
+    (folder / "sbatch").chmod(0o755)
+    what = what.format(body)
+    env = person.environment(
+        SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=f"{person.prefix}/shims:{folder}:{SYSTEM_PATH}"
+    )
+    make = f"mkfifo fifo; printf '{body}' >fifo & " if what == "fifo" else ""
+    done = person.run("bash", "-c", f"{make}sbatch {words}{what}", env=env, timeout=20)
+    assert (done.status, done.out.decode(), done.err) == (0, body, b"")
+
+
+def test_a_script_in_a_pipe_is_queued(person: Person) -> None:
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=recorder(person))
+    done = person.run("bash", "-c", "sbatch --parsable <(printf '#!/bin/sh\ntrue\n')", env=env)
+    (call,), _ = look(Session(os.fsencode(person.home / "state"), b"test"))
+    assert (done.status, int(done.out), call.body()) == (0, call.ticket, b"#!/bin/sh\ntrue\n")
+
+
 @needs_root
 def test_a_state_folder_that_cannot_be_written(person: Person) -> None:
     path = recorder(person)
