@@ -396,7 +396,7 @@ def test_an_sbatch_that_is_killed_or_says_nothing(user: Person) -> None:
     ("ending", "told"),
     [
         ("kill -SEGV $$", b"was ended by signal 11"),
-        ("echo 'sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received' >&2; exit 1", b"Zero"),
+        ("echo 'sbatch: error: Zero Bytes were transmitted or received' >&2; exit 1", b"Zero Bytes"),
     ],
 )
 def test_an_sbatch_that_never_gives_an_answer_is_tried_within_a_bound(user: Person, ending: str, told: bytes) -> None:

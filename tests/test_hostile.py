@@ -126,7 +126,9 @@ def test_a_disk_that_can_no_longer_be_written_when_a_record_failed(person: Perso
 
 @pytest.mark.parametrize("words", ["", "--wait ", "--dependency=singleton --test-only "])
 @pytest.mark.parametrize("body", ["no script", "#!/bin/sh\n#SBATCH --wait\ntrue"])
-@pytest.mark.parametrize("what", ["<(printf '{}')", "/dev/fd/9 9< <(printf '{}')", "fifo", "/dev/stdin < <(printf '{}')"])
+@pytest.mark.parametrize(
+    "what", ["<(printf '{}')", "/dev/fd/9 9< <(printf '{}')", "fifo", "/dev/stdin < <(printf '{}')"]
+)
 def test_a_script_in_a_pipe_that_is_handed_over(person: Person, what: str, body: str, words: str) -> None:
     """Who reads a pipe takes away what is in it; the real sbatch must find it there all the same."""
     folder = person.home / "site"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
+import re
 import shutil
 import sys
 import tempfile
@@ -21,7 +21,7 @@ USAGE = """\
 usage: sarray submit [FILE|-] [options] [any option of sbatch, for all arrays]
 
 Submits the calls of a queue file, or without FILE those of this session, as job arrays. A queue file holds one sbatch
-call per line (the word sbatch may be left out), quoted as for a shell; lines that begin with # are comments.
+call per line (the word sbatch may be left out), quoted as for a shell, with # comments; nothing is expanded.
 
   -n, --dry-run     show the plan and the scripts; submit nothing
   -t, --throttle N  at most N tasks of each array at a time
@@ -39,20 +39,58 @@ Exit status: as of sarray-flush; 2 also for a line that cannot be queued (then n
 """
 
 
+# A part of a word, as bash reads a line: \x, '...', "...", and what stands for itself.
+PART = re.compile(
+    r"""\\(?P<escaped>.)|'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|(?P<plain>[^ \t'"\\]+)""", re.DOTALL
+)
+
+
+def words_in(line: str) -> list[str]:
+    """
+    The words of a line by a shell's rules, but that nothing is expanded; ValueError for what no call is.
+
+    (shlex begins a comment at a # inside a word, and keeps a backslash in front of $ in double quotes.)
+    """
+    words: list[str] = []
+    open_word = False
+    at = 0
+    while at < len(line):
+        if line[at] in " \t":
+            open_word, at = False, at + 1
+            continue
+        if line[at] == "#" and not open_word:
+            break
+        part = PART.match(line, at)
+        if part is None:
+            raise ValueError("No escaped character" if line[at] == "\\" else "No closing quotation")
+        at = part.end()
+        text = part["escaped"] or part["single"] or part["plain"] or ""
+        if part["double"]:
+            text = re.sub(r'\\([$`"\\])', r"\1", part["double"])
+        operator = re.search("[;&|<>()]", part["plain"] or "")
+        if operator:
+            raise ValueError(f"{operator[0]} is not quoted")
+        if open_word:
+            words[-1] += text
+        else:
+            words.append(text)
+        open_word = True
+    return words
+
+
 def calls_in(text: str, name: str) -> list[tuple[int, list[str]]]:
     """Line numbers and words; raises Usage for a line that no shell could read."""
     found = []
     # Editors of other systems begin with a mark, and end lines otherwise.
     for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
         try:
-            if "\0" in line:
+            words = words_in(line.rstrip("\r"))
+            if any("\0" in word for word in words):
                 raise ValueError("No word can hold a NUL")
-            words = shlex.split(line.rstrip("\r"), comments=True)
         except ValueError as error:
             raise cli.Usage(f"{name}, line {number}: {error}; nothing was submitted") from None
-        found.append((number, words[1:] if os.path.basename(words[0]) == "sbatch" else words))
+        if words:
+            found.append((number, words[1:] if os.path.basename(words[0]) == "sbatch" else words))
     return found
 
 
