@@ -279,6 +279,12 @@ def nothing_queued(state: bytes, names: list[bytes]) -> int:
     return 1 if others else 0
 
 
+def backend_for(own: dict[str, str], state: bytes) -> Backend:
+    """What the arrays are given to, by our own options."""
+    path = os.environ.get("PATH", os.defpath)
+    return Local(state) if "local" in own else Slurm(lambda: real_sbatch(path))
+
+
 def run(words: list[str]) -> int:
     """The whole command; returns its exit status."""
     own, wishes = read_arguments(words)
@@ -296,8 +302,7 @@ def run(words: list[str]) -> int:
     if "session" in own:
         asked[b"SARRAY_SESSION"] = os.fsencode(own["session"])
     names = [os.fsencode(held.name) for held in waiting_sessions(state)] if "all" in own else [session_name(asked)]
-    path = os.environ.get("PATH", os.defpath)
-    backend: Backend = Local(state) if "local" in own else Slurm(lambda: real_sbatch(path))
+    backend = backend_for(own, state)
     if "dry-run" in own:
         for name in names:
             show_plan(Session(state, name), backend, wishes)

@@ -14,7 +14,7 @@ from sbatch_shim.companions.companion import Context
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush import cli
 from sbatch_shim.shim import UnknownTicket, queue
-from sbatch_shim.spool import Session
+from sbatch_shim.spool import Session, sync_folder
 from sbatch_shim.verbs.words import session_ends
 
 USAGE = """\
@@ -129,21 +129,31 @@ def submit(context: Context, words: list[str]) -> int:
     if file is None and rest and (rest[-1] == "-" or os.path.isfile(rest[-1])):
         file = rest.pop()
     session = None
-    own, _ = cli.read_arguments(rest)
+    own, wishes = cli.read_arguments(rest)
     if wanted and not os.access(os.path.dirname(wanted) or ".", os.W_OK):
         raise ShimError(f"{wanted} cannot be written; nothing was submitted")
     if file is not None:
         if "session" in own or "all" in own:
             raise cli.Usage("name a file or sessions, not both")
-        session = f"file.{os.getpid()}.{time.time_ns()}"
-        queue_file(context, file, session)
-        rest += ["--session", session]
-    with tempfile.TemporaryDirectory(prefix="sarray-") as folder:
+        if "version" in own:
+            return cli.run(rest)
+        session = draft(context)
         try:
-            status = cli.run([*rest, "--output", folder] if wanted else rest)
-        finally:
-            if session is not None and "dry-run" in own:
-                forget(context, session)
+            queue_file(context, file, session)
+            if "dry-run" in own:
+                cli.show_plan(session, cli.backend_for(own, context.state), wishes)
+        except BaseException:
+            forget(session)
+            raise
+        if "dry-run" in own:
+            forget(session)
+            return 0
+        # From here on they are queued, all of them.
+        os.rename(session.queue, Session(context.state, session.name).queue)
+        sync_folder(session.folder)
+        rest += ["--session", os.fsdecode(session.name)]
+    with tempfile.TemporaryDirectory(prefix="sarray-") as folder:
+        status = cli.run([*rest, "--output", folder] if wanted else rest)
         for number, script in enumerate(sorted(Path(folder).iterdir()), 1):
             shutil.move(script, wanted if number == 1 else f"{wanted}-{number}")
     if status == 0 and file is None and not own.keys() & {"dry-run", "session", "help", "version"}:
@@ -169,8 +179,15 @@ def output_of(words: list[str]) -> tuple[str, list[str]]:
     return wanted, rest
 
 
-def queue_file(context: Context, file: str, session: str) -> None:
-    """Queue all calls of a file; none stays queued when one cannot be."""
+def draft(context: Context) -> Session:
+    """A new session whose queue has another name, so that no flush sees its calls before all of them are there."""
+    session = Session(context.state, b"file.%d.%d" % (os.getpid(), time.time_ns()))
+    session.queue += b".draft"
+    return session
+
+
+def queue_file(context: Context, file: str, session: Session) -> None:
+    """Queue all calls of a file."""
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
@@ -179,18 +196,13 @@ def queue_file(context: Context, file: str, session: str) -> None:
     calls = calls_in(os.fsdecode(data), name)
     if not calls:
         raise cli.Usage(f"{name} holds no call")
-    try:
-        queue_calls(context, calls, name, Session(context.state, os.fsencode(session)))
-    except BaseException:
-        forget(context, session)
-        raise
+    queue_calls(context, calls, name, session)
 
 
-def forget(context: Context, session: str) -> None:
+def forget(session: Session) -> None:
     """Take away a session of ours alone, of which nothing was submitted: nobody was told its tickets."""
-    found = Session(context.state, os.fsencode(session))
-    shutil.rmtree(found.folder, ignore_errors=True)
+    shutil.rmtree(session.folder, ignore_errors=True)
     try:
-        os.unlink(found.live)
+        os.unlink(session.live)
     except FileNotFoundError:
         pass
