@@ -92,10 +92,10 @@ def read_arguments(words: list[str]) -> tuple[dict[str, str], Wishes]:
         else:
             at = read_sbatch_option(words, at - 1, wishes)
     if "throttle" in own:
-        if not integer(own["throttle"].encode(), 0, 1000000):
+        if not integer(os.fsencode(own["throttle"]), 0, 1000000):
             raise Usage(f"--throttle={own['throttle']} is not a number of tasks")
         wishes.throttle = int(own["throttle"])
-    if not own.get("retry", "60").isdigit():
+    if not integer(os.fsencode(own.get("retry", "60")), 0, 10**9):
         raise Usage(f"--retry={own['retry']} is not a number of seconds")
     if own.get("assume") not in (None, "submitted", "lost"):
         raise Usage(f"--assume={own['assume']} is unknown; it can be submitted or lost")

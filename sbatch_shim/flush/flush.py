@@ -313,7 +313,7 @@ class Flush:
                 make_folder(home)
                 create(path, script)
                 if self.wishes.scripts is not None:
-                    self.keep_script(script, os.path.basename(folder), number)
+                    self.keep_script(script, folder, number)
                 outcome = self.submit_one(journal, number, array, home, path, environment, limits)
             self.outcomes.append(outcome)
             if outcome.job is None:
@@ -461,11 +461,12 @@ class Flush:
                     self.problems += other.problems
                     self.halted = self.halted or other.halted
 
-    def keep_script(self, script: bytes, stamp: bytes, number: int) -> None:
-        """A private copy of a script where the user asked for one."""
-        folder = self.wishes.scripts or "."
-        os.makedirs(folder, exist_ok=True)
-        path = os.path.join(os.fsencode(folder), b"%s-%d.sh" % (stamp, number))
+    def keep_script(self, script: bytes, folder: bytes, number: int) -> None:
+        """A private copy of a script of the flush in `folder`, where the user asked for one; names sort by number."""
+        wanted = self.wishes.scripts or "."
+        os.makedirs(wanted, exist_ok=True)
+        name = b"%s-%s-%04d.sh" % (os.path.basename(folder), self.session.name, number)
+        path = os.path.join(os.fsencode(wanted), name)
         if os.path.lexists(path):
             os.unlink(path)
         create(path, script)

@@ -321,6 +321,16 @@ def test_flush_folders_sort_by_time_where_clocks_do_not(session: Session, monkey
     assert [os.path.basename(folder) for folder in made[-2:]] == [b"20261025-025900-002", b"20261025-030000-000"]
 
 
+def test_a_thousand_flush_folders_of_one_second(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or of a day, while the clock is behind: their order tells which was first."""
+    monkeypatch.setattr("time.strftime", lambda form: "20261025-020000")
+    os.mkdir(session.folder + b"/flushes/20261025-025900-998")
+    flush = Flush(session, Local(session.state), Wishes())
+    made = [flush.new_folder() for _ in range(3)]
+    assert [folder[-5:] for folder in made] == [b"0-999", b"-1000", b"-1001"]
+    assert flush_folders(session)[1:] == made
+
+
 def test_a_newer_format_is_refused_and_kept(state: bytes) -> None:
     replace(state + b"/format", b"2\n")
     with pytest.raises(SpoolError, match="another version"):
