@@ -662,6 +662,29 @@ def test_a_refusal_is_known_where_sigchld_is_ignored(user: Person, command: str)
     assert b"asking Slurm" not in done.err
 
 
+@pytest.mark.parametrize("where", ["/dev/full", "a terminal that is gone"])
+def test_words_that_nobody_can_hear_stop_no_flush(user: Person, where: str) -> None:
+    """Neither its tries nor the ids on stdout."""
+    text = "Batch job submission failed: Resource temporarily unavailable"
+    flag = user.home / "once"
+    refuse = f"[[ -e {flag} ]] || {{ touch {flag}; echo 'sbatch: error: {text}' >&2; exit 1; }}"
+    path = shim(user, f'{refuse}; exec "$REAL" "$@"')
+    for partition in ("main", "other"):
+        user.queue("-H", "-p", partition, "-o", "/dev/null", "--wrap=true", PATH=path)
+    command = f"{user.prefix}/bin/sarray-flush --parsable --retry 20"
+    if where == "/dev/full":
+        done = user.run("sh", "-c", f"{command} 2>/dev/full", env=user.environment(SARRAY_SESSION="test"))
+    else:
+        (user.home / "gone.py").write_text(
+            "import os, sys, pty\nleader, follower = pty.openpty()\nos.close(leader)\nos.dup2(follower, 2)\n"
+            "os.execvp(sys.argv[1], sys.argv[1:])\n"
+        )
+        words = ["python3", str(user.home / "gone.py"), *command.split()]
+        done = user.run(*words, env=user.environment(SARRAY_SESSION="test"))
+    assert sorted(done.out.decode().split()) == jobs(user)
+    assert (done.status, len(jobs(user))) == (0, 2)
+
+
 def test_a_full_slurm_is_not_asked_for_each_array(user: Person) -> None:
     """After the bound the other arrays are kept untried."""
     text = "Batch job submission failed: Resource temporarily unavailable"
