@@ -64,8 +64,21 @@ def run_real(
     signal(SIGPIPE, SIG_DFL)
     signal(SIGXFSZ, SIG_DFL)
     # getopt's messages begin with argv[0]: what a caller that finds sbatch on PATH has there.
-    posix.execve(real, [b"sbatch", *words], environment)
+    argv = [b"sbatch", *words]
+    if [name + b"=" + value for name, value in environment.items()] != entries or b"" in environment:
+        exec_as_it_is(real, argv, entries)
+    posix.execve(real, argv, environment)
     return 127
+
+
+def exec_as_it_is(real: bytes, argv: "list[bytes]", entries: "list[bytes]") -> None:
+    """Execute with an environment that no dict can hold: a name twice, none, or no `=`."""
+    import ctypes
+
+    def array(words: "list[bytes]") -> "ctypes.Array[ctypes.c_char_p]":
+        return (ctypes.c_char_p * (len(words) + 1))(*words, None)
+
+    ctypes.CDLL(None).execve(real, array(argv), array(entries))
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import pwd
@@ -142,6 +143,37 @@ def test_a_script_in_a_pipe_that_is_handed_over(person: Person, what: str, body:
     make = f"mkfifo fifo; printf '{body}' >fifo & " if what == "fifo" else ""
     done = person.run("bash", "-c", f"{make}sbatch {words}{what}", env=env, timeout=20)
     assert (done.status, done.out.decode(), done.err) == (0, body, b"")
+
+
+ODD_ENVIRONMENT = """\
+import ctypes, os, sys
+def array(words):
+    return (ctypes.c_char_p * (len(words) + 1))(*words, None)
+entries = [name + b"=" + value for name, value in os.environb.items()]
+odd = [b"=x=y", b"TWICE=1", b"TWICE=2", b"NONE", b"a blank=1", b"\\xff=\\xfe", b"LARGE=" + b"x" * 131000]
+words = [os.fsencode(word) for word in sys.argv[1:]]
+ctypes.CDLL(None).execve(words[0], array(words), array(entries + odd))
+"""
+
+
+def test_an_environment_that_is_no_list_of_names_and_values(person: Person) -> None:
+    """The real sbatch gets it as it is, but for our own variables."""
+    folder = person.home / "site"
+    folder.mkdir()
+    (folder / "sbatch").write_text("#!/usr/bin/python3 -I\nprint(open('/proc/self/environ', 'rb').read())\n")
+    (folder / "sbatch").chmod(0o755)
+    (person.home / "odd.py").write_text(ODD_ENVIRONMENT)
+    env = person.environment(
+        SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=f"{person.prefix}/shims:{folder}:{SYSTEM_PATH}"
+    )
+    found = []
+    for command in (person.prefix / "shims/sbatch", folder / "sbatch"):
+        done = person.run("python3", "-I", str(person.home / "odd.py"), str(command), "--wrap=true", env=env)
+        assert (done.status, done.err) == (0, b"")
+        entries = ast.literal_eval(done.out.decode()).split(b"\0")
+        found.append([entry for entry in entries if not entry.startswith(b"SARRAY_")])
+    assert found[0] == found[1]
+    assert len(found[0]) > 10
 
 
 def test_a_script_in_a_pipe_is_queued(person: Person) -> None:
