@@ -49,7 +49,7 @@ def open_closed_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     sys.stdout = sys.stdout or open(os.devnull, "w")
-    sys.stderr = Words(sys.stderr or open(os.devnull, "w"))  # type: ignore[assignment]
+    sys.stderr = Words(sys.stderr or open(os.devnull, "w"))
 
 
 def flush_stdout() -> OSError | None:
