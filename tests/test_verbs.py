@@ -227,6 +227,16 @@ def test_a_queue_file_whose_reader_is_killed_at_every_step(person: Person, dry: 
     assert found[-1] == (0 if dry else 2)
 
 
+@pytest.mark.slurm
+def test_the_value_of_an_option_is_no_queue_file(person: Person) -> None:
+    """Even where a file has its name."""
+    (person.home / "main").write_text("--wrap='touch ran'\n")
+    person.queue("-H", "-o", "/dev/null", "--wrap=true")
+    done = run(person, "submit", "--parsable", "-p", "main")
+    assert (done.status, len(done.out.split())) == (0, 1), done.err
+    assert len(status(person)) == 1
+
+
 def test_the_version_queues_nothing(person: Person) -> None:
     done = person.run("sarray", "submit", "-", "--version", stdin=b"--wrap=a\n", env=person.environment())
     assert (done.status, done.out[:13]) == (0, b"sarray-flush ")

@@ -126,7 +126,7 @@ def submit(context: Context, words: list[str]) -> int:
     rest = words[1:] if file is not None else list(words)
     # In the style of sarray 0.3.1 the file may also come last.
     wanted, rest = output_of(rest)
-    if file is None and rest and (rest[-1] == "-" or os.path.isfile(rest[-1])):
+    if file is None and rest and (rest[-1] == "-" or os.path.isfile(rest[-1])) and not understood(rest):
         file = rest.pop()
     session = None
     own, wishes = cli.read_arguments(rest)
@@ -159,6 +159,15 @@ def submit(context: Context, words: list[str]) -> int:
     if status == 0 and file is None and not own.keys() & {"dry-run", "session", "help", "version"}:
         session_ends(context)
     return status
+
+
+def understood(words: list[str]) -> bool:
+    """Whether these are options and their values, so that the last one is no file."""
+    try:
+        cli.read_arguments(words)
+    except cli.Usage:
+        return False
+    return True
 
 
 def output_of(words: list[str]) -> tuple[str, list[str]]:
