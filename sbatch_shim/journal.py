@@ -130,9 +130,12 @@ class Journal:
         """All whole events; ShimError for a journal that something else has damaged."""
         found, damaged = self.lines()
         if damaged:
+            what = "the next sarray-flush sets it aside"
+            if os.path.exists(os.path.dirname(self.path) + b"/done"):
+                what = "that flush was done, and nothing of it is submitted again: you may take the line out"
             raise ShimError(
                 f"line {damaged[0]} of {os.fsdecode(self.path)} is damaged, so it is not known what was submitted; "
-                "the next sarray-flush sets it aside"
+                + what
             )
         return found
 
