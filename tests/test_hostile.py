@@ -521,7 +521,7 @@ def test_copies_of_scripts_do_not_follow_planted_links(person: Person) -> None:
     plant = """
 import os, sys, time
 for second in range(120):
-    name = time.strftime("/%Y%m%d-%H%M%S-000-1.sh", time.localtime(time.time() + second))
+    name = time.strftime("/%Y%m%d-%H%M%S-000-test-0001.sh", time.localtime(time.time() + second))
     os.symlink(sys.argv[1], sys.argv[2] + name)
 """
     assert run_as(other, "/usr/bin/python3", "-c", plant, str(victim), str(shared))[0] == 0
