@@ -221,12 +221,7 @@ def build(
         bases[base_hash] = dict(split_entry(entry) for entry in session.blob(base_hash).split(b"\0") if entry)
     environment = Environment(bases[base_hash], frozenset(removed), dict(split_entry(entry) for entry in changed))
     command_line, source, rest = request.read_words(words)
-    inputs = {
-        name: value
-        for name in request.INPUT_VARIABLES
-        if (value := environment.get(name)) is not None
-    }
-    environment_options = request.from_environment(inputs)
+    environment_options = request.from_environment(inputs_in(environment))
     ignore_pbs = any(name == "ignore-pbs" for name, _ in command_line + environment_options)
     directives: list[tuple[str, bytes | None]] = []
     if source != request.WRAP:
@@ -255,6 +250,14 @@ def build(
         options=options,
         arguments=rest[1:],
     )
+
+
+def inputs_in(environment: Environment) -> dict[bytes, bytes]:
+    """The variables that sbatch reads as options."""
+    base = environment.base.keys() & request.INPUT_VARIABLES.keys()
+    found = {name: environment.base[name] for name in base if name not in environment.removed}
+    found.update((name, value) for name, value in environment.changed.items() if name in request.INPUT_VARIABLES)
+    return found
 
 
 def split_entry(entry: bytes) -> tuple[bytes, bytes]:

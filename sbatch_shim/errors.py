@@ -16,8 +16,10 @@ Imported on the hot path: nothing but the builtins may be used here.
 class HandOver(Exception):
     """The call must go to the real sbatch; the argument is the reason, in words that can be counted."""
 
-    # What was read from stdin by then: the real sbatch must be able to read it again.
+    # What was read from stdin, or from another pipe, by then: the real sbatch must be able to read it again.
     script: "bytes | None" = None
+    # Where.
+    descriptor = 0
 
 
 class ShimError(Exception):

@@ -130,9 +130,12 @@ class Journal:
         """All whole events; ShimError for a journal that something else has damaged."""
         found, damaged = self.lines()
         if damaged:
+            what = "the next sarray-flush sets it aside"
+            if os.path.exists(os.path.dirname(self.path) + b"/done"):
+                what = "that flush was done, and nothing of it is submitted again: you may take the line out"
             raise ShimError(
                 f"line {damaged[0]} of {os.fsdecode(self.path)} is damaged, so it is not known what was submitted; "
-                "the next sarray-flush sets it aside"
+                + what
             )
         return found
 
@@ -183,6 +186,7 @@ class Journal:
     def settled(self) -> set[int]:
         """The tickets that must not be submitted again: submitted, or of unknown outcome."""
         return settled(self.events())
+
     def unseen(self) -> list[tuple[dict[str, Any], int]]:
         """The `submitting` events and job ids of submitted arrays whose elements are still to be split off."""
         tried: dict[int, dict[str, Any]] = {}
@@ -237,9 +241,11 @@ def flush_folders(session: Session) -> list[bytes]:
     """The flush folders of a session, oldest first; whatever else stands there (NFS makes files) is none."""
     folder = session.folder + b"/flushes"
     try:
-        return [folder + b"/" + name for name in sorted(os.listdir(folder)) if STAMP.fullmatch(name)]
+        names = [name for name in os.listdir(folder) if STAMP.fullmatch(name)]
     except FileNotFoundError:
         return []
+    # The last part is a number: of more than a thousand in one second, or while a clock is behind.
+    return [folder + b"/" + name for name in sorted(names, key=lambda name: (name[:15], int(name[16:])))]
 
 
 def not_submitted(state: bytes, ticket: int) -> ShimError:

@@ -14,7 +14,12 @@ TEMPLATES = PACKAGE / "templates"
 
 def state_folder() -> str:
     """`$SARRAY_STATE_DIR`, else the user's state folder (a test holds that the launcher agrees)."""
-    return os.environ.get("SARRAY_STATE_DIR") or platformdirs.user_state_dir("sarray")
+    given = os.environ.get("SARRAY_STATE_DIR")
+    if given:
+        return given
+    folder = platformdirs.user_state_dir("sarray")
+    # Older versions of platformdirs take a relative $XDG_STATE_HOME, which does not count.
+    return folder if os.path.isabs(folder) else os.path.expanduser("~/.local/state/sarray")
 
 
 def prefix() -> Path:

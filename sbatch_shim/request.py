@@ -240,6 +240,26 @@ def find_script(name: bytes, folder: bytes, environment: "dict[bytes, bytes]") -
     return name
 
 
+def pipe_at(path: bytes) -> "int | None":
+    """
+    The descriptor that a script's path stands for, if what is read there is gone afterwards: `<(...)` of a shell.
+
+    Raises HandOver for a pipe that cannot be put back (one with a name), unread.
+    """
+    if path in (b"/dev/stdin", b"/proc/self/fd/0", b"/dev/fd/0"):
+        return 0
+    try:
+        kind = posix.stat(path).st_mode & 0o170000
+    except OSError:
+        return None
+    if kind in (0o100000, 0o040000):
+        return None
+    folder, _, number = path.rpartition(b"/")
+    if folder in (b"/dev/fd", b"/proc/self/fd") and number.isdigit():
+        return int(number)
+    raise HandOver("a script that is no file")
+
+
 def read_script(path: bytes) -> bytes:
     """The bytes of a script file; HandOver when it cannot be read."""
     try:
@@ -266,12 +286,13 @@ def read_all(descriptor: int) -> bytes:
 
 
 def script_of(words: "list[bytes]", script: "bytes | None") -> bytes:
-    """The script of a call that is handed over, as far as it can be read without stdin."""
+    """The script of a call that is handed over, as far as it can be read without taking it from a pipe."""
     if script is not None:
         return script
     try:
         command_line, _, rest = read_words(words, judge=False)
         folder = last(command_line, "chdir") or posix.getcwdb()
-        return read_script(find_script(rest[0], folder, posix.environ)) if rest else b""
+        path = find_script(rest[0], folder, posix.environ) if rest else b""
+        return read_script(path) if path and pipe_at(path) is None else b""
     except (HandOver, OSError):
         return b""

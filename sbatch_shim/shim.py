@@ -35,12 +35,15 @@ def soft_limits() -> bytes:
     )
 
 
-def run_real(real: bytes, words: "list[bytes]", entries: "list[bytes]", script: "bytes | None") -> int:
+def run_real(
+    real: bytes, words: "list[bytes]", entries: "list[bytes]", script: "bytes | None", descriptor: int = 0
+) -> int:
     """
     Become the real sbatch.
 
     Args:
-        script: What was read from stdin and must be readable there again, or None.
+        script: What was read from stdin or another pipe and must be readable there again, or None.
+        descriptor: Where it was read.
     """
     if not real:
         say("no other sbatch on PATH; `sarray-flush --local` runs queued calls without Slurm")
@@ -51,7 +54,7 @@ def run_real(real: bytes, words: "list[bytes]", entries: "list[bytes]", script: 
         while view:
             view = view[posix.write(copy, view) :]
         posix.lseek(copy, 0, 0)
-        posix.dup2(copy, 0)
+        posix.dup2(copy, descriptor)
         posix.close(copy)
     environment = {}
     for entry in entries:
@@ -61,8 +64,21 @@ def run_real(real: bytes, words: "list[bytes]", entries: "list[bytes]", script: 
     signal(SIGPIPE, SIG_DFL)
     signal(SIGXFSZ, SIG_DFL)
     # getopt's messages begin with argv[0]: what a caller that finds sbatch on PATH has there.
-    posix.execve(real, [b"sbatch", *words], environment)
+    argv = [b"sbatch", *words]
+    if [name + b"=" + value for name, value in environment.items()] != entries or b"" in environment:
+        exec_as_it_is(real, argv, entries)
+    posix.execve(real, argv, environment)
     return 127
+
+
+def exec_as_it_is(real: bytes, argv: "list[bytes]", entries: "list[bytes]") -> None:
+    """Execute with an environment that no dict can hold: a name twice, none, or no `=`."""
+    import ctypes
+
+    def array(words: "list[bytes]") -> "ctypes.Array[ctypes.c_char_p]":
+        return (ctypes.c_char_p * (len(words) + 1))(*words, None)
+
+    ctypes.CDLL(None).execve(real, array(argv), array(entries))
 
 
 def main() -> int:
@@ -100,8 +116,8 @@ def main() -> int:
         if session is not None:
             session.note_passed(str(reason))
         if any(ticket_numbers(word) for word in words) or ticket_numbers(request.script_of(words, reason.script)):
-            return run_behind_tickets(real, words, own, state, reason.script)
-        return run_real(real, words, own, reason.script)
+            return run_behind_tickets(real, words, own, state, reason.script, reason.descriptor)
+        return run_real(real, words, own, reason.script, reason.descriptor)
     except UnknownTicket:
         # What sbatch says to a dependency that cannot be.
         say("Batch job submission failed: Job dependency problem")
@@ -111,13 +127,18 @@ def main() -> int:
         return 1
     except Exception as error:  # nothing is queued yet, so submitting cannot duplicate
         say("not queued, submitting directly: %s" % error)
-        return run_real(real, words, own, getattr(error, "script", None))
+        return run_real(real, words, own, getattr(error, "script", None), getattr(error, "descriptor", 0))
     answer(ticket, understood)
     return 0
 
 
 def run_behind_tickets(
-    real: bytes, words: "list[bytes]", entries: "list[bytes]", state: bytes, script: "bytes | None"
+    real: bytes,
+    words: "list[bytes]",
+    entries: "list[bytes]",
+    state: bytes,
+    script: "bytes | None",
+    descriptor: int = 0,
 ) -> int:
     """Become the real sbatch, with the tickets that the call waits for submitted and named by their real ids."""
     # python -S left these out; they stand beside this package.
@@ -134,7 +155,7 @@ def run_behind_tickets(
     except ValueError:
         say("Batch job submission failed: Job dependency problem")
         return 1
-    return run_real(real, words, entries, script)
+    return run_real(real, words, entries, script, descriptor)
 
 
 class UnknownTicket(Exception):
@@ -161,7 +182,7 @@ def queue(session: Session, words: "list[bytes]", entries: "list[bytes]", real: 
         if not equals or not name or name in environment:
             raise HandOver("an environment that is no list of names and values")
         environment[name] = value
-    values, body, understood, script = snapshot(words, environment, real)
+    values, body, understood, script, descriptor = snapshot(words, environment, real)
     check_tickets(understood.options.get("dependency") or b"", session.state)
     try:
         try:
@@ -172,21 +193,22 @@ def queue(session: Session, words: "list[bytes]", entries: "list[bytes]", real: 
         values["environment"], removed, changed = difference(session, entries)
         return session.append(encode(values, words, removed, changed)), understood
     except Exception as error:
-        error.script = script  # type: ignore[attr-defined]
+        error.script, error.descriptor = script, descriptor  # type: ignore[attr-defined]
         raise
 
 
 def snapshot(
     words: "list[bytes]", environment: "dict[bytes, bytes]", real: bytes
-) -> "tuple[dict[str, bytes], bytes, request.Request, bytes | None]":
+) -> "tuple[dict[str, bytes], bytes, request.Request, bytes | None, int]":
     """
     Everything about the call that another second could change.
 
     Returns:
-        The record's values, the body, the request, and what was read from stdin (None: nothing).
+        The record's values, the body, the request, what was read from stdin or another pipe (None: nothing), and
+        the descriptor where.
 
     Raises:
-        HandOver: with what was read from stdin on it.
+        HandOver: with what was read there on it.
     """
     if sum([len(word) + 1 for word in words]) > SUBMIT_LINE:
         raise HandOver("arguments near Slurm's limit of a submit line")
@@ -199,10 +221,13 @@ def snapshot(
         raise HandOver("a working directory that looks like an unknown log pattern")
     path = b""
     script = None
+    descriptor = 0
     if source == request.FILE:
         path = request.find_script(rest[0], request.last(command_line, "chdir") or folder, environment)
-        if path in (b"/dev/stdin", b"/proc/self/fd/0", b"/dev/fd/0"):
-            script = body = request.read_all(0)
+        pipe = request.pipe_at(path)
+        if pipe is not None:
+            descriptor = pipe
+            script = body = request.read_all(pipe)
         else:
             body = request.read_script(path)
     elif source == request.STDIN:
@@ -218,7 +243,7 @@ def snapshot(
         if "array" in understood.options and b"SLURM_" in body and (b"scancel" in body or b"scontrol" in body):
             raise HandOver("an array that may manage itself by its ids")
     except HandOver as reason:
-        reason.script = script
+        reason.script, reason.descriptor = script, descriptor
         raise
     mask = posix.umask(0)
     posix.umask(mask)
@@ -233,7 +258,7 @@ def snapshot(
         "source": source,
         "script": path,
     }
-    return values, body, understood, script
+    return values, body, understood, script, descriptor
 
 
 def difference(session: Session, entries: "list[bytes]") -> "tuple[bytes, list[bytes], list[bytes]]":

@@ -5,16 +5,51 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TextIO
+
+
+class Words:
+    """stderr, for as long as somebody hears it: then /dev/null, since what is under way must go on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self.stream.write(text)
+        except OSError:
+            self.hush()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self.stream.flush()
+        except OSError:
+            self.hush()
+
+    def hush(self) -> None:
+        """What is still buffered must not be tried again."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 2)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
 
 def open_closed_streams() -> None:
-    """Give what the caller has closed of the three to /dev/null: no file of ours may take its place."""
+    """
+    Give what the caller has closed of the three to /dev/null: no file of ours may take its place.
+
+    Also stderr once it can no longer be written: a full disk, a terminal that is gone.
+    """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     sys.stdout = sys.stdout or open(os.devnull, "w")
-    sys.stderr = sys.stderr or open(os.devnull, "w")
+    sys.stderr = Words(sys.stderr or open(os.devnull, "w"))
 
 
 def flush_stdout() -> OSError | None:

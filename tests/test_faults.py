@@ -392,6 +392,26 @@ def test_an_sbatch_that_is_killed_or_says_nothing(user: Person) -> None:
     assert jobs(user) == sorted(done.out.decode().split())
 
 
+@pytest.mark.parametrize(
+    ("ending", "told"),
+    [
+        ("kill -SEGV $$", b"was ended by signal 11"),
+        ("echo 'sbatch: error: Zero Bytes were transmitted or received' >&2; exit 1", b"Zero Bytes"),
+    ],
+)
+def test_an_sbatch_that_never_gives_an_answer_is_tried_within_a_bound(user: Person, ending: str, told: bytes) -> None:
+    """Though Slurm tells each time that it has no such job."""
+    path = shim(user, f"echo x >> {user.home}/tries; {ending}")
+    user.queue("-H", "-o", "/dev/null", "--wrap=true", PATH=path)
+    done = user.flush("--retry", "1")
+    assert kept(done, 1)
+    assert told in done.err
+    assert (user.home / "tries").read_text() == "x\n" * 2
+    healthy(user)
+    assert user.flush().status == 0
+    assert len(jobs(user)) == 1
+
+
 def test_what_slurm_has_forgotten_is_kept_until_the_user_decides(user: Person) -> None:
     path = shim(user, "kill -9 $PPID $$")
     first = user.queue("--parsable", "-H", "-o", "/dev/null", "--wrap=true", PATH=path).out.decode().strip()
@@ -623,6 +643,46 @@ def test_what_is_refused_for_a_time_is_tried_again_within_a_bound(user: Person, 
     assert kept(done, 1)
     assert text.splitlines()[-1].encode() in done.err
     assert (user.home / "tries").read_text() == "x\n" * tries
+
+
+@pytest.mark.parametrize("command", ["flush.cli", "verbs.sarray submit"])
+def test_a_refusal_is_known_where_sigchld_is_ignored(user: Person, command: str) -> None:
+    """
+    Perl's $SIG{CHLD} = 'IGNORE' reaches what it starts: nobody is told there how a child ended.
+
+    Some shells undo that, so the command is started without the one around it.
+    """
+    user.queue("-H", "-p", "nosuch", "--wrap=true")
+    python = str(user.prefix / "venv/bin/python")
+    module, *verb = command.split()
+    words = ["env", "--ignore-signal=CHLD", python, "-I", "-m", f"sbatch_shim.{module}", *verb, "--retry=0"]
+    done = user.run(*words, env=user.environment(SARRAY_SESSION="test", PATH=f"{user.prefix}/bin:{SYSTEM_PATH}"))
+    assert kept(done, 1)
+    assert b"Invalid partition name specified" in done.err
+    assert b"asking Slurm" not in done.err
+
+
+@pytest.mark.parametrize("where", ["/dev/full", "a terminal that is gone"])
+def test_words_that_nobody_can_hear_stop_no_flush(user: Person, where: str) -> None:
+    """Neither its tries nor the ids on stdout."""
+    text = "Batch job submission failed: Resource temporarily unavailable"
+    flag = user.home / "once"
+    refuse = f"[[ -e {flag} ]] || {{ touch {flag}; echo 'sbatch: error: {text}' >&2; exit 1; }}"
+    path = shim(user, f'{refuse}; exec "$REAL" "$@"')
+    for partition in ("main", "other"):
+        user.queue("-H", "-p", partition, "-o", "/dev/null", "--wrap=true", PATH=path)
+    command = f"{user.prefix}/bin/sarray-flush --parsable --retry 20"
+    if where == "/dev/full":
+        done = user.run("sh", "-c", f"{command} 2>/dev/full", env=user.environment(SARRAY_SESSION="test"))
+    else:
+        (user.home / "gone.py").write_text(
+            "import os, sys, pty\nleader, follower = pty.openpty()\nos.close(leader)\nos.dup2(follower, 2)\n"
+            "os.execvp(sys.argv[1], sys.argv[1:])\n"
+        )
+        words = ["python3", str(user.home / "gone.py"), *command.split()]
+        done = user.run(*words, env=user.environment(SARRAY_SESSION="test"))
+    assert sorted(done.out.decode().split()) == jobs(user)
+    assert (done.status, len(jobs(user))) == (0, 2)
 
 
 def test_a_full_slurm_is_not_asked_for_each_array(user: Person) -> None:

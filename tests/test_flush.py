@@ -130,7 +130,17 @@ def test_options_of_sbatch_override_for_all(person: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--nosuch"], ["stray"], ["--throttle", "x"], ["--array=1-3"], ["--time=x"], ["--session"]]
+    "words",
+    [
+        ["--nosuch"],
+        ["stray"],
+        ["--throttle", "x"],
+        ["--throttle=\udcff"],
+        ["--array=1-3"],
+        ["--time=x"],
+        ["--session"],
+        ["--retry=\u00b2"],
+    ],
 )
 def test_wrong_usage_says_so(person: Person, words: list[str]) -> None:
     done = person.flush(*words)
@@ -152,6 +162,20 @@ def test_scripts_are_kept_where_asked(person: Person) -> None:
     (kept,) = (person.home / "scripts").iterdir()
     assert b"echo kept" in kept.read_bytes()
     assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_kept_scripts_of_several_sessions_and_many_arrays(person: Person) -> None:
+    """Sessions that are flushed in one second keep each its own, and names sort as the arrays were submitted."""
+    for name in ("one", "two"):
+        for number in range(11):
+            env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION=name)
+            words = ["sbatch", "-o", "/dev/null", f"--time={number + 1}", f"--wrap=echo {name}-{number}."]
+            assert person.run(*words, env=env).status == 0
+    assert person.flush("--all", "--output", "scripts").status == 0
+    for name in ("one", "two"):
+        kept = [path.read_bytes() for path in sorted((person.home / "scripts").glob(f"*{name}*"))]
+        assert len(kept) == 11
+        assert all(b"echo %s-%d." % (name.encode(), number) in script for number, script in enumerate(kept))
 
 
 def test_without_an_sbatch_it_says_where_it_looked(person: Person, tmp_path: Path) -> None:

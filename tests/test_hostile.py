@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import pwd
@@ -122,6 +123,64 @@ def test_a_disk_that_can_no_longer_be_written_when_a_record_failed(person: Perso
     assert done.err.count(b"\n") == 1
     assert b"not submitted" in done.err and str(person.home / "state/sessions/test/queue").encode() in done.err
     assert direct(person) == []
+
+
+@pytest.mark.parametrize("words", ["", "--wait ", "--dependency=singleton --test-only "])
+@pytest.mark.parametrize("body", ["no script", "#!/bin/sh\n#SBATCH --wait\ntrue"])
+@pytest.mark.parametrize(
+    "what", ["<(printf '{}')", "/dev/fd/9 9< <(printf '{}')", "fifo", "/dev/stdin < <(printf '{}')"]
+)
+def test_a_script_in_a_pipe_that_is_handed_over(person: Person, what: str, body: str, words: str) -> None:
+    """Who reads a pipe takes away what is in it; the real sbatch must find it there all the same."""
+    folder = person.home / "site"
+    folder.mkdir()
+    (folder / "sbatch").write_text('#!/bin/bash\ncat "${@: -1}"\n')
+    (folder / "sbatch").chmod(0o755)
+    what = what.format(body)
+    env = person.environment(
+        SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=f"{person.prefix}/shims:{folder}:{SYSTEM_PATH}"
+    )
+    make = f"mkfifo fifo; printf '{body}' >fifo & " if what == "fifo" else ""
+    done = person.run("bash", "-c", f"{make}sbatch {words}{what}", env=env, timeout=20)
+    assert (done.status, done.out.decode(), done.err) == (0, body, b"")
+
+
+ODD_ENVIRONMENT = """\
+import ctypes, os, sys
+def array(words):
+    return (ctypes.c_char_p * (len(words) + 1))(*words, None)
+entries = [name + b"=" + value for name, value in os.environb.items()]
+odd = [b"=x=y", b"TWICE=1", b"TWICE=2", b"NONE", b"a blank=1", b"\\xff=\\xfe", b"LARGE=" + b"x" * 131000]
+words = [os.fsencode(word) for word in sys.argv[1:]]
+ctypes.CDLL(None).execve(words[0], array(words), array(entries + odd))
+"""
+
+
+def test_an_environment_that_is_no_list_of_names_and_values(person: Person) -> None:
+    """The real sbatch gets it as it is, but for our own variables."""
+    folder = person.home / "site"
+    folder.mkdir()
+    (folder / "sbatch").write_text("#!/usr/bin/python3 -I\nprint(open('/proc/self/environ', 'rb').read())\n")
+    (folder / "sbatch").chmod(0o755)
+    (person.home / "odd.py").write_text(ODD_ENVIRONMENT)
+    env = person.environment(
+        SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=f"{person.prefix}/shims:{folder}:{SYSTEM_PATH}"
+    )
+    found = []
+    for command in (person.prefix / "shims/sbatch", folder / "sbatch"):
+        done = person.run("python3", "-I", str(person.home / "odd.py"), str(command), "--wrap=true", env=env)
+        assert (done.status, done.err) == (0, b"")
+        entries = ast.literal_eval(done.out.decode()).split(b"\0")
+        found.append([entry for entry in entries if not entry.startswith(b"SARRAY_")])
+    assert found[0] == found[1]
+    assert len(found[0]) > 10
+
+
+def test_a_script_in_a_pipe_is_queued(person: Person) -> None:
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=recorder(person))
+    done = person.run("bash", "-c", "sbatch --parsable <(printf '#!/bin/sh\ntrue\n')", env=env)
+    (call,), _ = look(Session(os.fsencode(person.home / "state"), b"test"))
+    assert (done.status, int(done.out), call.body()) == (0, call.ticket, b"#!/bin/sh\ntrue\n")
 
 
 @needs_root
@@ -462,7 +521,7 @@ def test_copies_of_scripts_do_not_follow_planted_links(person: Person) -> None:
     plant = """
 import os, sys, time
 for second in range(120):
-    name = time.strftime("/%Y%m%d-%H%M%S-000-1.sh", time.localtime(time.time() + second))
+    name = time.strftime("/%Y%m%d-%H%M%S-000-test-0001.sh", time.localtime(time.time() + second))
     os.symlink(sys.argv[1], sys.argv[2] + name)
 """
     assert run_as(other, "/usr/bin/python3", "-c", plant, str(victim), str(shared))[0] == 0

@@ -205,6 +205,44 @@ def test_a_dry_run_of_a_queue_file_leaves_nothing(person: Person) -> None:
     assert run(person, "flush", "--all").err == b"sarray-flush: nothing is queued in this session\n"
 
 
+@pytest.mark.parametrize("dry", [[], ["-n"]])
+def test_a_queue_file_whose_reader_is_killed_at_every_step(person: Person, dry: list[str]) -> None:
+    """Half a file, or one that was only looked at, is nothing that a later flush would submit: all calls or none."""
+    site = person.home / "site"
+    site.mkdir()
+    for name in ("sbatch", "scontrol"):
+        (site / name).write_text("#!/bin/sh\nkill -9 $PPID\n")  # the last step before something is submitted
+        (site / name).chmod(0o755)
+    env = person.environment(PATH=f"{person.prefix}/shims:{site}:{SYSTEM_PATH}")
+    words = [str(person.prefix / "venv/bin/python"), "-I", "-m", "sbatch_shim.verbs.sarray", "submit", "-", *dry]
+    found: list[int] = []
+    for number in range(1, 20):
+        trace = ["strace", "-qq", "-o", "/dev/null", "-e", f"inject=fdatasync:signal=KILL:when={number}"]
+        done = person.run(*trace, *words, stdin=b"--wrap=a\n--wrap=b\n", env=env)
+        assert done.status in (-9, 137), done.err
+        found.append(len(status(person)))
+        if found[-1]:
+            break
+    assert len(found) > 8
+    assert found[-1] == (0 if dry else 2)
+
+
+@pytest.mark.slurm
+def test_the_value_of_an_option_is_no_queue_file(person: Person) -> None:
+    """Even where a file has its name."""
+    (person.home / "main").write_text("--wrap='touch ran'\n")
+    person.queue("-H", "-o", "/dev/null", "--wrap=true")
+    done = run(person, "submit", "--parsable", "-p", "main")
+    assert (done.status, len(done.out.split())) == (0, 1), done.err
+    assert len(status(person)) == 1
+
+
+def test_the_version_queues_nothing(person: Person) -> None:
+    done = person.run("sarray", "submit", "-", "--version", stdin=b"--wrap=a\n", env=person.environment())
+    assert (done.status, done.out[:13]) == (0, b"sarray-flush ")
+    assert status(person) == {}
+
+
 @pytest.mark.slurm
 def test_nothing_of_a_queue_file_is_submitted_when_a_line_cannot_be(person: Person) -> None:
     """Not even the line that the real sbatch would take at once."""

@@ -92,10 +92,10 @@ def read_arguments(words: list[str]) -> tuple[dict[str, str], Wishes]:
         else:
             at = read_sbatch_option(words, at - 1, wishes)
     if "throttle" in own:
-        if not integer(own["throttle"].encode(), 0, 1000000):
+        if not integer(os.fsencode(own["throttle"]), 0, 1000000):
             raise Usage(f"--throttle={own['throttle']} is not a number of tasks")
         wishes.throttle = int(own["throttle"])
-    if not own.get("retry", "60").isdigit():
+    if not integer(os.fsencode(own.get("retry", "60")), 0, 10**9):
         raise Usage(f"--retry={own['retry']} is not a number of seconds")
     if own.get("assume") not in (None, "submitted", "lost"):
         raise Usage(f"--assume={own['assume']} is unknown; it can be submitted or lost")
@@ -279,6 +279,12 @@ def nothing_queued(state: bytes, names: list[bytes]) -> int:
     return 1 if others else 0
 
 
+def backend_for(own: dict[str, str], state: bytes) -> Backend:
+    """What the arrays are given to, by our own options."""
+    path = os.environ.get("PATH", os.defpath)
+    return Local(state) if "local" in own else Slurm(lambda: real_sbatch(path))
+
+
 def run(words: list[str]) -> int:
     """The whole command; returns its exit status."""
     own, wishes = read_arguments(words)
@@ -296,8 +302,7 @@ def run(words: list[str]) -> int:
     if "session" in own:
         asked[b"SARRAY_SESSION"] = os.fsencode(own["session"])
     names = [os.fsencode(held.name) for held in waiting_sessions(state)] if "all" in own else [session_name(asked)]
-    path = os.environ.get("PATH", os.defpath)
-    backend: Backend = Local(state) if "local" in own else Slurm(lambda: real_sbatch(path))
+    backend = backend_for(own, state)
     if "dry-run" in own:
         for name in names:
             show_plan(Session(state, name), backend, wishes)

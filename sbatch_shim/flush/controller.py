@@ -15,6 +15,11 @@ from sbatch_shim.flush.slurm import beside
 SPLIT_ALREADY = ("No error", "Job has already finished", "Invalid job id specified")
 
 
+def seconds(told: str) -> str:
+    """A time as Slurm tells it in UTC, in seconds since the epoch."""
+    return str(calendar.timegm(time.strptime(told, "%Y-%m-%dT%H:%M:%S")))
+
+
 class NoAnswer(ShimError):
     """A command of Slurm that did not tell what it was asked."""
 
@@ -61,15 +66,20 @@ class Controller:
         return done.stdout
 
     def config(self) -> dict[str, str]:
-        """`scontrol show config`; `clock` is the controller's time, whole seconds since the epoch, rounded down."""
+        """
+        `scontrol show config`.
+
+        `clock` is the controller's time, `started` when it was started, both whole seconds since the epoch.
+        """
         values = {}
         for line in self.ask("scontrol", "show", "config").decode(errors="replace").splitlines():
             name, equals, value = line.partition("=")
             if equals:
                 values[name.strip()] = value.strip()
             elif line.startswith("Configuration data as of "):
-                at = time.strptime(line.split()[-1], "%Y-%m-%dT%H:%M:%S")
-                values["clock"] = str(calendar.timegm(at))
+                values["clock"] = seconds(line.split()[-1])
+        if "BOOT_TIME" in values:
+            values["started"] = seconds(values["BOOT_TIME"])
         return values
 
     def queued(self, script: bytes) -> int | None:

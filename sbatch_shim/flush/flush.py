@@ -226,6 +226,7 @@ class Flush:
                 journal.set_damage_aside(claimed_until(folders[: at + 1]))
             for event in journal.uncertain():
                 fate = self.ask(event) if event["event"] == "submitting" else Fate(known=False, why=doubt(event))
+                self.patience.refill()
                 if fate.known:
                     self.learn_fate(journal, event, fate)
                 elif self.wishes.assume == "submitted":
@@ -246,7 +247,6 @@ class Flush:
                 if not self.patience.again(str(error)):
                     raise
             else:
-                self.patience.refill()
                 return fate
 
     def learn_fate(self, journal: Journal, event: dict[str, Any], fate: Fate) -> None:
@@ -313,7 +313,7 @@ class Flush:
                 make_folder(home)
                 create(path, script)
                 if self.wishes.scripts is not None:
-                    self.keep_script(script, os.path.basename(folder), number)
+                    self.keep_script(script, folder, number)
                 outcome = self.submit_one(journal, number, array, home, path, environment, limits)
             self.outcomes.append(outcome)
             if outcome.job is None:
@@ -398,7 +398,11 @@ class Flush:
                 journal.add("seen", array=event["array"], tickets=list(event["tickets"]))
 
     def ask_about(self, submitting: dict[str, Any], answer: Answer) -> Answer:
-        """An ambiguous answer, and what the controller says to it."""
+        """
+        An ambiguous answer, and what the controller says to it.
+
+        The patience is not filled up by that: an sbatch may end like this each time.
+        """
         try:
             fate = self.ask(submitting)
         except ShimError as error:
@@ -457,11 +461,12 @@ class Flush:
                     self.problems += other.problems
                     self.halted = self.halted or other.halted
 
-    def keep_script(self, script: bytes, stamp: bytes, number: int) -> None:
-        """A private copy of a script where the user asked for one."""
-        folder = self.wishes.scripts or "."
-        os.makedirs(folder, exist_ok=True)
-        path = os.path.join(os.fsencode(folder), b"%s-%d.sh" % (stamp, number))
+    def keep_script(self, script: bytes, folder: bytes, number: int) -> None:
+        """A private copy of a script of the flush in `folder`, where the user asked for one; names sort by number."""
+        wanted = self.wishes.scripts or "."
+        os.makedirs(wanted, exist_ok=True)
+        name = b"%s-%s-%04d.sh" % (os.path.basename(folder), self.session.name, number)
+        path = os.path.join(os.fsencode(wanted), name)
         if os.path.lexists(path):
             os.unlink(path)
         create(path, script)

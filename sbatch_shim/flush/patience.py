@@ -28,6 +28,8 @@ class Stop:
         for number in SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 self.before[number] = signal.signal(number, self.note)
+        # Who ignores this one is not told how a child ended: each sbatch would seem to have gone well.
+        self.before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -96,6 +96,20 @@ def settle(submitting: dict[str, Any], sbatch: str, patience: Patience) -> Fate:
     return look(controller, script, submitting["since"])
 
 
+def ended_before_a_start(controller: Controller, script: bytes, since: float, config: dict[str, str]) -> Fate:
+    """
+    What became of a submission that the controller would still remember, unless it was started since without its jobs.
+
+    `slurmctld -c` ends what ran and forgets what had ended; the accounting knows the latter.
+    """
+    if int(config.get("started", "0")) < since:
+        return Fate()
+    try:
+        return Fate(controller.accounted(script, since))
+    except NoAnswer:
+        return Fate()  # nearly always it was started with all its jobs
+
+
 def look(controller: Controller, script: bytes, since: float | None) -> Fate:
     """Ask once. `since`: the controller's time at the submission; None: not known."""
     job = controller.queued(script)
@@ -111,9 +125,10 @@ def look(controller: Controller, script: bytes, since: float | None) -> Fate:
     age = int(config["clock"]) + 1 - since
     if age < 0:
         return Fate(known=False, why="the controller's clock went back, so its age is not known")
+    accounting = config.get("AccountingStorageType", "").endswith("slurmdbd")
     if age < keeps:
-        return Fate()
-    if not config.get("AccountingStorageType", "").endswith("slurmdbd"):
+        return ended_before_a_start(controller, script, since, config) if accounting else Fate()
+    if not accounting:
         return Fate(known=False, why="Slurm would have forgotten the job by now, and there is no accounting to ask")
     try:
         job = controller.accounted(script, since)

@@ -185,7 +185,10 @@ def submit(
         # It did not start, so nothing was sent.
         passes = isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.ENOMEM)
         return Answer(None, False, 1, f"{os.fsdecode(words[0])} cannot be started: {error}", passes, passes)
-    return read_answer(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    text = done.stderr.decode(errors="replace")
+    if done.returncode < 0 and not text:
+        text = f"{os.fsdecode(words[0])} was ended by signal {-done.returncode}\n"
+    return read_answer(done.returncode, done.stdout.decode(errors="replace"), text)
 
 
 def read_answer(status: int, out: str, text: str) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
+import re
 import shutil
 import sys
 import tempfile
@@ -14,14 +14,14 @@ from sbatch_shim.companions.companion import Context
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush import cli
 from sbatch_shim.shim import UnknownTicket, queue
-from sbatch_shim.spool import Session
+from sbatch_shim.spool import Session, sync_folder
 from sbatch_shim.verbs.words import session_ends
 
 USAGE = """\
 usage: sarray submit [FILE|-] [options] [any option of sbatch, for all arrays]
 
 Submits the calls of a queue file, or without FILE those of this session, as job arrays. A queue file holds one sbatch
-call per line (the word sbatch may be left out), quoted as for a shell; lines that begin with # are comments.
+call per line (the word sbatch may be left out), quoted as for a shell, with # comments; nothing is expanded.
 
   -n, --dry-run     show the plan and the scripts; submit nothing
   -t, --throttle N  at most N tasks of each array at a time
@@ -39,20 +39,58 @@ Exit status: as of sarray-flush; 2 also for a line that cannot be queued (then n
 """
 
 
+# A part of a word, as bash reads a line: \x, '...', "...", and what stands for itself.
+PART = re.compile(
+    r"""\\(?P<escaped>.)|'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|(?P<plain>[^ \t'"\\]+)""", re.DOTALL
+)
+
+
+def words_in(line: str) -> list[str]:
+    """
+    The words of a line by a shell's rules, but that nothing is expanded; ValueError for what no call is.
+
+    (shlex begins a comment at a # inside a word, and keeps a backslash in front of $ in double quotes.)
+    """
+    words: list[str] = []
+    open_word = False
+    at = 0
+    while at < len(line):
+        if line[at] in " \t":
+            open_word, at = False, at + 1
+            continue
+        if line[at] == "#" and not open_word:
+            break
+        part = PART.match(line, at)
+        if part is None:
+            raise ValueError("No escaped character" if line[at] == "\\" else "No closing quotation")
+        at = part.end()
+        text = part["escaped"] or part["single"] or part["plain"] or ""
+        if part["double"]:
+            text = re.sub(r'\\([$`"\\])', r"\1", part["double"])
+        operator = re.search("[;&|<>()]", part["plain"] or "")
+        if operator:
+            raise ValueError(f"{operator[0]} is not quoted")
+        if open_word:
+            words[-1] += text
+        else:
+            words.append(text)
+        open_word = True
+    return words
+
+
 def calls_in(text: str, name: str) -> list[tuple[int, list[str]]]:
     """Line numbers and words; raises Usage for a line that no shell could read."""
     found = []
     # Editors of other systems begin with a mark, and end lines otherwise.
     for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
         try:
-            if "\0" in line:
+            words = words_in(line.rstrip("\r"))
+            if any("\0" in word for word in words):
                 raise ValueError("No word can hold a NUL")
-            words = shlex.split(line.rstrip("\r"), comments=True)
         except ValueError as error:
             raise cli.Usage(f"{name}, line {number}: {error}; nothing was submitted") from None
-        found.append((number, words[1:] if os.path.basename(words[0]) == "sbatch" else words))
+        if words:
+            found.append((number, words[1:] if os.path.basename(words[0]) == "sbatch" else words))
     return found
 
 
@@ -88,29 +126,48 @@ def submit(context: Context, words: list[str]) -> int:
     rest = words[1:] if file is not None else list(words)
     # In the style of sarray 0.3.1 the file may also come last.
     wanted, rest = output_of(rest)
-    if file is None and rest and (rest[-1] == "-" or os.path.isfile(rest[-1])):
+    if file is None and rest and (rest[-1] == "-" or os.path.isfile(rest[-1])) and not understood(rest):
         file = rest.pop()
     session = None
-    own, _ = cli.read_arguments(rest)
+    own, wishes = cli.read_arguments(rest)
     if wanted and not os.access(os.path.dirname(wanted) or ".", os.W_OK):
         raise ShimError(f"{wanted} cannot be written; nothing was submitted")
     if file is not None:
         if "session" in own or "all" in own:
             raise cli.Usage("name a file or sessions, not both")
-        session = f"file.{os.getpid()}.{time.time_ns()}"
-        queue_file(context, file, session)
-        rest += ["--session", session]
-    with tempfile.TemporaryDirectory(prefix="sarray-") as folder:
+        if "version" in own:
+            return cli.run(rest)
+        session = draft(context)
         try:
-            status = cli.run([*rest, "--output", folder] if wanted else rest)
-        finally:
-            if session is not None and "dry-run" in own:
-                forget(context, session)
+            queue_file(context, file, session)
+            if "dry-run" in own:
+                cli.show_plan(session, cli.backend_for(own, context.state), wishes)
+        except BaseException:
+            forget(session)
+            raise
+        if "dry-run" in own:
+            forget(session)
+            return 0
+        # From here on they are queued, all of them.
+        os.rename(session.queue, Session(context.state, session.name).queue)
+        sync_folder(session.folder)
+        rest += ["--session", os.fsdecode(session.name)]
+    with tempfile.TemporaryDirectory(prefix="sarray-") as folder:
+        status = cli.run([*rest, "--output", folder] if wanted else rest)
         for number, script in enumerate(sorted(Path(folder).iterdir()), 1):
             shutil.move(script, wanted if number == 1 else f"{wanted}-{number}")
     if status == 0 and file is None and not own.keys() & {"dry-run", "session", "help", "version"}:
         session_ends(context)
     return status
+
+
+def understood(words: list[str]) -> bool:
+    """Whether these are options and their values, so that the last one is no file."""
+    try:
+        cli.read_arguments(words)
+    except cli.Usage:
+        return False
+    return True
 
 
 def output_of(words: list[str]) -> tuple[str, list[str]]:
@@ -131,8 +188,15 @@ def output_of(words: list[str]) -> tuple[str, list[str]]:
     return wanted, rest
 
 
-def queue_file(context: Context, file: str, session: str) -> None:
-    """Queue all calls of a file; none stays queued when one cannot be."""
+def draft(context: Context) -> Session:
+    """A new session whose queue has another name, so that no flush sees its calls before all of them are there."""
+    session = Session(context.state, b"file.%d.%d" % (os.getpid(), time.time_ns()))
+    session.queue += b".draft"
+    return session
+
+
+def queue_file(context: Context, file: str, session: Session) -> None:
+    """Queue all calls of a file."""
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
@@ -141,18 +205,13 @@ def queue_file(context: Context, file: str, session: str) -> None:
     calls = calls_in(os.fsdecode(data), name)
     if not calls:
         raise cli.Usage(f"{name} holds no call")
-    try:
-        queue_calls(context, calls, name, Session(context.state, os.fsencode(session)))
-    except BaseException:
-        forget(context, session)
-        raise
+    queue_calls(context, calls, name, session)
 
 
-def forget(context: Context, session: str) -> None:
+def forget(session: Session) -> None:
     """Take away a session of ours alone, of which nothing was submitted: nobody was told its tickets."""
-    found = Session(context.state, os.fsencode(session))
-    shutil.rmtree(found.folder, ignore_errors=True)
+    shutil.rmtree(session.folder, ignore_errors=True)
     try:
-        os.unlink(found.live)
+        os.unlink(session.live)
     except FileNotFoundError:
         pass

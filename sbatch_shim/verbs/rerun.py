@@ -39,11 +39,17 @@ class Reruns:
             lines = [line.split() for line in read(self.path).split(b"\n")[:-1]]
         except FileNotFoundError:
             lines = []
-        for old, new in lines:
-            if new.startswith(b"="):
-                begun.append((int(old), new[1:]))
-            else:
-                self.new.setdefault(int(old), set()).add(int(new))
+        try:
+            for old, new in lines:
+                if new.startswith(b"="):
+                    begun.append((int(old), new[1:]))
+                else:
+                    self.new.setdefault(int(old), set()).add(int(new))
+        except ValueError:
+            raise ShimError(
+                f"{os.fsdecode(self.path)} is damaged, so it is not known what was queued again; "
+                "a line is OLD NEW, or OLD =DIGEST"
+            ) from None
         if begun:
             told = {new for some in self.new.values() for new in some}
             untold = {digest(payload).encode(): one for one, payload in self.payloads.items() if one not in told}

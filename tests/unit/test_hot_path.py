@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import platformdirs
 import pytest
 
 from sbatch_shim import install
+from sbatch_shim.paths import state_folder
 
 REPO = Path(__file__).parent.parent.parent
 # Beyond a bare `python -I -S`; time and those of C are compiled into the interpreter or small extension modules.
@@ -69,7 +69,7 @@ def test_the_hot_path_never_imports_these() -> None:
 
 
 @pytest.mark.parametrize("home", ["/home/someone", "/home/odd name*"])
-@pytest.mark.parametrize("state", ["/states", "", None, "/odd [s]tate", "/trailing/"])
+@pytest.mark.parametrize("state", ["/states", "", None, "/odd [s]tate", "/trailing/", "relative"])
 def test_launcher_and_platformdirs_agree_on_the_state_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str | None, home: str
 ) -> None:
@@ -83,9 +83,10 @@ def test_launcher_and_platformdirs_agree_on_the_state_folder(
     environment = {"PATH": "/nowhere", "HOME": home, "SARRAY_MODE": "queue"}
     monkeypatch.setenv("HOME", home)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("SARRAY_STATE_DIR", raising=False)
     if state is not None:
         environment["XDG_STATE_HOME"] = state
         monkeypatch.setenv("XDG_STATE_HOME", state)
     done = subprocess.run([str(launcher)], env=environment, capture_output=True, check=True)
-    given, wanted = os.fsdecode(done.stdout), platformdirs.user_state_dir("sarray")
+    given, wanted = os.fsdecode(done.stdout), state_folder()
     assert os.path.normpath(given) == os.path.normpath(wanted)

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import QUICK
 
-from sbatch_shim.errors import SpoolError
+from sbatch_shim.errors import ShimError, SpoolError
 from sbatch_shim.flush.flush import Flush, Wishes
 from sbatch_shim.flush.local import Local
-from sbatch_shim.journal import flush_folders
+from sbatch_shim.journal import Journal, flush_folders
 from sbatch_shim.record import FIELDS, decode, encode, frame, frames
 from sbatch_shim.spool import (
     BLOCK,
@@ -319,6 +319,31 @@ def test_flush_folders_sort_by_time_where_clocks_do_not(session: Session, monkey
         made.append(flush.new_folder())
     assert made == sorted(made) == flush_folders(session)
     assert [os.path.basename(folder) for folder in made[-2:]] == [b"20261025-025900-002", b"20261025-030000-000"]
+
+
+def test_a_damaged_journal_says_what_to_do(session: Session) -> None:
+    """A flush looks after those that are not done; the others are the user's."""
+    folder = session.folder + b"/flushes/20261025-025900-000"
+    os.mkdir(folder)
+    journal = Journal(folder)
+    journal.add("submitted", array=1, job=7, tickets={})
+    with open(journal.path, "ab") as stream:
+        stream.write(b"garbage\n")
+    with pytest.raises(ShimError, match=r"^line 2 of .* the next sarray-flush sets it aside$"):
+        journal.events()
+    open(folder + b"/done", "w").close()
+    with pytest.raises(ShimError, match=r"^line 2 of .* you may take the line out$"):
+        journal.events()
+
+
+def test_a_thousand_flush_folders_of_one_second(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or of a day, while the clock is behind: their order tells which was first."""
+    monkeypatch.setattr("time.strftime", lambda form: "20261025-020000")
+    os.mkdir(session.folder + b"/flushes/20261025-025900-998")
+    flush = Flush(session, Local(session.state), Wishes())
+    made = [flush.new_folder() for _ in range(3)]
+    assert [folder[-5:] for folder in made] == [b"0-999", b"-1000", b"-1001"]
+    assert flush_folders(session)[1:] == made
 
 
 def test_a_newer_format_is_refused_and_kept(state: bytes) -> None:

@@ -13,6 +13,7 @@ SCRIPT = b"/state/with a blank|and more/script"
 NOW = 1_800_000_000  # 2027-01-15T08:00:00 UTC
 CONFIG = """cat <<'END'
 Configuration data as of 2027-01-15T08:00:00
+BOOT_TIME               = {started}
 AccountingStorageType   = accounting_storage/{accounting}
 MinJobAge               = {keeps} sec
 MessageTimeout          = 10 sec
@@ -37,8 +38,8 @@ class Commands:
         (self.folder / name).write_text(f"#!/bin/sh\n{text}\n")
         (self.folder / name).chmod(0o755)
 
-    def config(self, keeps: int = 300, accounting: str = "none") -> None:
-        self.say("scontrol", CONFIG.format(keeps=keeps, accounting=accounting))
+    def config(self, keeps: int = 300, accounting: str = "none", started: str = "2027-01-01T00:00:00") -> None:
+        self.say("scontrol", CONFIG.format(keeps=keeps, accounting=accounting, started=started))
 
     def fate(self, age: int) -> Fate:
         return look(self.controller, SCRIPT, NOW - age)
@@ -106,3 +107,15 @@ def test_an_accounting_that_may_lag_behind_is_not_believed(slurm: Commands, name
     fate = slurm.fate(1000)
     assert not fate.known
     assert "Slurm would have forgotten the job by now" in fate.why
+
+
+def test_a_controller_that_was_started_without_its_jobs(slurm: Commands) -> None:
+    """What had ended before is in the accounting; else the job is none any more."""
+    slurm.say("sacct", "printf '78\\1COMPLETED\\1n1\\1sbatch --parsable %s\\n' '/state/with a blank|and more/script'")
+    slurm.config(accounting="slurmdbd", started="2027-01-15T07:59:50")
+    assert slurm.fate(60) == Fate(78)
+    assert slurm.fate(5) == Fate(), "submitted after that start"
+    slurm.say("sdiag", "exit 1")
+    assert slurm.fate(60) == Fate()
+    slurm.config(started="2027-01-15T07:59:50")
+    assert slurm.fate(60) == Fate()

@@ -10,6 +10,7 @@ import pytest
 from sbatch_shim.calls import payloads
 from sbatch_shim.companions.book import Pages
 from sbatch_shim.drop import drop
+from sbatch_shim.errors import ShimError
 from sbatch_shim.shim import queue
 from sbatch_shim.spool import Session, open_state
 from sbatch_shim.verbs.rerun import Reruns
@@ -98,6 +99,13 @@ def test_a_torn_line_is_cut_off(session: Session) -> None:
     assert not reruns(session).reran(ticket)
     new = reruns(session).queue(ticket, payloads(session)[ticket] + b"0:,")
     assert reruns(session).new == {ticket: {new}}
+
+
+@pytest.mark.parametrize("line", [b"x\n", b"1 2 3\n", b"\n", b"1000000000 \xff\n"])
+def test_a_damaged_line_is_a_sentence(session: Session, line: bytes) -> None:
+    (Path(os.fsdecode(session.folder)) / "reruns").write_bytes(line)
+    with pytest.raises(ShimError, match="reruns is damaged"):
+        reruns(session)
 
 
 def test_the_worst_exit_code() -> None:
