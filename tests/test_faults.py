@@ -249,6 +249,26 @@ def test_a_gc_killed_at_every_step(user: Person) -> None:
     assert {path.read_text() for path in user.home.glob("ran.*")} == {"x\n"}
 
 
+def test_a_finished_flush_with_a_damaged_journal_stops_neither_gc_nor_squeue(user: Person) -> None:
+    folders = []
+    for _ in range(2):
+        assert user.queue("-o", "/dev/null", "--wrap=true").status == 0
+        assert user.flush("--local").status == 0
+        (folder,) = {*(user.home / "state/sessions/test/flushes").iterdir()} - {*folders}
+        folders.append(folder)
+    with (folders[0] / "journal").open("ab") as stream:
+        stream.write(b"half a line\n")
+    done = user.run("sarray", "gc", "--days=0", env=user.environment())
+    assert done.status == 0, done.err
+    assert folders[0].exists() and not folders[1].exists()
+    # squeue sees to the same, once a day.
+    for path in (user.home / "state/live/test", folders[0] / "done"):
+        os.utime(path, (0, 0))
+    (user.home / "state/collected").unlink(missing_ok=True)
+    done = user.run("squeue", "-h", env=user.environment())
+    assert (done.status, done.out, b"rror" in done.err) == (0, b"", False), done.err
+
+
 @pytest.mark.parametrize("why", ["its own filter", "a hidden partition"])
 def test_a_job_that_squeue_would_not_show_is_none_that_is_gone(user: Person, cluster: Cluster, why: str) -> None:
     """Its logs are opened through the folder of its flush, which a gc must leave."""

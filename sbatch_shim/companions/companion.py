@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal
+from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal
 
 from sbatch_shim.companions.book import Book, Target, split_ids, target
 from sbatch_shim.errors import ShimError
@@ -176,6 +176,7 @@ def main(command: str) -> int:
     """Entry of the launcher: `python -I -S -c CODE SOURCE WRITER COUNT STATE REAL WORDS...`."""
     if getsignal(SIGINT) != SIG_IGN:
         signal(SIGINT, SIG_DFL)
+    signal(SIGCHLD, SIG_DFL)  # who ignores it is not told how a command of Slurm ended
     raw = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
     state, real, words = raw[3], os.fsdecode(raw[4]), [os.fsdecode(word) for word in raw[5:]]
     environment = {}

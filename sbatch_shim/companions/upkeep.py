@@ -87,6 +87,8 @@ def collect(state: bytes, days: float, listed: set[int], dry: bool = False) -> l
     """
     Remove the folders of flushes that are done, older than `days`, and of which no job is listed.
 
+    A damaged journal may hide a job that is; its folder stays.
+
     Returns:
         The folders.
     """
@@ -99,8 +101,8 @@ def collect(state: bytes, days: float, listed: set[int], dry: bool = False) -> l
         for folder in flush_folders(Session(state, name)):
             if age(folder + b"/done") < days * DAY or not os.path.exists(folder + b"/done"):
                 continue
-            jobs = {event["job"] for event in Journal(folder).events() if event["event"] == SUBMITTED}
-            if jobs & listed:
+            events, damaged = Journal(folder).lines()
+            if damaged or listed & {event["job"] for event in events if event["event"] == SUBMITTED}:
                 continue
             gone.append(folder)
             if not dry:
