@@ -5,14 +5,16 @@ Of tasks that wait in an array's common record slurmctld keeps none when they ar
 list and from accounting, and a job that waits for their success starts (tried on 22.05; 24.11 forgets the accounting
 only). A plain job stays in the queue as CANCELLED, and never lets such a job start. So tasks of a call of which
 nothing would be left waiting are split off first, by giving them another name and the old one again (24.11 accounts
-for what was really changed); or the whole array is cancelled, which keeps its record.
+for what was really changed; so there it is done to those that Slurm has split off by itself, too); or the whole array
+is cancelled, which keeps its record.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 
+from sbatch_shim.companions import own
 from sbatch_shim.companions.book import Job, compact
 from sbatch_shim.companions.companion import Context
 from sbatch_shim.companions.shown import parse_tasks
@@ -28,45 +30,71 @@ def with_records(context: Context, ids: list[str]) -> list[str]:
         element = ELEMENT.fullmatch(one)
         if element and int(element[1]) in jobs:
             arrays.setdefault(int(element[1]), set()).add(int(element[2]))
+    late = bool(arrays) and context.version >= own.LATE_RECORDS
     whole = {number for number, indices in arrays.items() if indices.issuperset(jobs[number].indices)}
-    for number, live, waiting, name in looked_at(context, sorted(arrays.keys() - whole)):
-        if live <= arrays[number]:
+    for waiting in looked_at(context, sorted(arrays.keys() if late else arrays.keys() - whole)):
+        number, going = waiting.array, arrays[waiting.array]
+        if waiting.live <= going:
             whole.add(number)
-            continue
-        going = without_rest(jobs[number], waiting, waiting & arrays[number])
-        # An update of all that waits would change the common record and split nothing.
-        parts = [going] if len(going) < len(waiting) else [going[:-1], going[-1:]]
+        parts = [sorted(waiting.alone & going)] if late else []
+        if number not in whole:
+            parts += in_parts(waiting.together, without_rest(jobs[number], waiting.together, waiting.together & going))
         for part in filter(None, parts):
             elements = ",".join(compact(f"{number}_{index}" for index in part))
             # Where a site forbids it, they are cancelled all the same.
-            for given in (re.sub(r"(\+[0-9]+)?$", "+0", name, count=1), name):
-                context.run("scontrol", ["update", f"JobId={elements}", f"JobName={given}"])
+            for name in (re.sub(r"(\+[0-9]+)?$", "+0", waiting.name, count=1), waiting.name):
+                context.run("scontrol", ["update", f"JobId={elements}", f"JobName={name}"])
     named = [found[1] if (found := ELEMENT.fullmatch(one)) and int(found[1]) in whole else one for one in ids]
     return compact(dict.fromkeys(named))
 
 
-def looked_at(context: Context, asked: list[int]) -> Iterator[tuple[int, set[int], set[int], str]]:
-    """Of each array that has not ended: its live tasks, those which wait in its common record, and its name."""
+def in_parts(waiting: set[int], going: list[int]) -> list[list[int]]:
+    """An update of all that waits would change the common record and split nothing."""
+    return [going] if len(going) < len(waiting) else [going[:-1], going[-1:]]
+
+
+@dataclass
+class Waiting:
+    """
+    The tasks of an array that has not ended.
+
+    Attributes:
+        live: All that have not ended.
+        together: Those which wait in the array's common record.
+        alone: Those which wait in a record of their own.
+        name: The array's.
+    """
+
+    array: int
+    live: set[int] = field(default_factory=set)
+    together: set[int] = field(default_factory=set)
+    alone: set[int] = field(default_factory=set)
+    name: str = ""
+
+
+def looked_at(context: Context, asked: list[int]) -> list[Waiting]:
+    """What waits of these arrays; those that have ended are left out."""
     if not asked:
-        return
+        return []
     # A single id that is gone would be an error.
-    words = ["-h", "-a", "-j", ",".join(map(str, [*asked, asked[0]])), "-o", "%i|%j"]
+    words = ["-h", "-a", "-j", ",".join(map(str, [*asked, asked[0]])), "-o", "%i|%T|%j"]
     answer = context.run("squeue", words, **{**context.unfiltered(), "SLURM_BITSTR_LEN": "0"})
-    rows = [line.partition("|") for line in answer.out.decode(errors="surrogateescape").splitlines()]
-    for number in asked:
-        live: set[int] = set()
-        waiting: set[int] = set()
-        name = ""
-        for one, _, called in rows:
-            array, _, tasks = one.partition("_")
-            if array != str(number):
-                continue
-            indices = set(parse_tasks(tasks.strip("[]"))[0])
-            live |= indices
+    found = {number: Waiting(number) for number in asked}
+    for line in answer.out.decode(errors="surrogateescape").splitlines():
+        one, state, name = line.split("|", 2)
+        array, _, tasks = one.partition("_")
+        waiting = found.get(int(array))
+        if waiting is None:
+            continue
+        indices = set(parse_tasks(tasks.strip("[]"))[0])
+        waiting.live |= indices
+        if state == "PENDING":
+            waiting.name = name
             if tasks.startswith("["):
-                waiting, name = indices, called
-        if live:
-            yield number, live, waiting, name
+                waiting.together |= indices
+            else:
+                waiting.alone |= indices
+    return [waiting for waiting in found.values() if waiting.live]
 
 
 def without_rest(job: Job, waiting: set[int], cancelled: set[int]) -> list[int]:

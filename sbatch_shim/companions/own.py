@@ -13,6 +13,7 @@ import re
 from sbatch_shim.calls import Call
 from sbatch_shim.companions.companion import Context
 from sbatch_shim.companions.shown import Shown
+from sbatch_shim.companions.waiting import Waiting
 from sbatch_shim.merge import logs
 
 # Scripts are shown without their arguments.
@@ -25,6 +26,10 @@ PADDING = (23, 2)
 NO_POWER = (24, 11)
 # `scontrol show step T_3.1` looks at the step, as for a plain job's id.
 STEP_OF_TASK = (24, 11)
+# A task that is split off its array is accounted for when something of it changes, or it starts.
+LATE_RECORDS = (24, 11)
+# What waits has no CPUs yet.
+CPUS_LATER = (24, 11)
 # squeue's and sacct's columns.
 KINDS = {"stdout": "output", "stderr": "error", "stdin": "input"}
 
@@ -100,3 +105,8 @@ def log_column(context: Context, call: Call, column: str, shown: Shown, expanded
 def submit_line(call: Call) -> str:
     """What was typed."""
     return " ".join(["sbatch", *(os.fsdecode(word) for word in call.words)])
+
+
+def allocated(values: Waiting) -> str:
+    """sacct's AllocCPUS of what waits."""
+    return "0" if values.context.version >= CPUS_LATER else values.cpus

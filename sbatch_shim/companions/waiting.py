@@ -92,6 +92,11 @@ class Waiting:
         return f"{f'{days}-' if days else ''}{hours:02}:{left:02}:00"
 
     @property
+    def raw_time_limit(self) -> str:
+        """As sacct's TimelimitRaw: minutes."""
+        return "UNLIMITED" if self.limit < 0 else str(self.limit)
+
+    @property
     def short_time_limit(self) -> str:
         """As squeue shows it: without hours and minutes that are zero in front."""
         text = self.time_limit

@@ -20,7 +20,9 @@ known() { # NUMBER: accounting lags behind; until it lists as many rows
 document() { # what programs read of sacct --json, and the shape of a job
     sacct --json "$@" | python3 -c '
 import json, sys
-for job in sorted(json.load(sys.stdin)["jobs"], key=lambda job: (job["name"], job["array"]["job_id"], job["array"]["task_id"] or 0)):
+def number(value): # newer versions tell apart what is not set
+    return value["number"] if isinstance(value, dict) else value
+for job in sorted(json.load(sys.stdin)["jobs"], key=lambda job: (job["name"], job["array"]["job_id"], number(job["array"]["task_id"]) or 0)):
     task = job["array"]["task"]
     if task:
         task = bin(int(task, 16))
@@ -30,7 +32,11 @@ for job in sorted(json.load(sys.stdin)["jobs"], key=lambda job: (job["name"], jo
 ' | sed "s/$m//"
 }
 [ -n "${SARRAY_MODE-}" ] || known 14
-look -P -X -j "$ids" -o $form,ExitCode > waiting.queued
+{
+    look -P -X -j "$ids" -o $form,ExitCode
+    look -P -X -j "$ids" -o JobID,Partition,Group,GID,Cluster,Timelimit,TimelimitRaw,AllocCPUS,ReqCPUS,ReqNodes,NNodes,AllocNodes,NodeList
+    look -P -X -j "$ids" -o JobID,Elapsed,ElapsedRaw,CPUTime,CPUTimeRAW,Suspended,TotalCPU,UserCPU,SystemCPU,ConsumedEnergy,Start,End,DerivedExitCode
+} > waiting.queued
 document -j "$ids" > waiting.json
 flush
 known 14
