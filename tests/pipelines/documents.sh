@@ -83,6 +83,7 @@ scancel $ids
 ids="$a $b $c $d $e $f $g"
 flush
 until [ "$(squeue -h -j $e -o %r)" = Dependency ]; do sleep 0.1; done
+while [ -n "$(squeue -h -n eight,nine)" ]; do sleep 0.1; done
 squeue --json | jobs > squeue.json.txt
 # 22.05 has all jobs in each.
 for words in "-j $a,${b}_3" "-j ${c}_4,${c}_6" "-n one,three" "-t R" "-t all -j $d" "-h -j $e" "-l -h -n two"; do
@@ -106,4 +107,3 @@ ids="$a $b $d $e"
 scontrol release $a $b $d
 for id in $a $b $d $e; do while [ -n "$(squeue -h -j $id 2>/dev/null)" ]; do sleep 0.1; done; done
 squeue --json -t all -j $a,$b,$d | jobs > ended.txt
-while [ -n "$(squeue -h -n eight,nine)" ]; do sleep 0.1; done
