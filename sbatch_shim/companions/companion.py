@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -153,6 +153,12 @@ class Context:
             part == self.variable("SLURM_JOB_ID") or (found and session_of(self.state, found.ticket) is None)
             for part, found in self.named()
         )
+
+
+def listable(jobs: Iterable[int | str]) -> str:
+    """The value of squeue's -j for jobs that may be gone: a single one would be an error, so it stands twice."""
+    words = [*dict.fromkeys(map(str, jobs))]
+    return ",".join(words if len(words) > 1 else words * 2)
 
 
 def say(text: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 Job = dict[str, Any]
@@ -63,14 +64,7 @@ class Form:
             kind: `queue` for squeue and scontrol, or `accounting`.
             values: What is known of it, numbers plain; what this version does not show is left out.
         """
-        with open(BLANKS, encoding="ascii") as stream:
-            blanks = json.load(stream)[kind]
-        version = min((one for one in map(int, blanks) if one >= self.version), default=max(map(int, blanks)))
-        blank = blanks[str(version)]
-        if "like" in blank:
-            like = blanks[blank["like"]].items()
-            blank = {name: value for name, value in like if name not in blank["without"]} | blank["with"]
-        return {name: self.written(value, values.get(name)) for name, value in blank.items()}
+        return {name: self.written(value, values.get(name)) for name, value in blank_of(kind, self.version).items()}
 
     def written(self, blank: Any, value: Any) -> Any:
         """A value in the form that the blank has; None for the blank itself."""
@@ -82,6 +76,19 @@ class Form:
             return {name: self.written(one, (value or {}).get(name)) for name, one in blank.items()}
         value = blank if value is None else value
         return self.text(value) if isinstance(value, str) else value
+
+
+@cache
+def blank_of(kind: str, version: int) -> Job:
+    """A job that waits in this form, read once however many calls wait; not to be changed."""
+    with open(BLANKS, encoding="ascii") as stream:
+        blanks = json.load(stream)[kind]
+    until = min((one for one in map(int, blanks) if one >= version), default=max(map(int, blanks)))
+    blank: Job = blanks[str(until)]
+    if "like" in blank:
+        like = blanks[blank["like"]].items()
+        blank = {name: value for name, value in like if name not in blank["without"]} | blank["with"]
+    return blank
 
 
 def plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from sbatch_shim.companions import own
 from sbatch_shim.companions.book import Job, compact
-from sbatch_shim.companions.companion import Context
+from sbatch_shim.companions.companion import Context, listable
 from sbatch_shim.companions.shown import parse_tasks
 
 ELEMENT = re.compile("([0-9]+)_([0-9]+)", re.A)
@@ -54,7 +54,7 @@ def in_parts(waiting: set[int], going: list[int]) -> list[list[int]]:
 
 
 @dataclass
-class Waiting:
+class LiveArray:
     """
     The tasks of an array that has not ended.
 
@@ -72,14 +72,13 @@ class Waiting:
     name: str = ""
 
 
-def looked_at(context: Context, asked: list[int]) -> list[Waiting]:
+def looked_at(context: Context, asked: list[int]) -> list[LiveArray]:
     """What waits of these arrays; those that have ended are left out."""
     if not asked:
         return []
-    # A single id that is gone would be an error.
-    words = ["-h", "-a", "-j", ",".join(map(str, [*asked, asked[0]])), "-o", "%i|%T|%j"]
+    words = ["-h", "-a", "-j", listable(asked), "-o", "%i|%T|%j"]
     answer = context.run("squeue", words, **{**context.unfiltered(), "SLURM_BITSTR_LEN": "0"})
-    found = {number: Waiting(number) for number in asked}
+    found = {number: LiveArray(number) for number in asked}
     for line in answer.out.decode(errors="surrogateescape").splitlines():
         one, state, name = line.split("|", 2)
         array, _, tasks = one.partition("_")

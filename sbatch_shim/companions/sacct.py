@@ -18,7 +18,7 @@ from sbatch_shim.calls import Call
 from sbatch_shim.companions import clusters, documents, own
 from sbatch_shim.companions.act import with_own_job
 from sbatch_shim.companions.book import DROPPED, FLYING, NO_JOB, SUBMITTED, Job, Pages, elements
-from sbatch_shim.companions.companion import Context, write
+from sbatch_shim.companions.companion import Context, listable, write
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.sacct_columns import BRIEF, DEFAULT, HIDDEN, LONG, SEPARATOR, Output, Row, columns_of
 from sbatch_shim.companions.shown import Shown, Wanted, parse_tasks, shares, shares_of_rest, wanted_of, whole
@@ -291,9 +291,8 @@ class Accounting:
                 missing.append((ticket, pages))
         if not missing:
             return []
-        jobs = [str(pages.places[ticket].job) for ticket, pages in missing]
-        # A single id that is gone would be an error.
-        words = ["-h", "-a", "-r", "-t", "PD", "-j", ",".join([*dict.fromkeys(jobs), jobs[0]]), "-o", "%i"]
+        jobs = listable(pages.places[ticket].job for ticket, pages in missing)
+        words = ["-h", "-a", "-r", "-t", "PD", "-j", jobs, "-o", "%i"]
         listed = set(self.context.run("squeue", words, **self.context.unfiltered()).out.decode().split())
         return [
             (ticket, pages, FLYING)

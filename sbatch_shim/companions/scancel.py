@@ -26,7 +26,7 @@ from sbatch_shim.companions.book import (
     split_ids,
     target,
 )
-from sbatch_shim.companions.companion import Context, say, write
+from sbatch_shim.companions.companion import Context, listable, say, write
 from sbatch_shim.companions.kept import with_records
 from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.reverse import error_with_tickets
@@ -235,9 +235,8 @@ class Cancel:
 
     def listed(self, ids: list[str]) -> list[tuple[str, dict[str, str]]]:
         """Those of the ids that are in the queue, with what the filters look at; names are the calls' own."""
-        jobs = dict.fromkeys(one.partition("_")[0] for one in ids)
         form = "%F|%K|%T|%P|%a|%q|%u|%j"
-        asked = ",".join(jobs) + ("" if len(jobs) > 1 else "," + next(iter(jobs)))
+        asked = listable(one.partition("_")[0] for one in ids)
         answer = self.context.run("squeue", ["-h", "-a", "-r", "-j", asked, "-o", form], **self.context.unfiltered())
         wanted = set(ids)
         found = []
