@@ -95,7 +95,7 @@ main() {
     source=$(cd "$(dirname "$0")" && pwd)
     if [ -n "$uninstall" ]; then
         [ -x "$prefix/venv/bin/python" ] || die "nothing is installed in $prefix"
-        "$prefix/venv/bin/python" -I -m sbatch_shim.install --prefix "$prefix" --uninstall
+        "$prefix/venv/bin/python" -I -m sbatch_shim.setup.install --prefix "$prefix" --uninstall
         return
     fi
     python=${python:-python3}
@@ -106,7 +106,7 @@ main() {
     set -- --prefix "$prefix"
     [ -z "$set_path" ] || set -- "$@" "$set_path"
     [ -z "$module" ] || set -- "$@" --modulefile "$module"
-    "$venv/bin/python" -I -m sbatch_shim.install "$@"
+    "$venv/bin/python" -I -m sbatch_shim.setup.install "$@"
     before=$(readlink "$prefix/venv" || true)
     if [ "$before" != "venvs/$stamp" ]; then
         ln -sfn "venvs/$stamp" "$prefix/venv.new"
@@ -117,7 +117,7 @@ main() {
         done
     fi
     if [ -n "$demo" ]; then
-        "$prefix/venv/bin/python" -I -m sbatch_shim.demo "$prefix"
+        "$prefix/venv/bin/python" -I -m sbatch_shim.setup.demo "$prefix"
     fi
 }
 

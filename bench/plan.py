@@ -17,11 +17,11 @@ import time
 import tracemalloc
 from collections.abc import Callable
 
-from sbatch_shim.calls import Call, Environment
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import plan
-from sbatch_shim.merge.submission import unseen_elements
+from sbatch_shim.merge.submission import elements_to_split
 from sbatch_shim.spool import FIRST_TICKET, Session, open_state
+from sbatch_shim.state.calls import Call, Environment
 
 STATE = os.fsencode(tempfile.mkdtemp()) + b"/state"
 open_state(STATE)
@@ -112,7 +112,7 @@ def measure(shape: Callable[[int], list[Call]], samples: int) -> tuple[int, int,
     seconds = time.process_time() - before
     gc.enable()
     count = len(arrays)
-    requests = count + sum(1 for array in arrays if unseen_elements(array, limits))
+    requests = count + sum(1 for array in arrays if elements_to_split(array, limits))
     del arrays
     gc.collect()
     tracemalloc.start()

@@ -14,8 +14,18 @@ from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signa
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.record import encode
-from sbatch_shim.spool import Session, dropped, handed_on, open_state, read, replace, session_name, ticket_numbers, told
-from sbatch_shim.values import path as log_folder
+from sbatch_shim.spool import (
+    Session,
+    dropped,
+    handed_on,
+    open_state,
+    read,
+    replace,
+    session_name,
+    ticket_numbers,
+    was_issued,
+)
+from sbatch_shim.values import is_path
 
 # What sbatch propagates, in the order of slurmd's table (src/common/slurm_rlimits_info.c).
 LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS")
@@ -167,7 +177,7 @@ def check_tickets(spec: bytes, state: bytes) -> None:
     alternatives = b"?" in spec
     for term in spec.split(b"?" if alternatives else b","):
         for ticket in ticket_numbers(term):
-            if not told(state, ticket):
+            if not was_issued(state, ticket):
                 raise UnknownTicket
             succeeds = term[:8].lower() == b"afterok:" or term[:10].lower() == b"aftercorr:"
             if succeeds and not alternatives and dropped(state, ticket):
@@ -217,7 +227,7 @@ def snapshot(
         folder = posix.getcwdb()
     except OSError:
         raise HandOver("a deleted working directory") from None
-    if not log_folder(folder):
+    if not is_path(folder):
         raise HandOver("a working directory that looks like an unknown log pattern")
     path = b""
     script = None

@@ -418,7 +418,7 @@ def session_of(state: bytes, ticket: int) -> "bytes | None":
         return None
 
 
-def told(state: bytes, ticket: int) -> bool:
+def was_issued(state: bytes, ticket: int) -> bool:
     """Whether a caller of ours was told this number: in a block of ours, and not beyond its session's last one."""
     name = session_of(state, ticket)
     if name is None:

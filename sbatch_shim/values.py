@@ -44,24 +44,24 @@ def count(value: bytes) -> bool:
     return integer(value, 1, 1000000)
 
 
-def text(value: bytes) -> bool:
+def is_text(value: bytes) -> bool:
     return 0 < len(value) < MAX_TEXT and all(31 < byte != 127 for byte in value)
 
 
-def word(value: bytes) -> bool:
-    return text(value) and not value.translate(None, LETTERS + b"_.:,=-@/")
+def is_word(value: bytes) -> bool:
+    return is_text(value) and not value.translate(None, LETTERS + b"_.:,=-@/")
 
 
-def gres(value: bytes) -> bool:
-    return word(value) and value not in (b"help", b"list")
+def is_gres(value: bytes) -> bool:
+    return is_word(value) and value not in (b"help", b"list")
 
 
-def host(value: bytes) -> bool:
+def is_host(value: bytes) -> bool:
     """One node: sbatch counts the nodes of a list, and reads a file where there is a slash."""
-    return word(value) and not any(byte in b",/:@=" for byte in value)
+    return is_word(value) and not any(byte in b",/:@=" for byte in value)
 
 
-def path(value: bytes) -> bool:
+def is_path(value: bytes) -> bool:
     """
     A folder or a log name, which may be a pattern: also the folder is part of it where the name is relative.
 
@@ -76,7 +76,7 @@ def path(value: bytes) -> bool:
     return True
 
 
-def export(value: bytes) -> bool:
+def is_export(value: bytes) -> bool:
     """NIL means a list of one unknown name before 23.11, and something of its own after; an open quote is an error."""
     return value.upper() != b"NIL" and value.count(b"'") % 2 == value.count(b'"') % 2 == 0
 
@@ -128,10 +128,10 @@ def propagate(value: "bytes | None") -> bool:
 
 def gpus(value: bytes) -> bool:
     kind, colon, number = value.rpartition(b":")
-    return integer(number, 1, 100000) and (not colon or (word(kind) and b":" not in kind and b"," not in kind))
+    return integer(number, 1, 100000) and (not colon or (is_word(kind) and b":" not in kind and b"," not in kind))
 
 
-def nodes(value: bytes) -> bool:
+def is_nodes(value: bytes) -> bool:
     low, dash, high = value.partition(b"-")
     if not integer(low, 1, 1000000):
         return False
@@ -150,7 +150,7 @@ def megabytes(value: bytes) -> int:
     return size * {b"G": 1024, b"T": 1048576}.get(unit, 1)
 
 
-def mem(value: bytes) -> bool:
+def is_memory(value: bytes) -> bool:
     try:
         megabytes(value)
     except ValueError:
@@ -184,7 +184,7 @@ def minutes(value: bytes) -> int:
     return (seconds + 59) // 60
 
 
-def time(value: bytes) -> bool:
+def is_time(value: bytes) -> bool:
     try:
         # 0 means no limit to some versions and one minute to others.
         return minutes(value) != 0
@@ -192,7 +192,7 @@ def time(value: bytes) -> bool:
         return False
 
 
-def begin(value: bytes) -> bool:
+def is_begin(value: bytes) -> bool:
     """`now`, `now+COUNT[unit]`, or YYYY-MM-DD[THH:MM[:SS]]."""
     if value[:3] == b"now":
         rest = value[3:]
@@ -214,7 +214,7 @@ def begin(value: bytes) -> bool:
     return integer(parts[0], 0, 23) and all(integer(part, 0, 59) for part in parts[1:])
 
 
-def signal(value: bytes) -> bool:
+def is_signal(value: bytes) -> bool:
     """[B:]SIGNAL[@seconds], the signal by number or by name."""
     target, colon, rest = value.rpartition(b":")
     if colon and target != b"B":
@@ -262,7 +262,7 @@ def indices(spec: bytes) -> "tuple[list[int], int, int]":
     return sorted(found), limit, first_step
 
 
-def array(value: bytes) -> bool:
+def is_array_spec(value: bytes) -> bool:
     try:
         indices(value)
     except ValueError:
@@ -270,7 +270,7 @@ def array(value: bytes) -> bool:
     return True
 
 
-def dependency(value: bytes) -> bool:
+def is_dependency(value: bytes) -> bool:
     """
     Terms `type:id[:id...]`, `id` or singleton, joined by all commas or all question marks.
 
@@ -301,30 +301,30 @@ def dependency(value: bytes) -> bool:
 # By the kind of value in grammar.OPTIONS; a flag or an optional argument may get None.
 RECOGNISERS: "dict[str, Any]" = {
     "any": anything,
-    "array": array,
+    "array": is_array_spec,
     "bare": flag,
-    "begin": begin,
+    "begin": is_begin,
     "count": count,
-    "dependency": dependency,
+    "dependency": is_dependency,
     "distribution": distribution,
     "exclusive": exclusive,
-    "export": export,
+    "export": is_export,
     "flag": flag,
     "gpus": gpus,
-    "gres": gres,
+    "gres": is_gres,
     "gres-flags": gres_flags,
     "hint": hint,
-    "host": host,
+    "host": is_host,
     "mail-type": mail_type,
-    "mem": mem,
+    "mem": is_memory,
     "nice": nice,
-    "nodes": nodes,
+    "nodes": is_nodes,
     "open-mode": open_mode,
-    "path": path,
+    "path": is_path,
     "propagate": propagate,
-    "signal": signal,
-    "text": text,
-    "time": time,
-    "word": word,
+    "signal": is_signal,
+    "text": is_text,
+    "time": is_time,
+    "word": is_word,
     "yes-no": yes_no,
 }

@@ -297,9 +297,9 @@ def test_live_marks_come_and_go(person: Person) -> None:
     os.utime(live / "test", (0, 0))
     run(person, "squeue", "-h")
     assert (live / "test").exists(), "its job is still listed"
-    shown = "import sys; from sbatch_shim.companions.book import Pages; from sbatch_shim.spool import Session; "
-    shown += "from sbatch_shim.companions.upkeep import retire; "
-    shown += "print(retire(Pages(Session(sys.argv[1].encode(), b'test')), set()))"
+    shown = "import sys; from sbatch_shim.state.tickets import SessionTickets; from sbatch_shim.spool import Session; "
+    shown += "from sbatch_shim.companions.housekeeping import retire; "
+    shown += "print(retire(SessionTickets(Session(sys.argv[1].encode(), b'test')), set()))"
     python = str(person.prefix / "venv/bin/python")
     assert person.run(python, "-I", "-c", shown, str(person.home / "state")).out == b"True\n"
     assert not (live / "test").exists()

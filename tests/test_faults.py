@@ -14,9 +14,9 @@ import pytest
 from conftest import CLUSTER, SYSTEM_PATH, Person, Result
 from faults import CUT_ANSWER, LOSE_ANSWER, LOSE_REQUEST, PASS, Cluster, Proxy, free_port, spawn, wait_for
 
-from sbatch_shim.calls import look
-from sbatch_shim.drop import dropped
 from sbatch_shim.spool import Session
+from sbatch_shim.state.calls import look
+from sbatch_shim.state.dropped import dropped
 
 pytestmark = pytest.mark.slurm
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from conftest import SYSTEM_PATH, USER, Person, Result
 
-from sbatch_shim.calls import look
 from sbatch_shim.errors import SpoolError
 from sbatch_shim.softlock import acquire
 from sbatch_shim.spool import QUEUE_HEAD, Session
+from sbatch_shim.state.calls import look
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="needs root and a test user")
 OTHER = "nobody"

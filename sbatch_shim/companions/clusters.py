@@ -6,7 +6,7 @@ A ticket is at home on the cluster that sbatch submits to by itself: a call that
 
 from __future__ import annotations
 
-from sbatch_shim.companions.companion import Context
+from sbatch_shim.companions.context import Context
 from sbatch_shim.companions.options import Line, Unreadable
 
 OPTIONS = ("clusters", "cluster")

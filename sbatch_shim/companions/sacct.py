@@ -14,15 +14,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from sbatch_shim.calls import Call
-from sbatch_shim.companions import clusters, documents, own
-from sbatch_shim.companions.act import with_own_job
-from sbatch_shim.companions.book import DROPPED, FLYING, NO_JOB, SUBMITTED, Job, Pages, elements
-from sbatch_shim.companions.companion import Context, listable, write
+from sbatch_shim.companions import as_shown, clusters
+from sbatch_shim.companions.context import Context, listable, write
+from sbatch_shim.companions.formats import document
+from sbatch_shim.companions.formats.table import BRIEF, DEFAULT, HIDDEN, LONG, SEPARATOR, Output, Row, columns_of
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
-from sbatch_shim.companions.sacct_columns import BRIEF, DEFAULT, HIDDEN, LONG, SEPARATOR, Output, Row, columns_of
-from sbatch_shim.companions.shown import Shown, Wanted, parse_tasks, shares, shares_of_rest, wanted_of, whole
-from sbatch_shim.companions.waiting import Waiting
+from sbatch_shim.companions.parts import Part, Selection, parse_tasks, selection_of, shares, shares_of_rest, whole
+from sbatch_shim.companions.this_job import with_own_job
+from sbatch_shim.companions.unsubmitted import Unsubmitted
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.tickets import DROPPED, FLYING, NO_JOB, SUBMITTED, Job, SessionTickets, elements
 
 TABLE: Table = {
     "accounts": ("A", REQUIRED),
@@ -90,8 +91,8 @@ class Accounting:
     def __init__(self, context: Context, line: Line) -> None:
         self.context = context
         self.line = line
-        self.book = context.book
-        self.wanted: Wanted = wanted_of(self.book, asked_jobs(line), line.last("name"))
+        self.tickets = context.tickets
+        self.wanted: Selection = selection_of(self.tickets, asked_jobs(line), line.last("name"))
         if line.has("allocations"):  # then a step means its job
             for targets in self.wanted.targets.values():
                 targets[:] = [replace(one, rest="") for one in targets]
@@ -132,7 +133,7 @@ class Accounting:
         if answer.status != 0:
             return answer.status
         table = Output(answer.out, header, columns, parsable)
-        self.book.refresh()
+        self.tickets.refresh()
         delimiter = os.fsencode(self.line.last("delimiter") or "|")
         # The last of -p and -P decides.
         ends = [name for name, _ in self.line.options if name in ("parsable", "parsable2")][-1:] == ["parsable"]
@@ -149,7 +150,7 @@ class Accounting:
         kept_names: set[str] = set()
         for row in table.rows:
             found = ID.fullmatch(row.id)
-            job = self.book.jobs.get(int(found[1])) if found else None
+            job = self.tickets.jobs.get(int(found[1])) if found else None
             if found is None or job is None or self.home not in ("", row.cluster):
                 # Steps have names of their own and follow their job.
                 base = row.id.partition(".")[0]
@@ -161,9 +162,9 @@ class Accounting:
             step = found[4] or ""
             for shown in self.shares(found, row, job, table):
                 seen.add(shown.ticket)
-                call = self.book.call(shown.ticket)
+                call = self.tickets.call(shown.ticket)
                 chosen = self.takes(shown, step)
-                if chosen is not None and self.wanted.has_name(self.book.name(shown.ticket, row.name)):
+                if chosen is not None and self.wanted.has_name(self.tickets.name(shown.ticket, row.name)):
                     order = (chosen.ticket, chosen.tasks[0] if chosen.tasks else 0)
                     ours.append((order, self.merged(table, row, chosen, step, call)))
                     places.append(len(out))
@@ -173,12 +174,12 @@ class Accounting:
             out[at] = texts
         return out + self.unsubmitted(table, seen)
 
-    def takes(self, shown: Shown, step: str = "") -> Shown | None:
+    def takes(self, shown: Part, step: str = "") -> Part | None:
         """What -j wants of a row: of an array that waits no single tasks."""
         chosen = self.wanted.takes(shown, step)
         return None if shown.folded and chosen is not shown else chosen
 
-    def shares(self, found: re.Match[str], row: Row, job: Job, table: Output) -> list[Shown]:
+    def shares(self, found: re.Match[str], row: Row, job: Job, table: Output) -> list[Part]:
         """The calls that a row tells of."""
         raw = row.raw.partition(".")[0]
         if found[2] is not None:
@@ -202,19 +203,19 @@ class Accounting:
         )
         return [index for line in answer.out.decode().splitlines() for index in parse_tasks(line)[0]]
 
-    def merged(self, table: Output, row: Row, shown: Shown, step: str, call: Call | None) -> list[bytes]:
+    def merged(self, table: Output, row: Row, shown: Part, step: str, call: Call | None) -> list[bytes]:
         """The columns of a row of ours."""
         texts = list(row.texts)
         for at, column in enumerate(table.columns):
             text = self.own_text(column.name, shown, step, call)
             if column.name == "jobname" and not step:
-                text = self.book.name(shown.ticket, row.name)
-            blank = column.name in ("workdir", "submitline", *own.KINDS) and not texts[at].strip()
+                text = self.tickets.name(shown.ticket, row.name)
+            blank = column.name in ("workdir", "submitline", *as_shown.KINDS) and not texts[at].strip()
             if text is not None and not blank:
                 texts[at] = os.fsencode(text)
         return texts
 
-    def own_text(self, column: str, shown: Shown, step: str, call: Call | None) -> str | None:
+    def own_text(self, column: str, shown: Part, step: str, call: Call | None) -> str | None:
         """What one of our columns shows; None where the real sacct's text is right."""
         if column == "jobid":
             return shown.ids("jobarrayid") + step
@@ -227,10 +228,10 @@ class Accounting:
         if column == "workdir":
             return os.fsdecode(call.folder)
         if column == "submitline":
-            return own.submit_line(call)
-        if column in own.KINDS and self.line.has("expand-patterns"):
-            return own.log_name(self.context, call, own.KINDS[column], shown, joined=False)
-        return own.log_pattern(call, own.KINDS[column]) if column in own.KINDS else None
+            return as_shown.submit_line(call)
+        if column in as_shown.KINDS and self.line.has("expand-patterns"):
+            return as_shown.log_name(self.context, call, as_shown.KINDS[column], shown, joined=False)
+        return as_shown.log_pattern(call, as_shown.KINDS[column]) if column in as_shown.KINDS else None
 
     def unsubmitted(self, table: Output, seen: set[int]) -> list[list[bytes]]:
         """Rows of the calls that Slurm does not know."""
@@ -243,7 +244,7 @@ class Accounting:
             found.append(texts)
         return found
 
-    def unknown(self, seen: set[int]) -> Iterator[tuple[Shown, Waiting]]:
+    def unknown(self, seen: set[int]) -> Iterator[tuple[Part, Unsubmitted]]:
         """
         The calls that Slurm does not know, as far as the caller asks for them.
 
@@ -262,13 +263,13 @@ class Accounting:
             if self.line.has("array") and shown.tasks:
                 each = [replace(shown, tasks=[task], folded=False) for task in shown.tasks]
             for one in each:
-                yield one, Waiting(self.context, call, state)
+                yield one, Unsubmitted(self.context, call, state)
 
-    def waiting(self) -> list[tuple[int, Pages, str]]:
+    def waiting(self) -> list[tuple[int, SessionTickets, str]]:
         """The calls that wait for a flush, and the dropped ones that sacct would still list."""
-        found = [(ticket, pages, pages.state(ticket) or "") for ticket, pages in self.book.unsubmitted()]
+        found = [(ticket, pages, pages.state(ticket) or "") for ticket, pages in self.tickets.unsubmitted()]
         midnight = time.mktime((*time.localtime()[:3], 0, 0, 0, 0, 0, -1))
-        for pages in self.book.pages.values():
+        for pages in self.tickets.pages.values():
             found += [
                 (ticket, pages, DROPPED)
                 for ticket, when in pages.dropped.items()
@@ -276,7 +277,7 @@ class Accounting:
             ]
         return found
 
-    def unaccounted(self, seen: set[int]) -> list[tuple[int, Pages, str]]:
+    def unaccounted(self, seen: set[int]) -> list[tuple[int, SessionTickets, str]]:
         """
         The calls asked for by ticket that wait in Slurm without a record.
 
@@ -286,7 +287,7 @@ class Accounting:
             return []  # there may be one, which the real sacct did not let pass
         missing = []
         for ticket in self.wanted.targets.keys() - seen:
-            pages = self.book.find(ticket)
+            pages = self.tickets.find(ticket)
             if pages is not None and pages.state(ticket) == SUBMITTED:
                 missing.append((ticket, pages))
         if not missing:
@@ -320,13 +321,13 @@ def asked_jobs(line: Line) -> str | None:
     return re.sub(r"(?<=[0-9])\s[^,]*", "", values) or None
 
 
-def waiting_text(column: str, values: Waiting) -> str:
+def waiting_text(column: str, values: Unsubmitted) -> str:
     """What any other column shows of a call that is not submitted."""
     dropped = values.dropped
     table: dict[str, Callable[[], str]] = {
         "account": lambda: values.option("account", ""),
-        "alloccpus": lambda: own.allocated(values),
-        "ncpus": lambda: own.allocated(values),
+        "alloccpus": lambda: as_shown.allocated(values),
+        "ncpus": lambda: as_shown.allocated(values),
         "reqcpus": lambda: values.cpus,
         "partition": lambda: values.partition,
         "qos": lambda: values.option("qos", ""),
@@ -371,7 +372,7 @@ def main(context: Context) -> int:
             raise Unreadable("two formats")
     except Unreadable:
         return context.become(context.words)
-    if not context.book.pages:
+    if not context.tickets.pages:
         return context.become(context.words)
     if form is None:
         form = LONG if line.has("long") else BRIEF if line.has("brief") else None
@@ -384,7 +385,7 @@ def main(context: Context) -> int:
         line = line.without("jobs")
         line.options.append(("jobs", with_own_job(context, jobs)))
     if line.has("json", "yaml"):
-        return documents.sacct(Accounting(context, line))
+        return document.sacct(Accounting(context, line))
     try:
         return Accounting(context, line).table(form)
     except ValueError:

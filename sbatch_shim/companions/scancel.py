@@ -13,23 +13,24 @@ import re
 import sys
 
 from sbatch_shim.companions import clusters
-from sbatch_shim.companions.act import drop_queued, own_element, placed
-from sbatch_shim.companions.book import (
+from sbatch_shim.companions.cancelled_records import with_records
+from sbatch_shim.companions.context import Context, listable, say, write
+from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadable, read
+from sbatch_shim.companions.submit_first import placed
+from sbatch_shim.companions.this_job import own_element
+from sbatch_shim.companions.to_tickets import error_with_tickets
+from sbatch_shim.state.tickets import (
     DROPPED,
     FLYING,
     QUEUED,
     REFUSED,
-    Pages,
+    SessionTickets,
     Target,
     compact,
     elements,
     split_ids,
     target,
 )
-from sbatch_shim.companions.companion import Context, listable, say, write
-from sbatch_shim.companions.kept import with_records
-from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadable, read
-from sbatch_shim.companions.reverse import error_with_tickets
 
 TABLE: Table = {
     "account": ("A", REQUIRED),
@@ -109,7 +110,7 @@ def state_name(given: str) -> str:
     return short.get(given) or whole[0]
 
 
-def queued_values(pages: Pages, ticket: int) -> dict[str, str]:
+def queued_values(pages: SessionTickets, ticket: int) -> dict[str, str]:
     call = pages.call(ticket)
     if call is None:
         return {}
@@ -130,13 +131,13 @@ class Cancel:
         self.status = 0
         self.filters = [option for option, _ in line.options if option in FILTERS]
         self.reals: list[str] = []
-        self.targets: list[tuple[Target, Pages]] = []
+        self.targets: list[tuple[Target, SessionTickets]] = []
         self.given: dict[str, str] = {}
         for word in line.operands:
             for one in split_ids(word):
                 element = own_element(context, one)
                 found = target(one)
-                pages = context.book.landed(found.ticket) if found and not element else None
+                pages = context.tickets.landed(found.ticket) if found and not element else None
                 if found is not None and pages is not None:
                     self.targets.append((found, pages))
                     continue
@@ -160,14 +161,14 @@ class Cancel:
         self.cancel(named, ending)
         return self.status
 
-    def one(self, found: Target, pages: Pages, ending: bool) -> list[str]:
+    def one(self, found: Target, pages: SessionTickets, ending: bool) -> list[str]:
         """The real ids of a ticket; one that is not submitted is dropped here."""
         state = pages.state(found.ticket)
         if state in (QUEUED, REFUSED) and ending and found.tasks is None and not found.rest:
             if not matches(self.line, queued_values(pages, found.ticket)):
                 return []
-            drop_queued(pages, [found.ticket])
-            self.context.book.index()
+            pages.drop([found.ticket])
+            self.context.tickets.index()
             state = pages.state(found.ticket)
         if state == DROPPED:
             return []
@@ -193,22 +194,22 @@ class Cancel:
 
     def by_filter(self, ending: bool) -> None:
         """No ids: all that passes the filters, queued calls and merged tasks among them."""
-        book = self.context.book
+        all_known = self.context.tickets
         if ending:
-            for pages in list(book.pages.values()):
+            for pages in list(all_known.pages.values()):
                 tickets = [
                     ticket
-                    for ticket, where in book.unsubmitted()
+                    for ticket, where in all_known.unsubmitted()
                     if where is pages and matches(self.line, queued_values(pages, ticket))
                 ]
                 if tickets:
-                    drop_queued(pages, tickets)
-            book.index()
+                    pages.drop(tickets)
+            all_known.index()
         # Slurm knows a merged array by one name, and its calls have their own; and they keep their records.
         by_name = self.line.has("name", "jobname")
         live = [
             one
-            for pages in book.pages.values()
+            for pages in all_known.pages.values()
             for ticket, place in pages.places.items()
             if not place.whole and (self.has_name(pages, ticket) if by_name else not self.line.has("interactive"))
             for one in elements(place, None)
@@ -221,12 +222,12 @@ class Cancel:
         if named:
             ids = with_records(self.context, named) if ending else compact(named)
             for one in ids:
-                job = self.context.book.jobs.get(int(one)) if one.isdigit() else None
+                job = self.context.tickets.jobs.get(int(one)) if one.isdigit() else None
                 if job is not None:
                     self.given.setdefault(one, str(job.entries[0][1]))
             self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, ids)
 
-    def has_name(self, pages: Pages, ticket: int) -> bool:
+    def has_name(self, pages: SessionTickets, ticket: int) -> bool:
         return queued_values(pages, ticket).get("name") == self.line.last("name", "jobname")
 
     def filtered(self, ids: list[str]) -> list[str]:
@@ -250,12 +251,12 @@ class Cancel:
         return found
 
     def name_of(self, array: str, task: str, real: str) -> str:
-        job = self.context.book.jobs.get(int(array))
+        job = self.context.tickets.jobs.get(int(array))
         try:
             ticket = job.task(int(task) if task.isdigit() else None)[0] if job else 0
         except KeyError:
             return ""
-        return self.context.book.name(ticket, real)
+        return self.context.tickets.name(ticket, real)
 
     def call(self, options: list[tuple[str, str | None]], ids: list[str]) -> None:
         """Run the real scancel; the worst exit status stays."""
@@ -268,7 +269,7 @@ class Cancel:
         else:
             answer = self.context.run("scancel", words, **dict.fromkeys(VARIABLES))
             write(answer.out)
-            sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, self.given))
+            sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.tickets, self.given))
             status = answer.status
         self.status = self.status or status
 
@@ -297,7 +298,7 @@ def main(context: Context) -> int:
     except Unreadable:
         return context.become(context.words)
     cancel = Cancel(context, line)
-    nothing_live = not cancel.targets and not cancel.given and not context.book.pages
+    nothing_live = not cancel.targets and not cancel.given and not context.tickets.pages
     if nothing_live or (not line.operands and not cancel.filters):
         return context.become(context.words)
     return cancel.run()

@@ -12,17 +12,18 @@ import re
 import sys
 from collections.abc import Sequence
 
-from sbatch_shim.calls import ranges
 from sbatch_shim.companions import clusters
-from sbatch_shim.companions.act import own_element, placed
-from sbatch_shim.companions.book import DROPPED, Job, compact, elements, split_ids, target
-from sbatch_shim.companions.companion import Context, say, write
+from sbatch_shim.companions.context import Context, say, write
+from sbatch_shim.companions.formats.records import Records
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
-from sbatch_shim.companions.reverse import error_with_tickets
-from sbatch_shim.companions.scontrol_records import Records
-from sbatch_shim.companions.shown import parse_tasks
-from sbatch_shim.dependency import parse, with_places
+from sbatch_shim.companions.parts import parse_tasks
+from sbatch_shim.companions.submit_first import placed
+from sbatch_shim.companions.this_job import own_element
+from sbatch_shim.companions.to_tickets import error_with_tickets
 from sbatch_shim.errors import ShimError
+from sbatch_shim.state.calls import ranges
+from sbatch_shim.state.dependency import parse, with_places
+from sbatch_shim.state.tickets import DROPPED, Job, compact, elements, split_ids, target
 
 TABLE: Table = {
     "all": ("a", NONE),
@@ -106,14 +107,14 @@ class Control:
     def plain(self, words: Sequence[str]) -> int:
         """The real scontrol with other words; ids in its errors are the caller's."""
         answer = self.context.run("scontrol", Line(self.line.options, list(words)).words())
-        write(error_with_tickets(answer.out, self.context.book, self.given))
+        write(error_with_tickets(answer.out, self.context.tickets, self.given))
         kept, failed = [], False
         for line in answer.err.decode(errors="surrogateescape").splitlines(keepends=True):
             about = ABOUT_TASKS.match(line)
-            job = self.context.book.jobs.get(int(about[1])) if about else None
+            job = self.context.tickets.jobs.get(int(about[1])) if about else None
             if about is None or job is None:
                 text = line.encode(errors="surrogateescape")
-                kept.append(error_with_tickets(text, self.context.book, self.given).decode(errors="surrogateescape"))
+                kept.append(error_with_tickets(text, self.context.tickets, self.given).decode(errors="surrogateescape"))
                 failed = True
                 continue
             said = self.about_tasks(job, parse_tasks(about[2])[0], about[3])
@@ -139,7 +140,7 @@ class Control:
         # Elements that nobody has: what stands for a task id that the call did not ask for.
         nobody = {f"{job.number}_{index}" for index in indices if not job.shares([index])}
         for ticket, wanted in self.asked.items() if nobody else ():
-            left = [task for task in wanted or () if self.context.book.place(ticket).element(task) in nobody]
+            left = [task for task in wanted or () if self.context.tickets.place(ticket).element(task) in nobody]
             found += [f"{ticket}_{ranges(left)}: {text}\n"] if left else []
         return found
 
@@ -168,15 +169,15 @@ class Control:
 
     def with_name(self, name: str) -> str | None:
         """The real ids of all jobs of this name, where calls are among them: a merged array has one name."""
-        book = self.context.book
+        all_known = self.context.tickets
         tickets = []
-        for pages in book.pages.values():
+        for pages in all_known.pages.values():
             calls = (pages.call(ticket) for ticket in pages.queued | {*pages.places} if pages.state(ticket) != DROPPED)
             tickets += sorted(call.ticket for call in calls if call is not None and call.shown_name == name)
         if not tickets:
             return None
         listed = self.context.run("squeue", ["-h", "-u", str(os.getuid()), "-n", name, "-o", "%F"]).out.decode()
-        others = [one for one in dict.fromkeys(listed.split()) if int(one) not in book.jobs]
+        others = [one for one in dict.fromkeys(listed.split()) if int(one) not in all_known.jobs]
         return ",".join([*self.real_ids(",".join(map(str, tickets))), *others])
 
     def one_real_id(self, word: str) -> str:
@@ -185,14 +186,14 @@ class Control:
         if len(ids) == 1 and "[" not in ids[0]:
             return ids[0]
         found = target(word)
-        place = self.context.book.place(found.ticket) if found else None
+        place = self.context.tickets.place(found.ticket) if found else None
         return elements(place, None)[-1] if place is not None and found and found.tasks is None else ids[0]
 
     def number(self, word: str) -> str:
         """The number of an element that has a ticket's own id, with the step that followed it."""
         job, dot, step = word.partition(".")
         found = target(job)
-        if found is None or found.tasks is not None or self.context.book.landed(found.ticket) is None:
+        if found is None or found.tasks is not None or self.context.tickets.landed(found.ticket) is None:
             return word
         element = self.one_real_id(job)
         listed = [element]
@@ -210,7 +211,7 @@ class Control:
         for one in split_ids(text.replace(" ", ",")):
             element = own_element(self.context, one)
             found = target(one)
-            pages = self.context.book.landed(found.ticket) if found and not element else None
+            pages = self.context.tickets.landed(found.ticket) if found and not element else None
             if found is None or pages is None:
                 self.given[element or one] = one
                 ids.append(element or one)
@@ -239,7 +240,7 @@ class Control:
             name, _, value = word.partition("=")
             if len(name) > 2 and "dependency".startswith(name.lower()) and value:
                 self.submit_named(value)
-                real = with_places(parse(value.encode()), self.context.book.place, for_array=True)
+                real = with_places(parse(value.encode()), self.context.tickets.place, for_array=True)
                 changed[at] = f"{name}={real.decode()}"
         return self.plain([words[0], *changed])
 
@@ -247,7 +248,7 @@ class Control:
         """Submit the tickets that a dependency names."""
         for number in re.findall(r"(?<![0-9])[12][0-9]{9}(?![0-9])", spec):
             found = target(number)
-            pages = self.context.book.landed(int(number)) if found else None
+            pages = self.context.tickets.landed(int(number)) if found else None
             if found is not None and pages is not None:
                 placed(self.context, found, pages)
 
@@ -255,7 +256,7 @@ class Control:
         """A limit of tasks holds for a whole array."""
         for word in words[1:]:
             found = target(word.partition("=")[2])
-            pages = self.context.book.landed(found.ticket) if found else None
+            pages = self.context.tickets.landed(found.ticket) if found else None
             if found is None or pages is None:
                 continue
             placed(self.context, found, pages)
@@ -268,7 +269,7 @@ class Control:
     def batch_script(self, words: list[str]) -> int:
         """`write batch_script T [FILE]`: the call's own script."""
         found = target(words[0].partition(",")[0])
-        pages = self.context.book.landed(found.ticket) if found else None
+        pages = self.context.tickets.landed(found.ticket) if found else None
         call = pages.call(found.ticket) if found is not None and pages is not None else None
         if call is None or found is None:
             return self.context.become(self.context.words)

@@ -16,15 +16,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from sbatch_shim.calls import Call
-from sbatch_shim.companions import clusters, documents, own, squeue_steps
-from sbatch_shim.companions.act import with_own_job
-from sbatch_shim.companions.book import NO_JOB, Book, Job, Pages, split_ids, target
-from sbatch_shim.companions.companion import Context, say, write
-from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
-from sbatch_shim.companions.reverse import dependency_with_tickets
-from sbatch_shim.companions.shown import Shown, Wanted, parse_tasks, shares, shares_of_rest, wanted_of, whole
-from sbatch_shim.companions.squeue_columns import (
+from sbatch_shim.companions import as_shown, clusters
+from sbatch_shim.companions.context import Context, say, write
+from sbatch_shim.companions.formats import document, steps
+from sbatch_shim.companions.formats.columns import (
     JOBS,
     START,
     STEPS,
@@ -36,8 +31,14 @@ from sbatch_shim.companions.squeue_columns import (
     rows_of,
     sort_by_id,
 )
-from sbatch_shim.companions.upkeep import by_itself
-from sbatch_shim.companions.waiting import Waiting
+from sbatch_shim.companions.housekeeping import by_itself
+from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
+from sbatch_shim.companions.parts import Part, Selection, parse_tasks, selection_of, shares, shares_of_rest, whole
+from sbatch_shim.companions.this_job import with_own_job
+from sbatch_shim.companions.to_tickets import dependency_with_tickets
+from sbatch_shim.companions.unsubmitted import Unsubmitted
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.tickets import NO_JOB, Job, SessionTickets, Tickets, split_ids, target
 
 TABLE: Table = {
     "account": ("A", REQUIRED),
@@ -111,16 +112,16 @@ class Queue:
     def __init__(self, context: Context, line: Line) -> None:
         self.context = context
         self.line = line
-        self.book: Book = context.book
+        self.tickets: Tickets = context.tickets
         self.one_per_task = line.has("array") or context.variable("SQUEUE_ARRAY") is not None
         names = line.last("name") if line.has("name") else context.variable("SQUEUE_NAMES")
-        self.wanted: Wanted = wanted_of(self.book, line.last("jobs"), names)
+        self.wanted: Selection = selection_of(self.tickets, line.last("jobs"), names)
         # Other clusters have jobs of the same numbers.
         self.elsewhere = line.has(*clusters.OPTIONS, "federation") or context.variable("SQUEUE_FEDERATION") is not None
         # Slurm tells nothing else then.
         self.only_state = line.has("only-job-state")
         self.apart: dict[tuple[int, int], Row] = {}
-        self.waiting = self.book.unsubmitted()
+        self.waiting = self.tickets.unsubmitted()
         if not self.wanted.anything:
             self.waiting = [one for one in self.waiting if one[0] in self.wanted.targets]
 
@@ -158,7 +159,7 @@ class Queue:
         if answer.status != 0 and not answer.out:
             return answer.status, b""
         rows = rows_of(answer.out, layout)
-        self.book.settle((row.array, row.command) for row in rows)
+        self.tickets.settle((row.array, row.command) for row in rows)
         self.apart = self.rows_apart(rows, line, layout)
         header = not self.line.has("noheader")
         out = []
@@ -191,11 +192,11 @@ class Queue:
 
     def job(self, row: Row) -> Job | None:
         """The merged job that a row tells of; None for any other."""
-        if row.array is None or (self.elsewhere and not self.book.ours(row.command)):
+        if row.array is None or (self.elsewhere and not self.tickets.ours(row.command)):
             return None
-        return self.book.jobs.get(row.array)
+        return self.tickets.jobs.get(row.array)
 
-    def shares(self, row: Row) -> list[Shown]:
+    def shares(self, row: Row) -> list[Part]:
         """The calls that a row tells of; none where the job is not of ours."""
         job = self.job(row)
         if job is None:
@@ -233,11 +234,11 @@ class Queue:
             out[at] = text
         return [*self.pending([one for one in self.waiting if one[0] not in seen], layout), *out]
 
-    def chosen(self, shown: Shown, row: Row | None) -> Shown | None:
+    def chosen(self, shown: Part, row: Row | None) -> Part | None:
         """What of a call in a row the caller wants."""
         if self.wanted.names is not None:
-            call = self.book.call(shown.ticket)
-            name = self.book.name(shown.ticket, row.name) if row is not None else call.shown_name if call else ""
+            call = self.tickets.call(shown.ticket)
+            name = self.tickets.name(shown.ticket, row.name) if row is not None else call.shown_name if call else ""
             if not self.wanted.has_name(name):
                 return None
         if row is not None and self.wanted.names_real(str(row.array), row.raw, parse_tasks(row.tasks)[0]):
@@ -253,29 +254,29 @@ class Queue:
         if not row.folded or row.array is None:
             return row.texts
         indices, throttle = parse_tasks(row.tasks)
-        shown = Shown(row.array, indices, True, throttle)
+        shown = Part(row.array, indices, True, throttle)
         texts = list(row.texts)
         for at, column in enumerate(layout.fields):
             if column.name in ("jobarrayid", "arraytaskid"):
                 texts[at] = column.show(shown.ids(column.name), folded=True)
         return texts
 
-    def merged(self, shown: Shown, row: Row, layout: Layout) -> list[bytes]:
+    def merged(self, shown: Part, row: Row, layout: Layout) -> list[bytes]:
         """A row of ours: its ids, and what the call had of its own."""
         row = self.apart.get((row.array or 0, shown.index), row)
-        call = self.book.call(shown.ticket)
+        call = self.tickets.call(shown.ticket)
         texts = list(row.texts)
         for at, column in enumerate(layout.fields):
             text = self.own_text(shown, call, column.name)
             if column.name == "name" and not self.only_state:
-                text = self.book.name(shown.ticket, row.name)
+                text = self.tickets.name(shown.ticket, row.name)
             elif column.name == "dependency":
-                text = dependency_with_tickets(os.fsdecode(row.texts[at]).strip(), self.book, call, shown.index)
+                text = dependency_with_tickets(os.fsdecode(row.texts[at]).strip(), self.tickets, call, shown.index)
             if text is not None:
                 texts[at] = column.show(text, shown.folded)
         return texts
 
-    def own_text(self, shown: Shown, call: Call | None, field: str) -> str | None:
+    def own_text(self, shown: Part, call: Call | None, field: str) -> str | None:
         """What a field shows for a call; None where the real squeue's text is right."""
         if field in ("jobid", "arrayjobid", "arraytaskid", "jobarrayid"):
             return shown.ids(field)
@@ -286,20 +287,20 @@ class Queue:
         if field == "workdir":
             return os.fsdecode(call.folder)
         if field == "command":
-            return own.command(self.context, call)
-        if field in own.KINDS:
+            return as_shown.command(self.context, call)
+        if field in as_shown.KINDS:
             expanded = self.line.has("expand-patterns")
-            return own.log_column(self.context, call, field, shown, expanded)
+            return as_shown.log_column(self.context, call, field, shown, expanded)
         return None
 
-    def waiting_text(self, field: str, values: Waiting, shown: Shown) -> str:
+    def waiting_text(self, field: str, values: Unsubmitted, shown: Part) -> str:
         """What a field shows for a call that no flush has submitted."""
         text = self.own_text(shown, values.call, field)
         if text is None:
             text = ONLY_STATE.get(field, "(null)") if self.only_state else waiting_text(field, values)
         return text
 
-    def pending(self, waiting: list[tuple[int, Pages]], layout: Layout) -> list[bytes]:
+    def pending(self, waiting: list[tuple[int, SessionTickets]], layout: Layout) -> list[bytes]:
         """Rows of the calls that no flush has submitted."""
         found = []
         for ticket, pages in waiting:
@@ -308,8 +309,8 @@ class Queue:
                 continue
             each = [replace(whole(call), throttle=0) if self.only_state else whole(call)]
             if call.is_array and self.one_per_task:
-                each = [Shown(ticket, [task], False) for task in call.tasks]
-            values = Waiting(self.context, call, pages.state(ticket) or "")
+                each = [Part(ticket, [task], False) for task in call.tasks]
+            values = Unsubmitted(self.context, call, pages.state(ticket) or "")
             for one in each:
                 chosen = self.chosen(one, None)
                 if chosen is not None:
@@ -342,7 +343,7 @@ class Queue:
         return True
 
 
-def waiting_text(field: str, values: Waiting) -> str:
+def waiting_text(field: str, values: Unsubmitted) -> str:
     """What any other field shows of a call that no flush has submitted."""
     table: dict[str, Callable[[], str]] = {
         "username": lambda: values.user,
@@ -378,9 +379,9 @@ def waiting_text(field: str, values: Waiting) -> str:
 def show(context: Context, line: Line, layout: Layout | None) -> int:
     """Print one look; ValueError, before anything is printed, where a value cannot be told from its neighbours."""
     if layout is None:
-        status, out = documents.squeue(Queue(context, line))
+        status, out = document.squeue(Queue(context, line))
     elif line.has("steps"):
-        status, out = squeue_steps.ask(context, line, layout)
+        status, out = steps.ask(context, line, layout)
     else:
         status, out = Queue(context, line).ask(layout)
     write(out)
@@ -439,7 +440,7 @@ def main(context: Context) -> int:
             write(b"\n")
             sys.stderr.flush()
             time.sleep(int(every))
-            context.book.refresh()
+            context.tickets.refresh()
     except ValueError as error:
         say(f"squeue: ids are shown as they are: {error}")
         return context.become(context.words)

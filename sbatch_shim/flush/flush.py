@@ -12,21 +12,21 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sbatch_shim.calls import Call, pending, tickets_in
 from sbatch_shim.errors import ShimError
-from sbatch_shim.flush.backend import Backend
-from sbatch_shim.flush.controller import NoAnswer
+from sbatch_shim.flush.backends import Backend
+from sbatch_shim.flush.backends.controller import NoAnswer
+from sbatch_shim.flush.backends.recovery import Fate
+from sbatch_shim.flush.backends.sbatch import Answer
 from sbatch_shim.flush.patience import Patience
-from sbatch_shim.flush.recovery import Fate
-from sbatch_shim.flush.slurm import Answer
-from sbatch_shim.journal import COLLECTED, STARTED, Journal, TicketMap, flush_folders, places_in
-from sbatch_shim.locks import Busy, exclusive
 from sbatch_shim.merge import submission
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, plan
 from sbatch_shim.merge.render import render
 from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
+from sbatch_shim.state.calls import Call, pending, tickets_in
+from sbatch_shim.state.journal import COLLECTED, STARTED, Journal, TicketMap, flush_folders, places_in
+from sbatch_shim.state.locks import Busy, exclusive
 
 LEFT_BEHIND = "it waits for a call that was not submitted"
 
@@ -179,7 +179,7 @@ class Flush:
     ) -> None:
         self.session = session
         self.within = within
-        self.tickets = tickets or TicketMap(session.state, backend.told_by)
+        self.tickets = tickets or TicketMap(session.state, backend.placing_event)
         self.backend = backend
         self.wishes = wishes
         self.outcomes: list[Outcome] = []
@@ -236,7 +236,7 @@ class Flush:
                 else:
                     self.problems.append(f"{event['script']}: {fate.why}" if "script" in event else fate.why)
                     self.uncertain += [int(ticket) for ticket in event["tickets"]]
-            self.split_off(journal, journal.unseen())
+            self.split_off(journal, journal.lanes_to_split())
 
     def ask(self, submitting: dict[str, Any]) -> Fate:
         """What became of a submission; NoAnswer when Slurm does not answer for longer than the patience lasts."""
@@ -347,7 +347,7 @@ class Flush:
             return Outcome(array, path, None, f"not submitted: {error}")
         places = submission.places(array)
         more = self.backend.origin(array)
-        elements = submission.unseen_elements(array, limits)
+        elements = submission.elements_to_split(array, limits)
         if elements and not self.wishes.wide_lanes:
             more["lanes"] = {"elements": elements.decode(), "name": os.fsdecode(submission.job_name(array))}
         while True:

@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable
 
 from sbatch_shim import grammar, request
-from sbatch_shim.dependency import parse, with_places
 from sbatch_shim.errors import HandOver, ShimError
-from sbatch_shim.flush.backend import Slurm
+from sbatch_shim.flush.backends.sbatch import real_sbatch
+from sbatch_shim.flush.backends.slurm import Slurm
 from sbatch_shim.flush.flush import Flush, Wishes
 from sbatch_shim.flush.patience import Patience, Stop
-from sbatch_shim.flush.slurm import real_sbatch
-from sbatch_shim.journal import TicketMap
 from sbatch_shim.spool import Session, ticket_numbers
+from sbatch_shim.state.dependency import parse, with_places
+from sbatch_shim.state.journal import TicketMap
 
 
 def dependency_of(words: list[bytes], script: bytes | None) -> bytes | None:

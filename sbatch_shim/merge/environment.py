@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sbatch_shim.calls import Call, Environment
+from sbatch_shim.state.calls import Call, Environment
 
 # What says which controller is meant, and who asks.
 CONTROLLER_VARIABLES = (b"SLURM_CONF", b"SLURM_CONF_SERVER", b"SLURM_JWT")

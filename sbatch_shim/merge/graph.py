@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from sbatch_shim.dependency import Dependency
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.submission import job_name
+from sbatch_shim.state.dependency import Dependency
 
 
 def describe(array: Array) -> str:

@@ -15,9 +15,9 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
-from sbatch_shim.calls import Call
-from sbatch_shim.dependency import Condition, Dependency
 from sbatch_shim.merge.limits import Limits
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.dependency import Condition, Dependency
 
 # A call that waits for more single tasks than this is a fan-in, never part of a lane.
 MOST_PRODUCERS = 64

@@ -11,7 +11,7 @@ import getpass
 from dataclasses import dataclass
 from functools import cache
 
-from sbatch_shim.calls import Call
+from sbatch_shim.state.calls import Call
 
 # The task id of a job that is no array's: NO_VAL, which %a shows.
 NO_TASK = 4294967294
@@ -128,7 +128,7 @@ def expand(
                 value = value.rjust(min(int(width), 10), b"0")
             parts.append((value, False))
         else:
-            # Calls with other letters are not queued (values.path).
+            # Calls with other letters are not queued (values.is_path).
             parts.append((token, False))
     remains = any(is_pattern for _, is_pattern in parts)
     if remains or keep_index:

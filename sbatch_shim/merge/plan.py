@@ -12,12 +12,12 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
-from sbatch_shim.calls import Call
-from sbatch_shim.dependency import BY_ELEMENT, MOST_ELEMENTS, Dependency, parse
 from sbatch_shim.merge import environment, lanes, logs
 from sbatch_shim.merge.lanes import WAITED, Group, Member
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.meaning import array_options, canonical
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.dependency import BY_ELEMENT, MOST_ELEMENTS, Dependency, parse
 
 # A summary that waits for this many tasks names their arrays, not each of them, if these hold nothing else.
 FAN_IN = 500

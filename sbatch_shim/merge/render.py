@@ -18,11 +18,11 @@ import os
 import jinja2
 
 from sbatch_shim import __version__
-from sbatch_shim.calls import Call
 from sbatch_shim.merge import environment
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
-from sbatch_shim.paths import TEMPLATES
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.paths import TEMPLATES
 from sbatch_shim.values import indices
 
 ROW = b"%-10s %-11d %-8d %-11d %-10d\n"

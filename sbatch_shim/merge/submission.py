@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from sbatch_shim.calls import ranges
-from sbatch_shim.dependency import with_places
 from sbatch_shim.errors import ShimError
 from sbatch_shim.grammar import OPTIONS
-from sbatch_shim.journal import Place
 from sbatch_shim.merge import logs
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.render import common_folder
 from sbatch_shim.spool import make_folder
+from sbatch_shim.state.calls import ranges
+from sbatch_shim.state.dependency import with_places
+from sbatch_shim.state.journal import Place
 
 
 def option(name: str, value: bytes | None) -> bytes:
@@ -54,7 +54,7 @@ def dependency(array: Array, limits: Limits, place_of: Callable[[int], Place]) -
     return b",".join(terms)
 
 
-def unseen_elements(array: Array, limits: Limits) -> bytes:
+def elements_to_split(array: Array, limits: Limits) -> bytes:
     """
     The elements to split off at once, so that slurmctld sees every lane; empty where it does.
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-from sbatch_shim.companions.act import drop_queued
-from sbatch_shim.companions.book import FLYING, QUEUED, REFUSED, SUBMITTED, Pages
-from sbatch_shim.companions.companion import Context
+from sbatch_shim.companions.context import Context
 from sbatch_shim.companions.options import Line
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import ticket_numbers
+from sbatch_shim.state.tickets import FLYING, QUEUED, REFUSED, SUBMITTED, SessionTickets
 from sbatch_shim.verbs.status import pages_of
 from sbatch_shim.verbs.words import session_ends, sure
 
@@ -27,17 +26,17 @@ def cancel(context: Context, tickets: list[int], sessions: set[bytes] | None, ye
     Returns:
         The exit status.
     """
-    book = context.book
+    all_known = context.tickets
     if tickets:
         chosen = []
         for ticket in tickets:
-            pages = book.landed(ticket)
+            pages = all_known.landed(ticket)
             if pages is None:
-                what = "ran here, without Slurm" if pages_of(book, ticket) else "is not a ticket of yours"
+                what = "ran here, without Slurm" if pages_of(all_known, ticket) else "is not a ticket of yours"
                 raise ShimError(f"{ticket} {what}; nothing was cancelled")
             chosen.append((ticket, pages))
     else:
-        chosen = [one for one in book.unsubmitted() if sessions is None or one[1].session.name in sessions]
+        chosen = [one for one in all_known.unsubmitted() if sessions is None or one[1].session.name in sessions]
     queued = [one for one in chosen if one[1].state(one[0]) in (QUEUED, REFUSED)]
     submitted = [ticket for ticket, pages in chosen if tickets and pages.state(ticket) in (SUBMITTED, FLYING)]
     if not queued and not submitted:
@@ -50,12 +49,12 @@ def cancel(context: Context, tickets: list[int], sessions: set[bytes] | None, ye
     if not sure(f"cancel calls (queued: {len(queued)}, submitted: {len(submitted)})?", yes):
         print("sarray cancel: nothing was cancelled", file=sys.stderr)
         return 1
-    by_session: dict[bytes, tuple[Pages, list[int]]] = {}
+    by_session: dict[bytes, tuple[SessionTickets, list[int]]] = {}
     for ticket, pages in queued:
         by_session.setdefault(pages.session.name, (pages, []))[1].append(ticket)
     for pages, some in by_session.values():
-        submitted += drop_queued(pages, some)
-    book.index()
+        submitted += pages.drop(some)
+    all_known.index()
     if gone:
         print(f"queued calls dropped: {len(gone - set(submitted))}")
     if not tickets:
@@ -76,7 +75,7 @@ def nothing_to_cancel(context: Context, named: bool, sessions: set[bytes] | None
         print("sarray cancel: all of these were cancelled before", file=sys.stderr)
         return
     session_ends(context)
-    others = sorted({os.fsdecode(pages.session.name) for _, pages in context.book.unsubmitted()})
+    others = sorted({os.fsdecode(pages.session.name) for _, pages in context.tickets.unsubmitted()})
     if sessions is None or not others:
         print("sarray cancel: nothing is queued", file=sys.stderr)
         return
@@ -89,7 +88,7 @@ def dependents(context: Context, tickets: set[int]) -> list[int]:
     found: list[int] = []
     # A call can only wait for older ones, so one pass in the order of the tickets finds those behind others.
     reached = set(tickets)
-    for ticket, pages in context.book.unsubmitted():
+    for ticket, pages in context.tickets.unsubmitted():
         if ticket in tickets:
             continue
         call = pages.call(ticket)

@@ -11,15 +11,15 @@ import tempfile
 import time
 
 from sbatch_shim import __version__
-from sbatch_shim.calls import waiting_sessions
-from sbatch_shim.companions.companion import COMPANIONS, Context
+from sbatch_shim.companions.context import COMPANIONS, Context
 from sbatch_shim.errors import ShimError
-from sbatch_shim.flush.controller import Controller
-from sbatch_shim.flush.slurm import find_command, is_ours, limits_of
-from sbatch_shim.locks import exclusive
+from sbatch_shim.flush.backends.controller import Controller
+from sbatch_shim.flush.backends.sbatch import find_command, is_ours, limits_of
 from sbatch_shim.merge.meaning import describe_time
-from sbatch_shim.paths import prefix
 from sbatch_shim.spool import open_state
+from sbatch_shim.state.calls import waiting_sessions
+from sbatch_shim.state.locks import exclusive
+from sbatch_shim.state.paths import prefix
 
 ROUND_TRIP_SECONDS = 60
 NETWORK = ("nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "cifs", "smb3", "glusterfs", "panfs")

@@ -11,11 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from sbatch_shim.companions.act import drop_queued
-from sbatch_shim.companions.companion import Context
+from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
-from sbatch_shim.paths import TEMPLATES, prefix
+from sbatch_shim.state.paths import TEMPLATES, prefix
 from sbatch_shim.verbs.words import SHELLS
 
 
@@ -61,9 +60,9 @@ def listen(context: Context, shell: str | None) -> int:
 
 def leave(context: Context, session: str) -> int:
     """What becomes of the calls that are still queued."""
-    pages = context.book.open(os.fsencode(session))
+    pages = context.tickets.open(os.fsencode(session))
     pages.read()
-    tickets = [ticket for ticket, where in context.book.unsubmitted() if where is pages]
+    tickets = [ticket for ticket, where in context.tickets.unsubmitted() if where is pages]
     if not tickets:
         return 0
     if sys.stdin.isatty():
@@ -75,7 +74,7 @@ def leave(context: Context, session: str) -> int:
         if answer in ("s", "submit"):
             return cli.run(["--session", session])
         if answer in ("d", "drop"):
-            drop_queued(pages, tickets)
+            pages.drop(tickets)
             return 0
         if not answer:
             print()

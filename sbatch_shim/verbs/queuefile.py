@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from sbatch_shim.companions.companion import Context
+from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush import cli
 from sbatch_shim.shim import UnknownTicket, queue

@@ -14,14 +14,14 @@ import sys
 import time
 from functools import cached_property
 
-from sbatch_shim.calls import Call, payloads
-from sbatch_shim.companions.book import DROPPED, SUBMITTED, Pages, task_string
-from sbatch_shim.companions.companion import Context
+from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.handover import with_option
-from sbatch_shim.locks import exclusive
 from sbatch_shim.record import decode, digest, encode
 from sbatch_shim.spool import read, ticket_numbers, write
+from sbatch_shim.state.calls import Call, payloads
+from sbatch_shim.state.locks import exclusive
+from sbatch_shim.state.tickets import DROPPED, SUBMITTED, SessionTickets, task_string
 from sbatch_shim.verbs.status import BROKEN, States, all_tickets, pages_of
 
 ENDED_OTHERWISE = (*BROKEN, "CANCELLED", "PREEMPTED")
@@ -30,7 +30,7 @@ ENDED_OTHERWISE = (*BROKEN, "CANCELLED", "PREEMPTED")
 class Reruns:
     """What was queued again in a session."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: SessionTickets) -> None:
         self.pages = pages
         self.path = pages.session.folder + b"/reruns"
         self.new: dict[int, set[int]] = {}
@@ -86,7 +86,7 @@ class Reruns:
             os.close(descriptor)
 
 
-def failed_tasks(call: Call, pages: Pages, states: States, which: tuple[str, ...]) -> list[int | None]:
+def failed_tasks(call: Call, pages: SessionTickets, states: States, which: tuple[str, ...]) -> list[int | None]:
     """The local ids (None: a plain call) of the tasks in one of these states."""
     place = pages.places[call.ticket]
     found: list[int | None] = []
@@ -130,11 +130,11 @@ def queue_failed(context: Context, tickets: list[int]) -> tuple[list[tuple[int, 
     Returns:
         Old ticket, tasks (none: a plain call) and new ticket of each; and the names of their sessions.
     """
-    book = context.book
+    all_known = context.tickets
     which = ENDED_OTHERWISE if tickets else BROKEN
     reruns: dict[bytes, Reruns] = {}
     chosen = []
-    for ticket, pages in [(ticket, pages_of(book, ticket)) for ticket in tickets] or all_tickets(book):
+    for ticket, pages in [(ticket, pages_of(all_known, ticket)) for ticket in tickets] or all_tickets(all_known):
         if pages is None:
             raise ShimError(f"{ticket} is not a ticket of yours; nothing was queued")
         if pages.state(ticket) == SUBMITTED:

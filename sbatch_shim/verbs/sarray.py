@@ -9,13 +9,13 @@ import sys
 from signal import SIG_DFL, SIGCHLD, signal
 
 from sbatch_shim import __version__
-from sbatch_shim.companions.companion import Context
+from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
-from sbatch_shim.flush.slurm import find_command
-from sbatch_shim.paths import TEMPLATES, state_folder
+from sbatch_shim.flush.backends.sbatch import find_command
 from sbatch_shim.spool import open_state, session_name
-from sbatch_shim.streams import flush_stdout, open_closed_streams
+from sbatch_shim.state.paths import TEMPLATES, state_folder
+from sbatch_shim.state.streams import flush_stdout, open_closed_streams
 from sbatch_shim.verbs.words import SHELLS, chosen_tickets, named_session, parser_of, ticket_list
 
 USAGE = """\
@@ -180,7 +180,7 @@ def doctor(context: Context, words: list[str]) -> int:
 
 
 def gc(context: Context, words: list[str]) -> int:
-    from sbatch_shim.companions.upkeep import KEEP_DAYS, collect, listed_jobs, retire
+    from sbatch_shim.companions.housekeeping import KEEP_DAYS, collect, listed_jobs, retire
 
     parser = parser_of(
         "gc",
@@ -199,7 +199,7 @@ def gc(context: Context, words: list[str]) -> int:
     if listed is None:
         raise ShimError("squeue does not answer, so it is not known which jobs still run; nothing was removed")
     if not given.dry_run:
-        for pages in context.book.pages.values():
+        for pages in context.tickets.pages.values():
             retire(pages, listed)
     folders = [os.fsdecode(folder) for folder in collect(context.state, given.days, listed, given.dry_run)]
     if given.json:
@@ -251,7 +251,7 @@ def completion(context: Context, words: list[str]) -> int:
     told = "a shell; tickets and sessions: what those scripts offer"
     parser.add_argument("shell", metavar="SHELL", choices=(*SHELLS, "tickets", "sessions"), help=told)
     shell = parser.parse_args(words).shell
-    live = context.book.pages
+    live = context.tickets.pages
     if shell == "tickets":
         tickets = {ticket for pages in live.values() for ticket in pages.queued | set(pages.places)}
         print("".join(f"{ticket}\n" for ticket in sorted(tickets)), end="")

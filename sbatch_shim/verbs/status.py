@@ -9,12 +9,12 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 
-from sbatch_shim.calls import Call
-from sbatch_shim.companions.book import DROPPED, FLYING, REFUSED, SUBMITTED, Book, Pages, elements
-from sbatch_shim.companions.companion import Context
-from sbatch_shim.companions.shown import parse_tasks
+from sbatch_shim.companions.context import Context
+from sbatch_shim.companions.parts import parse_tasks
 from sbatch_shim.merge import logs
 from sbatch_shim.spool import Session, replace, session_name, session_of
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.tickets import DROPPED, FLYING, REFUSED, SUBMITTED, SessionTickets, Tickets, elements
 from sbatch_shim.verbs.words import complaint, named_session
 
 CACHE_SECONDS = 3
@@ -155,7 +155,7 @@ def log_of(call: Call) -> str:
     return os.fsdecode(name.path) if name is not None else "/dev/null"
 
 
-def line_of(ticket: int, pages: Pages, states: States) -> Line:
+def line_of(ticket: int, pages: SessionTickets, states: States) -> Line:
     call = pages.call(ticket)
     state = pages.state(ticket)
     job: int | None = None
@@ -197,43 +197,43 @@ def passed_reasons(session: Session) -> dict[str, int]:
         return {}
 
 
-def all_tickets(book: Book) -> list[tuple[int, Pages]]:
+def all_tickets(all_known: Tickets) -> list[tuple[int, SessionTickets]]:
     found = [
         (ticket, pages)
-        for pages in book.pages.values()
+        for pages in all_known.pages.values()
         for ticket in pages.queued | set(pages.places) | pages.flying | set(pages.dropped) | pages.ran
     ]
     return sorted(found, key=lambda one: one[0])
 
 
-def pages_of(book: Book, ticket: int) -> Pages | None:
+def pages_of(all_known: Tickets, ticket: int) -> SessionTickets | None:
     """The pages of a ticket that somebody was told; None for any other number."""
-    name = session_of(book.state, ticket)
+    name = session_of(all_known.state, ticket)
     if name is None:
         return None
-    pages = book.open(name)
+    pages = all_known.open(name)
     return pages if pages.state(ticket) is not None or ticket in pages.ran else None
 
 
 def gather(context: Context, tickets: list[int], session: str | None) -> Found:
     """All about these tickets, else about the calls of one session, or of all that are live."""
-    book = context.book
+    all_known = context.tickets
     problems = []
     sessions: dict[bytes, Session] = {}
     if tickets:
         chosen = []
         for ticket in tickets:
-            pages = pages_of(book, ticket)
+            pages = pages_of(all_known, ticket)
             if pages is None:
                 problems.append(f"{ticket} is not a ticket of yours")
             else:
                 chosen.append((ticket, pages))
     elif session is not None:
-        pages = book.open(named_session(context, session))
+        pages = all_known.open(named_session(context, session))
         sessions[pages.session.name] = pages.session
-        chosen = [one for one in all_tickets(book) if one[1] is pages]
+        chosen = [one for one in all_tickets(all_known) if one[1] is pages]
     else:
-        chosen = all_tickets(book)
+        chosen = all_tickets(all_known)
         # Also where all calls went to the real sbatch, so that none is listed.
         name = session_name(dict(os.environb))
         sessions[name] = Session(context.state, name)
@@ -284,7 +284,7 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
-def told(states: Counter[str]) -> str:
+def in_words(states: Counter[str]) -> str:
     """The states of a session's tasks in words."""
     return ", ".join(f"{count} {state.lower()}" for state, count in states.most_common())
 
@@ -308,7 +308,7 @@ def show(context: Context, tickets: list[int], session: str | None, as_json: boo
         print(json.dumps({"sessions": sessions, "calls": calls, "totals": found.totals}, indent=1))
     elif found.lines:
         several = found.sessions.items() if len(found.sessions) > 1 else ()
-        by_session = [f"session {name}: {told(states)}" for name, states in several]
+        by_session = [f"session {name}: {in_words(states)}" for name, states in several]
         print("\n".join([*table(found.lines), *by_session, *summary(found)]))
     elif not tickets:
         print("\n".join(["no call is queued or listed (--all: also of sessions that ended)", *summary(found)[1:]]))

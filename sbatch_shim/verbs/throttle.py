@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 
-from sbatch_shim.companions.book import DROPPED, SUBMITTED, Job, target
-from sbatch_shim.companions.companion import Context
+from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
+from sbatch_shim.state.tickets import DROPPED, SUBMITTED, Job, target
 from sbatch_shim.verbs.words import complaint
 
 DONE = {"requeue": "requeued", "kill": "cancelled"}
@@ -28,7 +28,7 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
     """
     number = word
     found = target(word)
-    pages = context.book.landed(found.ticket) if found else None
+    pages = context.tickets.landed(found.ticket) if found else None
     if found is not None and pages is not None:
         if pages.state(found.ticket) == DROPPED:
             raise ShimError(f"{word} was cancelled before it was submitted")
@@ -49,7 +49,7 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
         raise ShimError(f"job {word} is not an array")
     if not any(record.get("JobState") in ("PENDING", "RUNNING", "SUSPENDED") for record in records):
         raise ShimError(f"all tasks of job {word} have ended")
-    job = context.book.jobs.get(int(array))
+    job = context.tickets.jobs.get(int(array))
     above = started_last(records, limit) if act and limit else []
     if found is not None and job is not None:
         others = {ticket for index in above for ticket in job.shares([index])} - {found.ticket}

@@ -8,8 +8,8 @@ import sys
 import time
 from collections.abc import Mapping
 
-from sbatch_shim.companions.companion import Context
-from sbatch_shim.verbs.status import BROKEN, CACHE_SECONDS, OVER, Found, gather, summary, table, told
+from sbatch_shim.companions.context import Context
+from sbatch_shim.verbs.status import BROKEN, CACHE_SECONDS, OVER, Found, gather, in_words, summary, table
 
 # To another screen and without line wrap, and back, as less and top do; to the corner and clear.
 ENTER, LEAVE, CLEAR = "\x1b[?1049h\x1b[?7l\x1b[?25l", "\x1b[?25h\x1b[?7h\x1b[?1049l", "\x1b[H\x1b[J"
@@ -32,7 +32,7 @@ def bars(found: Found, width: int, room: int | None = None) -> list[str]:
         ended = sum(count for state, count in states.items() if state in OVER)
         columns = max(10, min(40, width - longest - 30))
         filled = columns * ended // total
-        lines.append(f"{name:{longest}} [{'#' * filled}{'.' * (columns - filled)}] {ended}/{total}  {told(states)}")
+        lines.append(f"{name:{longest}} [{'#' * filled}{'.' * (columns - filled)}] {ended}/{total}  {in_words(states)}")
     return lines + more
 
 
@@ -79,7 +79,7 @@ def watch(context: Context, tickets: list[int], session: str | None) -> int:
             if found.over:
                 break
             time.sleep(CACHE_SECONDS + 1)
-            context.book.refresh()
+            context.tickets.refresh()
             found = gather(context, tickets, session)
     finally:
         if terminal:

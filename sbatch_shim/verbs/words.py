@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from sbatch_shim.companions.companion import Answer, Context
+from sbatch_shim.companions.context import Answer, Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET

@@ -12,10 +12,10 @@ from itertools import accumulate
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from sbatch_shim.calls import Call, Environment
-from sbatch_shim.dependency import Dependency
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.spool import FIRST_TICKET, Session, open_state
+from sbatch_shim.state.calls import Call, Environment
+from sbatch_shim.state.dependency import Dependency
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 QUICK = settings(max_examples=150, deadline=None, database=None, suppress_health_check=SLOW)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import EXPORTS, QUICK, call, environments
 
-from sbatch_shim.calls import Call, Environment
 from sbatch_shim.merge.environment import SPANK_PREFIX, SUBMIT_VARIABLES, exported, for_job, needs_login, share
+from sbatch_shim.state.calls import Call, Environment
 
 CALLER = {b"A": b"1", b"B": b"2", b"FOO": b"caller", b"SLURM_X": b"3", b"SLURMD_Y": b"4", b"SBATCH_Z": b"5"}
 ADDED = {b"SLURM_SUBMIT_DIR": b"/work", b"SLURM_SUBMIT_HOST": b"login", b"SLURM_PRIO_PROCESS": b"0"}

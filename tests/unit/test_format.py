@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from sbatch_shim.calls import look
 from sbatch_shim.errors import SpoolError
-from sbatch_shim.journal import Journal, Place, TicketMap, flush_folders
 from sbatch_shim.spool import FORMAT, Session, open_state
+from sbatch_shim.state.calls import look
+from sbatch_shim.state.journal import Journal, Place, TicketMap, flush_folders
 
 SAMPLE = Path(__file__).parent.parent / "data/state-1"
 FIRST = 2042021000

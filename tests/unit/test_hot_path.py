@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sbatch_shim import install
-from sbatch_shim.paths import state_folder
+from sbatch_shim.setup import install
+from sbatch_shim.state.paths import state_folder
 
 REPO = Path(__file__).parent.parent.parent
 # Beyond a bare `python -I -S`; time and those of C are compiled into the interpreter or small extension modules.

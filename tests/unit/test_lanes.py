@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from simulator import Job, Task, outcomes, waits
 from strategies import QUICK, call
 
-from sbatch_shim.calls import Call
-from sbatch_shim.dependency import parse, with_places
 from sbatch_shim.errors import ShimError
-from sbatch_shim.journal import Place, places_in
 from sbatch_shim.merge import submission
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, plan
-from sbatch_shim.values import dependency, indices
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.dependency import parse, with_places
+from sbatch_shim.state.journal import Place, places_in
+from sbatch_shim.values import indices, is_dependency
 
 KINDS = ["afterok"] * 6 + ["afterany", "after", "afternotok", "aftercorr"]
 HOW = ["same"] * 6 + ["all", "first", "next", "element", "two"]
@@ -122,7 +122,7 @@ def check(calls: list[Call], arrays: list[Array], limits: Limits) -> None:
     for array in arrays:
         numbers = [index for index, _, _ in array.tasks()]
         if array.upstream and len(numbers) > limits.lookahead:
-            assert indices(submission.unseen_elements(array, limits))[0] == numbers[:-1]
+            assert indices(submission.elements_to_split(array, limits))[0] == numbers[:-1]
         assert array.size <= limits.array_size or len(array.calls) == 1
 
 
@@ -287,12 +287,12 @@ def test_forms_of_a_dependency(spec: str, written: str) -> None:
 
 @pytest.mark.parametrize("spec", ["5", "5,6", "AFTEROK:5", "after:5+10:6", "afterok:5_1,singleton", "5?6"])
 def test_forms_that_are_queued(spec: str) -> None:
-    assert dependency(spec.encode())
+    assert is_dependency(spec.encode())
 
 
 @pytest.mark.parametrize("spec", ["afterok:", "5,", " 5", "5-6", "5.0", "5+1", "afterok:5+1", "x:5", "5:6", "afterok"])
 def test_forms_that_are_left_to_sbatch(spec: str) -> None:
-    assert not dependency(spec.encode())
+    assert not is_dependency(spec.encode())
 
 
 @pytest.mark.parametrize("spec", [b"after:5+0", b"5+1", b"afterok:", b"after:5+", b"5_x"])

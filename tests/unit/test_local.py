@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import simulator
 
-from sbatch_shim.flush.local import Job, Local, Task
+from sbatch_shim.flush.backends.local import Job, Local, Task
 from sbatch_shim.flush.patience import Stop
 
 # Dependency, and whether it is cancelled when that cannot be met, of jobs 1, 2, ..; job 1 fails.

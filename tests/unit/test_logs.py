@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import QUICK, call, environment
 
-from sbatch_shim.calls import Call
 from sbatch_shim.merge.logs import NO_TASK, expand, literal
 from sbatch_shim.request import STDIN
 from sbatch_shim.spool import FIRST_TICKET
+from sbatch_shim.state.calls import Call
 
 T = b"%d" % FIRST_TICKET
 USER = getpass.getuser().encode()

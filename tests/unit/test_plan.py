@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import QUICK, call, call_lists, environment
 
-from sbatch_shim.calls import Call
-from sbatch_shim.dependency import parse
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, merge_key, plan, reason_alone, singleton_names, task_count
 from sbatch_shim.spool import ticket_numbers
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.dependency import parse
 
 LIMITS = st.integers(1, 12).map(lambda size: Limits(array_size=size))
 

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from strategies import QUICK
 
 from sbatch_shim.errors import ShimError, SpoolError
+from sbatch_shim.flush.backends.local import Local
 from sbatch_shim.flush.flush import Flush, Wishes
-from sbatch_shim.flush.local import Local
-from sbatch_shim.journal import Journal, flush_folders
 from sbatch_shim.record import FIELDS, decode, encode, frame, frames
 from sbatch_shim.spool import (
     BLOCK,
@@ -32,6 +31,7 @@ from sbatch_shim.spool import (
     session_name,
     session_of,
 )
+from sbatch_shim.state.journal import Journal, flush_folders
 
 REPO = Path(__file__).parent.parent.parent
 LISTS = st.lists(st.binary(max_size=20), max_size=5)
@@ -366,7 +366,7 @@ def test_the_login_session_has_a_name_of_its_own() -> None:
 
 
 HOT = "from sbatch_shim.spool import Lock; lock = Lock(path)"
-FLUSH = "from sbatch_shim.locks import exclusive as lock_of; lock = None"
+FLUSH = "from sbatch_shim.state.locks import exclusive as lock_of; lock = None"
 TAKER = """
 import os, sys
 sys.path.insert(0, {repo!r})

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sbatch_shim.flush.controller import Controller, NoAnswer
-from sbatch_shim.flush.recovery import Fate, look
+from sbatch_shim.flush.backends.controller import Controller, NoAnswer
+from sbatch_shim.flush.backends.recovery import Fate, look
 
 SCRIPT = b"/state/with a blank|and more/script"
 NOW = 1_800_000_000  # 2027-01-15T08:00:00 UTC

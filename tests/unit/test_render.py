@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import NAMES, PROCESSES, array_of, call, no_nul
 
-from sbatch_shim.calls import Call, Environment
 from sbatch_shim.merge.environment import SPANK_PREFIX, SUBMIT_VARIABLES, for_job
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.render import common_folder, escape, render
+from sbatch_shim.state.calls import Call, Environment
 
 PROBE = """#!%s -IS
 import os, sys

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from sbatch_shim.calls import payloads
-from sbatch_shim.companions.book import Pages
-from sbatch_shim.drop import drop
 from sbatch_shim.errors import ShimError
 from sbatch_shim.shim import queue
 from sbatch_shim.spool import Session, open_state
+from sbatch_shim.state.calls import payloads
+from sbatch_shim.state.dropped import drop
+from sbatch_shim.state.tickets import SessionTickets
 from sbatch_shim.verbs.rerun import Reruns
 from sbatch_shim.verbs.status import severity
 
@@ -35,7 +35,7 @@ def queued(session: Session) -> int:
 
 
 def reruns(session: Session) -> Reruns:
-    return Reruns(Pages(session).read())
+    return Reruns(SessionTickets(session).read())
 
 
 def killed_after(notes: int, again: Reruns, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ import subprocess
 import pytest
 from strategies import array_of, call
 
-from sbatch_shim.install import launcher
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.render import render
+from sbatch_shim.setup.install import launcher
 
 
 def check(text: bytes) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sbatch_shim.flush.slurm import beside, find_command
-from sbatch_shim.install import launcher
+from sbatch_shim.flush.backends.sbatch import beside, find_command
+from sbatch_shim.setup.install import launcher
 
 
 def command(folder: Path, name: str, text: str = "#!/bin/sh\n") -> str:

@@ -6,18 +6,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from sbatch_shim.calls import ranges
-from sbatch_shim.companions.book import Job, Target, compact, split_ids, target, task_string
-from sbatch_shim.companions.documents import shares_of
+from sbatch_shim.companions.formats.columns import JOBS, short_layout
+from sbatch_shim.companions.formats.document import shares_of
 from sbatch_shim.companions.options import Line, Unreadable, read
-from sbatch_shim.companions.reverse import dependency_with_tickets
+from sbatch_shim.companions.parts import parse_tasks, shares_of_rest
 from sbatch_shim.companions.scancel import matches
-from sbatch_shim.companions.shown import parse_tasks, shares_of_rest
 from sbatch_shim.companions.squeue import TABLE
-from sbatch_shim.companions.squeue_columns import JOBS, short_layout
-from sbatch_shim.companions.waiting import Waiting
-from sbatch_shim.drop import without_met
-from sbatch_shim.journal import Place
+from sbatch_shim.companions.to_tickets import dependency_with_tickets
+from sbatch_shim.companions.unsubmitted import Unsubmitted
+from sbatch_shim.state.calls import ranges
+from sbatch_shim.state.dropped import without_met
+from sbatch_shim.state.journal import Place
+from sbatch_shim.state.tickets import Job, Target, compact, split_ids, target, task_string
 from sbatch_shim.verbs.throttle import fields, started_last
 
 T = 1000000003
@@ -202,7 +202,7 @@ def test_who_is_in_a_record_without_tasks() -> None:
 )
 def test_a_time_limit_as_slurm_shows_it(given: bytes | None, short: str, long: str) -> None:
     options = {} if given is None else {"time": given}
-    values = Waiting(SimpleNamespace(book=None), SimpleNamespace(options=options), "queued")  # type: ignore[arg-type]
+    values = Unsubmitted(SimpleNamespace(book=None), SimpleNamespace(options=options), "queued")  # type: ignore[arg-type]
     assert (values.short_time_limit, values.time_limit) == (short, long)
 
 
@@ -217,7 +217,7 @@ def test_a_throttled_array_loses_what_started_last() -> None:
 def test_a_job_of_another_cluster_in_a_document_is_not_ours() -> None:
     """It may have the number of one of ours; its script tells."""
     place = Place(500001, None, None, True, 1, 1)
-    book = SimpleNamespace(jobs={500001: Job(500001, {T: place})}, ours=lambda command: command.startswith("/state/"))
+    tickets = SimpleNamespace(jobs={500001: Job(500001, {T: place})}, ours=lambda command: command.startswith("/state/"))
     job = {"job_id": 500001, "name": "x", "array_job_id": 0, "array_task_id": None, "array_task_string": ""}
     for command, elsewhere, wanted in (
         ("/state/sessions/s/script", True, [T]),
@@ -225,5 +225,5 @@ def test_a_job_of_another_cluster_in_a_document_is_not_ours() -> None:
         ("/home/somebody/job.sh", True, []),
         (None, True, []),
     ):
-        found = shares_of(book, {**job, "command": command}, [], elsewhere)  # type: ignore[arg-type]
+        found = shares_of(tickets, {**job, "command": command}, [], elsewhere)  # type: ignore[arg-type]
         assert [one.ticket for one in found] == wanted

@@ -1,4 +1,4 @@
-"""What scancel, scontrol and sarray do with tickets: find the real jobs, submit first, drop."""
+"""The merged job that a companion runs in, and the words by which a job names itself."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 import re
 from dataclasses import dataclass
 
-from sbatch_shim.companions.book import DROPPED, FLYING, QUEUED, REFUSED, SUBMITTED, Pages, Target, elements, split_ids
-from sbatch_shim.companions.companion import Context
-from sbatch_shim.drop import drop
-from sbatch_shim.errors import ShimError
+from sbatch_shim.companions.context import Context
+from sbatch_shim.state.tickets import (
+    split_ids,
+)
 
 # A job of ours runs a script in a flush's folder.
 OUR_SCRIPT = re.compile(r"^ *Command=(.*)/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/script$", re.M)
@@ -73,45 +73,3 @@ def with_own_job(context: Context, jobs: str) -> str:
     return ",".join(
         own_element(context, one) or one if one == context.variable("SLURM_JOB_ID") else one for one in split_ids(jobs)
     )
-
-
-def placed(context: Context, found: Target, pages: Pages) -> list[str]:
-    """The real ids of a ticket's tasks, after submitting what is still queued; ShimError when that fails."""
-    if pages.state(found.ticket) in (QUEUED, REFUSED):
-        submit_session(context, pages)
-    state = pages.state(found.ticket)
-    if state == SUBMITTED:
-        return [one + found.rest for one in elements(pages.places[found.ticket], found.tasks)]
-    reasons = {
-        DROPPED: "it was cancelled before it was submitted",
-        FLYING: "it is not known whether Slurm took it; see sarray status",
-    }
-    raise ShimError(f"{found.ticket}: {reasons.get(state or '', 'Slurm refused it; see sarray status')}")
-
-
-def submit_session(context: Context, pages: Pages) -> None:
-    """Flush a session, and read again what became of it."""
-    from sbatch_shim.flush.handover import submit_now
-
-    submit_now(pages.session, lambda: context.tool("sbatch"))
-    pages.read()
-    context.book.index()
-
-
-def drop_queued(pages: Pages, tickets: list[int]) -> list[int]:
-    """
-    Cancel calls that are not submitted; a flush that is running is waited for.
-
-    Returns:
-        Those that a flush has submitted meanwhile.
-    """
-    from sbatch_shim.locks import exclusive
-
-    with exclusive(pages.session.folder + b"/flush.lock"):
-        pages.queued.clear()
-        pages.read()
-        gone = [ticket for ticket in tickets if pages.state(ticket) in (QUEUED, REFUSED)]
-        if gone:
-            drop(pages.session, gone)
-        pages.read()
-    return [ticket for ticket in tickets if pages.state(ticket) in (SUBMITTED, FLYING)]

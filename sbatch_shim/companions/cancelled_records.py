@@ -14,23 +14,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from sbatch_shim.companions import own
-from sbatch_shim.companions.book import Job, compact
-from sbatch_shim.companions.companion import Context, listable
-from sbatch_shim.companions.shown import parse_tasks
+from sbatch_shim.companions import as_shown
+from sbatch_shim.companions.context import Context, listable
+from sbatch_shim.companions.parts import parse_tasks
+from sbatch_shim.state.tickets import Job, compact
 
 ELEMENT = re.compile("([0-9]+)_([0-9]+)", re.A)
 
 
 def with_records(context: Context, ids: list[str]) -> list[str]:
     """The ids for scancel, after splitting off what would vanish."""
-    jobs = context.book.jobs
+    jobs = context.tickets.jobs
     arrays: dict[int, set[int]] = {}
     for one in ids:
         element = ELEMENT.fullmatch(one)
         if element and int(element[1]) in jobs:
             arrays.setdefault(int(element[1]), set()).add(int(element[2]))
-    late = bool(arrays) and context.version >= own.LATE_RECORDS
+    late = bool(arrays) and context.version >= as_shown.LATE_RECORDS
     whole = {number for number, indices in arrays.items() if indices.issuperset(jobs[number].indices)}
     for waiting in looked_at(context, sorted(arrays.keys() if late else arrays.keys() - whole)):
         number, going = waiting.array, arrays[waiting.array]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-Job = dict[str, Any]
+JsonJob = dict[str, Any]
 
 # By kind of document and by the last version of its form: what Slurm 22.05 (38) and the three forms of 24.11 say of a
 # job that waits and was submitted with no option, without all that tells of the job, its user or the cluster.
@@ -17,7 +17,7 @@ BLANKS = os.path.join(os.path.dirname(__file__), "blanks.json")
 
 
 @dataclass(frozen=True)
-class Form:
+class DocumentForm:
     """
     How a document writes its values.
 
@@ -30,7 +30,7 @@ class Form:
     plain_values: bool
 
     @classmethod
-    def of(cls, document: Job) -> Form:
+    def of(cls, document: JsonJob) -> DocumentForm:
         """From what the document says of the plugin that wrote it, `data_parser/v0.0.42+complex`."""
         plugin = document.get("meta", {}).get("plugin", {})
         said = plugin.get("data_parser") or plugin.get("type") or ""
@@ -56,7 +56,7 @@ class Form:
     def state(self, name: str) -> Any:
         return [name] if self.version >= 40 else name
 
-    def waiting(self, kind: str, values: Job) -> Job:
+    def waiting(self, kind: str, values: JsonJob) -> JsonJob:
         """
         A job that waits.
 
@@ -79,12 +79,12 @@ class Form:
 
 
 @cache
-def blank_of(kind: str, version: int) -> Job:
+def blank_of(kind: str, version: int) -> JsonJob:
     """A job that waits in this form, read once however many calls wait; not to be changed."""
     with open(BLANKS, encoding="ascii") as stream:
         blanks = json.load(stream)[kind]
     until = min((one for one in map(int, blanks) if one >= version), default=max(map(int, blanks)))
-    blank: Job = blanks[str(until)]
+    blank: JsonJob = blanks[str(until)]
     if "like" in blank:
         like = blanks[blank["like"]].items()
         blank = {name: value for name, value in like if name not in blank["without"]} | blank["with"]

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from sbatch_shim.calls import Call
-from sbatch_shim.companions.book import SUBMITTED, Book, Job, Target, split_ids, target, task_string
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.tickets import SUBMITTED, Job, Target, Tickets, split_ids, target, task_string
 
 
 @dataclass
-class Shown:
+class Part:
     """
     One call, or some tasks of it, in a row.
 
@@ -43,9 +43,9 @@ class Shown:
         return f"{ticket}_[{tasks}]" if self.folded else f"{ticket}_{tasks}"
 
 
-def whole(call: Call) -> Shown:
+def whole(call: Call) -> Part:
     """A call that waits as a whole, as squeue shows an array or a job that nothing has touched."""
-    return Shown(call.ticket, call.tasks if call.is_array else None, call.is_array, call.throttle)
+    return Part(call.ticket, call.tasks if call.is_array else None, call.is_array, call.throttle)
 
 
 def parse_tasks(text: str) -> tuple[list[int], int]:
@@ -60,7 +60,7 @@ def parse_tasks(text: str) -> tuple[list[int], int]:
     return found, int(throttle) if throttle.isdigit() else 0
 
 
-def shares(job: Job, indices: list[int], folded: bool, throttle: int = 0, raw: str = "") -> list[Shown]:
+def shares(job: Job, indices: list[int], folded: bool, throttle: int = 0, raw: str = "") -> list[Part]:
     """
     The calls that have tasks in a row of a merged job.
 
@@ -80,11 +80,11 @@ def shares(job: Job, indices: list[int], folded: bool, throttle: int = 0, raw: s
         # An array's last task has the array's own id, and so the ticket; a plain call has only the one id.
         last = bool(tasks) and tasks[-1] == job.last_task(ticket)
         own = "" if folded or not tasks or last or raw == str(job.number) else raw
-        found.append(Shown(ticket, tasks or None, folded and bool(tasks), throttle, own, first.get(ticket, -1)))
+        found.append(Part(ticket, tasks or None, folded and bool(tasks), throttle, own, first.get(ticket, -1)))
     return found
 
 
-def shares_of_rest(job: Job, elsewhere: Iterable[int]) -> list[Shown]:
+def shares_of_rest(job: Job, elsewhere: Iterable[int]) -> list[Part]:
     """
     The calls in a row that names no tasks: slurmctld forgets which they were when it cancels what waits of an array.
 
@@ -93,14 +93,14 @@ def shares_of_rest(job: Job, elsewhere: Iterable[int]) -> list[Shown]:
     """
     known = set(elsewhere)
     return [
-        Shown(ticket, None, False)
+        Part(ticket, None, False)
         for first, ticket, place in job.entries
         if not known.issuperset(place.indices)
     ]
 
 
 @dataclass
-class Wanted:
+class Selection:
     """
     What -j and --name select; names are compared by us, as Slurm knows a merged array by one name.
 
@@ -125,7 +125,7 @@ class Wanted:
         """Whether -j names a row by a real id."""
         return not {array, raw, *(f"{array}_{index}" for index in indices)}.isdisjoint(self.reals)
 
-    def takes(self, shown: Shown, step: str = "") -> Shown | None:
+    def takes(self, shown: Part, step: str = "") -> Part | None:
         """What -j wants of a row; None for nothing."""
         if self.anything:
             return shown
@@ -138,7 +138,7 @@ class Wanted:
         return replace(shown, tasks=chosen) if chosen else None
 
 
-def wanted_of(book: Book, jobs: str | None, names: str | None) -> Wanted:
+def selection_of(tickets: Tickets, jobs: str | None, names: str | None) -> Selection:
     """
     The caller's selection.
 
@@ -146,11 +146,11 @@ def wanted_of(book: Book, jobs: str | None, names: str | None) -> Wanted:
         jobs: The value of -j; None when it was not given.
         names: The value of --name; None when it was not given.
     """
-    wanted = Wanted({}, [], [], jobs is None, set(names.split(",")) if names is not None else None)
+    wanted = Selection({}, [], [], jobs is None, set(names.split(",")) if names is not None else None)
     asked: list[str] = []
     for word in split_ids(jobs or ""):
         found = target(word)
-        pages = book.landed(found.ticket) if found else None
+        pages = tickets.landed(found.ticket) if found else None
         if found is None or pages is None:
             wanted.reals.append(word)
             asked.append(word)

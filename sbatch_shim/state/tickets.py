@@ -16,11 +16,12 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sbatch_shim.calls import Call, Shared, build, payloads, ranges, tickets_in
-from sbatch_shim.drop import dropped
 from sbatch_shim.errors import HandOver, ShimError
-from sbatch_shim.journal import RAN, Journal, Place, flush_folders, not_submitted, places_in
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, Session, session_of
+from sbatch_shim.state.calls import Call, Shared, build, payloads, ranges, tickets_in
+from sbatch_shim.state.dropped import drop, dropped
+from sbatch_shim.state.journal import RAN, Journal, Place, flush_folders, not_submitted, places_in
+from sbatch_shim.state.locks import exclusive
 from sbatch_shim.values import indices
 
 # An id that no job has.
@@ -95,7 +96,7 @@ def task_string(ids: Iterable[int], throttle: int = 0, limit: int | None = None)
 
 
 @dataclass
-class Pages:
+class SessionTickets:
     """What one session's folder tells."""
 
     session: Session
@@ -111,7 +112,7 @@ class Pages:
     calls: dict[int, Call | None] = field(default_factory=dict)
     shared: Shared = field(default_factory=lambda: ({}, {}, set()))
 
-    def read(self) -> Pages:
+    def read(self) -> SessionTickets:
         """Read, or read again; what was queued before stays known as such."""
         try:
             self.queued |= tickets_in(self.session.queue)
@@ -170,6 +171,22 @@ class Pages:
             return REFUSED
         return QUEUED if ticket in self.queued else None
 
+    def drop(self, tickets: list[int]) -> list[int]:
+        """
+        Cancel calls that are not submitted; a flush that is running is waited for.
+
+        Returns:
+            Those that a flush has submitted meanwhile.
+        """
+        with exclusive(self.session.folder + b"/flush.lock"):
+            self.queued.clear()
+            self.read()
+            gone = [ticket for ticket in tickets if self.state(ticket) in (QUEUED, REFUSED)]
+            if gone:
+                drop(self.session, gone)
+            self.read()
+        return [ticket for ticket in tickets if self.state(ticket) in (SUBMITTED, FLYING)]
+
 
 class Job:
     """The calls of one real job, found by task index."""
@@ -227,7 +244,7 @@ class Job:
         return found
 
 
-class Book:
+class Tickets:
     """
     The tickets of a state folder.
 
@@ -237,7 +254,7 @@ class Book:
 
     def __init__(self, state: bytes, everything: bool = False) -> None:
         self.state = state
-        self.pages: dict[bytes, Pages] = {}
+        self.pages: dict[bytes, SessionTickets] = {}
         folder = b"/sessions" if everything else b"/live"
         try:
             names = sorted(os.listdir(state + folder))
@@ -252,9 +269,9 @@ class Book:
         self.jobs: dict[int, Job] = {}
         self.index()
 
-    def open(self, name: bytes) -> Pages:
+    def open(self, name: bytes) -> SessionTickets:
         if name not in self.pages:
-            self.pages[name] = Pages(Session(self.state, name)).read()
+            self.pages[name] = SessionTickets(Session(self.state, name)).read()
         return self.pages[name]
 
     def index(self) -> None:
@@ -272,7 +289,7 @@ class Book:
             pages.read()
         self.index()
 
-    def find(self, ticket: int) -> Pages | None:
+    def find(self, ticket: int) -> SessionTickets | None:
         """The pages that a ticket stands on; None for a number that nobody was told."""
         name = session_of(self.state, ticket)
         if name is None:
@@ -305,7 +322,7 @@ class Book:
         names = {one.shown_name for one in others if one is not None}
         return call.shown_name if merged and merged[1] in names else real
 
-    def landed(self, ticket: int) -> Pages | None:
+    def landed(self, ticket: int) -> SessionTickets | None:
         """Like find, but waits a moment for a ticket that is being submitted right now."""
         deadline = time.monotonic() + FLIGHT_SECONDS
         while True:
@@ -342,7 +359,7 @@ class Book:
             raise not_submitted(self.state, ticket)
         return pages.places[ticket]
 
-    def unsubmitted(self) -> list[tuple[int, Pages]]:
+    def unsubmitted(self) -> list[tuple[int, SessionTickets]]:
         """The tickets that wait for a flush, each with its pages, in their order."""
         found = [
             (ticket, pages)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from sbatch_shim.calls import Call
-from sbatch_shim.companions.book import Book
-from sbatch_shim.dependency import Condition, parse
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.dependency import Condition, parse
+from sbatch_shim.state.tickets import Tickets
 
 TERM = re.compile(r"([a-z]+):([0-9]{1,10})(?:_([0-9]+|\*))?((?:\+[0-9]+)?)((?:\([a-z]+\))?)")
 # The only places where scancel and scontrol name a job in an error.
@@ -21,25 +21,25 @@ def conditions_of(call: Call | None) -> tuple[Condition, ...]:
         return ()
 
 
-def shown_condition(condition: Condition, book: Book, state: str) -> str:
+def shown_condition(condition: Condition, tickets: Tickets, state: str) -> str:
     """A condition as Slurm shows it, `afterok:7_*(unfulfilled)`: the whole of an array is `_*`."""
     if not condition.job:
         return condition.kind + state
     element = "" if condition.element is None else f"_{condition.element}"
     if not element and condition.on_ticket:
-        producer = book.call(condition.job)
+        producer = tickets.call(condition.job)
         element = "_*" if producer is not None and producer.is_array else ""
     delay = f"+{condition.delay}" if condition.delay else ""
     return f"{condition.kind}:{condition.job}{element}{delay}{state}"
 
 
-def waiting_dependency(call: Call, book: Book) -> str:
+def waiting_dependency(call: Call, tickets: Tickets) -> str:
     """What Slurm would show of the dependency of a call that no flush has submitted."""
     separator = "?" if b"?" in (call.options.get("dependency") or b"") else ","
-    return separator.join(shown_condition(one, book, "(unfulfilled)") for one in conditions_of(call)) or "(null)"
+    return separator.join(shown_condition(one, tickets, "(unfulfilled)") for one in conditions_of(call)) or "(null)"
 
 
-def dependency_with_tickets(spec: str, book: Book, call: Call | None, index: int) -> str:
+def dependency_with_tickets(spec: str, tickets: Tickets, call: Call | None, index: int) -> str:
     """
     A dependency as Slurm shows it (`afterok:500001_3(unfulfilled)`) in the call's own words, as far as it is not met.
 
@@ -54,7 +54,7 @@ def dependency_with_tickets(spec: str, book: Book, call: Call | None, index: int
     updated: dict[tuple[str, int, str, str], list[int | None]] = {}
     for term in spec.split(separator):
         match = TERM.fullmatch(term)
-        job = book.jobs.get(int(match[2])) if match else None
+        job = tickets.jobs.get(int(match[2])) if match else None
         if match is None or job is None:
             number = int(match[2]) if match else 0
             found.setdefault(term, next((at for at, one in enumerate(own) if one.job == number), len(own)))
@@ -73,16 +73,16 @@ def dependency_with_tickets(spec: str, book: Book, call: Call | None, index: int
             if not meant:  # given since by scontrol update
                 updated.setdefault((kind, ticket, delay, state), []).extend(tasks)
     for at, said in states.items():
-        found[shown_condition(own[at], book, "(failed)" if "(failed)" in said else min(said))] = at
+        found[shown_condition(own[at], tickets, "(failed)" if "(failed)" in said else min(said))] = at
     for (kind, ticket, delay, state), tasks in updated.items():
-        producer = book.call(ticket)
+        producer = tickets.call(ticket)
         whole = producer is not None and set(producer.tasks) == set(tasks)
         some = [""] if tasks[0] is None else ["_*"] if whole else [f"_{local}" for local in tasks]
         found.update((f"{kind}:{ticket}{element}{delay}{state}", len(own)) for element in some)
     return separator.join(sorted(found, key=lambda one: found[one]))
 
 
-def error_with_tickets(text: bytes, book: Book, given: dict[str, str]) -> bytes:
+def error_with_tickets(text: bytes, tickets: Tickets, given: dict[str, str]) -> bytes:
     """
     What a command wrote to stderr, with the ids that we gave it as the caller wrote them.
 
@@ -94,7 +94,7 @@ def error_with_tickets(text: bytes, book: Book, given: dict[str, str]) -> bytes:
         whole = found[2] + (found[3] or "")
         if whole in given:
             return found[1] + given[whole]
-        job = book.jobs.get(int(found[2]))
+        job = tickets.jobs.get(int(found[2]))
         if job is None or (found[3] or "_")[1:].isdigit() is False:
             return found[0]
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parent.parent
 TEMPLATES = PACKAGE / "templates"
 
 

@@ -1,8 +1,4 @@
-"""
-squeue, scancel, sacct and scontrol with tickets: what the launcher starts when it does not exec the real command.
-
-Whatever is not understood goes to the real command untouched, as with sbatch.
-"""
+"""What every companion works with: its command line, its environment, the real commands and the tickets."""
 
 from __future__ import annotations
 
@@ -13,18 +9,15 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
-from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal
+from signal import SIG_DFL, SIGPIPE, SIGXFSZ, signal
 
-from sbatch_shim.companions.book import Book, Target, split_ids, target
-from sbatch_shim.errors import ShimError
-from sbatch_shim.flush.slurm import beside
-from sbatch_shim.spool import handed_on, open_state, read, session_of, ticket_numbers
-from sbatch_shim.streams import open_closed_streams
+from sbatch_shim.flush.backends.sbatch import beside
+from sbatch_shim.spool import session_of
+from sbatch_shim.state.tickets import Target, Tickets, split_ids, target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sbatch_shim.companions.act import OwnJob
+    from sbatch_shim.companions.this_job import OwnJob
 
 COMPANIONS = ("squeue", "scancel", "sacct", "scontrol")
 
@@ -70,8 +63,8 @@ class Context:
         return None if value is None else os.fsdecode(value)
 
     @cached_property
-    def book(self) -> Book:
-        return Book(self.state, everything=self.everything)
+    def tickets(self) -> Tickets:
+        return Tickets(self.state, everything=self.everything)
 
     @cached_property
     def default_partition(self) -> str:
@@ -176,51 +169,3 @@ def write(data: bytes) -> None:
     except OSError:
         pass
     signal(SIGPIPE, before)
-
-
-def main(command: str) -> int:
-    """Entry of the launcher: `python -I -S -c CODE SOURCE WRITER COUNT STATE REAL WORDS...`."""
-    if getsignal(SIGINT) != SIG_IGN:
-        signal(SIGINT, SIG_DFL)
-    signal(SIGCHLD, SIG_DFL)  # who ignores it is not told how a command of Slurm ended
-    raw = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
-    state, real, words = raw[3], os.fsdecode(raw[4]), [os.fsdecode(word) for word in raw[5:]]
-    environment = {}
-    try:
-        entries = handed_on(*raw[:3])
-    except ShimError as error:
-        say(f"{command}: error: {error}")
-        return 1
-    for entry in entries:
-        name, _, value = entry.partition(b"=")
-        environment[name] = value
-    context = Context(command, real, state, words, environment, os.umask(0o077))
-    if not real:
-        return context.become(words)
-    open_closed_streams()
-    try:
-        if os.path.isdir(state):
-            open_state(state)
-    except (ShimError, OSError) as error:
-        say(f"{command}: {error}")
-        if not any(ticket_numbers(os.fsencode(word)) for word in words):
-            return context.become(words)
-        return 1
-    try:
-        # python -S left these out; they stand beside this package.
-        import site
-
-        site.main()
-        if "SLURM_JOB_ID" in os.environ and context.looks_elsewhere():
-            from sbatch_shim.companions.act import own_job
-
-            own = own_job(context)
-            context.state = own.state if own else state
-        status: int = import_module(f"sbatch_shim.companions.{command}").main(context)
-    except ShimError as error:
-        say(f"{command}: error: {error}")
-        status = error.status
-    except OSError as error:
-        say(f"{command}: error: {error}")
-        status = 1
-    return status

@@ -10,10 +10,10 @@ import os
 import shutil
 import time
 
-from sbatch_shim.companions.book import FLYING, QUEUED, REFUSED, Pages
-from sbatch_shim.companions.companion import Context
-from sbatch_shim.journal import SUBMITTED, Journal, flush_folders
+from sbatch_shim.companions.context import Context
 from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
+from sbatch_shim.state.journal import SUBMITTED, Journal, flush_folders
+from sbatch_shim.state.tickets import FLYING, QUEUED, REFUSED, SessionTickets
 
 LIVE_SECONDS = 60
 DAY = 86400
@@ -33,7 +33,7 @@ def listed_jobs(context: Context) -> set[int] | None:
 def by_itself(context: Context) -> None:
     """What squeue does on the way out; a failure is nobody's concern."""
     try:
-        due = [pages for pages in context.book.pages.values() if age(pages.session.live) > LIVE_SECONDS]
+        due = [pages for pages in context.tickets.pages.values() if age(pages.session.live) > LIVE_SECONDS]
         if not due:
             return
         for pages in due:
@@ -58,11 +58,11 @@ def age(path: bytes) -> float:
         return float("inf")
 
 
-def retire(pages: Pages, listed: set[int]) -> bool:
+def retire(pages: SessionTickets, listed: set[int]) -> bool:
     """Take the live mark from a session of which nothing waits and nothing is listed."""
     session = pages.session
     known = flush_folders(session)
-    pages = Pages(session).read()
+    pages = SessionTickets(session).read()
     if any(pages.state(ticket) in (QUEUED, REFUSED, FLYING) for ticket in pages.queued | pages.flying):
         return False
     if any(place.job in listed for place in pages.places.values()):

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sbatch_shim.errors import ShimError
-from sbatch_shim.journal import Place
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET
+from sbatch_shim.state.journal import Place
 from sbatch_shim.values import indices
 
 # Types of which Slurm understands an array's id as all of its elements, each by itself.
@@ -41,7 +41,7 @@ class Condition:
     delay: int = 0
 
     @property
-    def told(self) -> tuple[str, bytes]:
+    def as_slurm_reads(self) -> tuple[str, bytes]:
         """Type and id, as Slurm reads them."""
         number = b"%d" % self.job if self.job else b""
         if self.element is not None:
@@ -143,7 +143,7 @@ def with_places(
             kind = "afterok"  # all that a job without an index can mean by it (tried)
         delay = b"+%d" % condition.delay if condition.delay else b""
         if not condition.on_ticket:
-            found.append((kind, condition.told[1], None))
+            found.append((kind, condition.as_slurm_reads[1], None))
             continue
         place = place_of(condition.job)
         one_task = place.spec is None or condition.element is not None

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from sbatch_shim.errors import ShimError
-from sbatch_shim.flush.slurm import beside
+from sbatch_shim.flush.backends.sbatch import beside
 
 # What scontrol says of elements that need no splitting off any more: they run, they have ended, they are forgotten.
 SPLIT_ALREADY = ("No error", "Job has already finished", "Invalid job id specified")

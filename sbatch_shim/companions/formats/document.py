@@ -7,23 +7,23 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from sbatch_shim.calls import Call
-from sbatch_shim.companions import own
-from sbatch_shim.companions.act import own_element
-from sbatch_shim.companions.book import NO_JOB, SUBMITTED, Book, Pages, target, task_string
-from sbatch_shim.companions.companion import Context, write
-from sbatch_shim.companions.form import Form, Job, plain
+from sbatch_shim.companions import as_shown
+from sbatch_shim.companions.context import Context, write
+from sbatch_shim.companions.formats.columns import ARRAY_ID, Row
+from sbatch_shim.companions.formats.document_form import DocumentForm, JsonJob, plain
 from sbatch_shim.companions.options import Line
-from sbatch_shim.companions.reverse import dependency_with_tickets, error_with_tickets
-from sbatch_shim.companions.shown import Shown, parse_tasks, shares, shares_of_rest, whole
-from sbatch_shim.companions.squeue_columns import ARRAY_ID, Row
-from sbatch_shim.companions.waiting import Waiting
+from sbatch_shim.companions.parts import Part, parse_tasks, shares, shares_of_rest, whole
+from sbatch_shim.companions.this_job import own_element
+from sbatch_shim.companions.to_tickets import dependency_with_tickets, error_with_tickets
+from sbatch_shim.companions.unsubmitted import Unsubmitted
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.tickets import NO_JOB, SUBMITTED, SessionTickets, Tickets, target, task_string
 
 if TYPE_CHECKING:
     from sbatch_shim.companions.sacct import Accounting
     from sbatch_shim.companions.squeue import Queue
 
-def document_in(out: bytes) -> tuple[bytes, Job | None]:
+def document_in(out: bytes) -> tuple[bytes, JsonJob | None]:
     """What stands before the document, as the date of --long does, and the document; None where there is none."""
     at = out.find(b"{")
     try:
@@ -33,12 +33,12 @@ def document_in(out: bytes) -> tuple[bytes, Job | None]:
         return out, None
 
 
-def settle(book: Book, jobs: list[Job]) -> None:
+def settle(tickets: Tickets, jobs: list[JsonJob]) -> None:
     """Wait for the flushes that have these jobs to note them."""
-    book.settle((row_of(job).array, job.get("command") or "") for job in jobs)
+    tickets.settle((row_of(job).array, job.get("command") or "") for job in jobs)
 
 
-def printed(document: Job, jobs: list[Job], words: list[str]) -> bytes:
+def printed(document: JsonJob, jobs: list[JsonJob], words: list[str]) -> bytes:
     """
     The document with these jobs.
 
@@ -76,12 +76,12 @@ def squeue(queue: Queue) -> tuple[int, bytes]:
     words = ["squeue", *context.words]
     if queue.only_state:
         return 0, before + printed(document, states(queue, document["jobs"]), words)
-    form = Form.of(document)
-    settle(context.book, document["jobs"])
-    kept: list[Job] = []
+    form = DocumentForm.of(document)
+    settle(context.tickets, document["jobs"])
+    kept: list[JsonJob] = []
     seen: set[int] = set()
     for job in document["jobs"]:
-        found = shares_of(context.book, job, document["jobs"], queue.elsewhere)
+        found = shares_of(context.tickets, job, document["jobs"], queue.elsewhere)
         seen.update(one.ticket for one in found)
         if not found and not (form.filtered and not queue.wanted.has_name(job["name"])):
             kept.append(uncut(job))
@@ -89,7 +89,7 @@ def squeue(queue: Queue) -> tuple[int, bytes]:
             chosen = queue.chosen(one, row_of(job)) if form.filtered else one
             if chosen is not None:
                 kept.append({**job, **own_members(context, form, chosen, job)})
-    for ticket, pages in context.book.unsubmitted() if not form.filtered else queue.waiting:
+    for ticket, pages in context.tickets.unsubmitted() if not form.filtered else queue.waiting:
         call = pages.call(ticket)
         if ticket in seen or call is None or (form.filtered and not queue.passes(call)):
             continue
@@ -99,7 +99,7 @@ def squeue(queue: Queue) -> tuple[int, bytes]:
     return 0, before + printed(document, kept, words)
 
 
-def row_of(job: Job) -> Row:
+def row_of(job: JsonJob) -> Row:
     """What squeue's other forms would tell of the ids of a job."""
     task = plain(job["array_task_id"])
     folded = job["array_task_string"] or ""
@@ -108,17 +108,17 @@ def row_of(job: Job) -> Row:
     return Row(b"", str(job["job_id"]), array, tasks, task is None and bool(folded), "", job["name"], [])
 
 
-def shares_of(book: Book, job: Job, others: list[Job], elsewhere: bool = False) -> list[Shown]:
+def shares_of(tickets: Tickets, job: JsonJob, others: list[JsonJob], elsewhere: bool = False) -> list[Part]:
     """
     The calls in a job of squeue's or scontrol's document; none where it is not of ours.
 
     Args:
         elsewhere: There may be jobs of other clusters, which have the same numbers.
     """
-    if elsewhere and not book.ours(job.get("command") or ""):
+    if elsewhere and not tickets.ours(job.get("command") or ""):
         return []
     row = row_of(job)
-    merged = book.jobs.get(row.array) if row.array is not None else None
+    merged = tickets.jobs.get(row.array) if row.array is not None else None
     if merged is None:
         return []
     indices, throttle = parse_tasks(row.tasks)
@@ -128,21 +128,21 @@ def shares_of(book: Book, job: Job, others: list[Job], elsewhere: bool = False) 
     return shares(merged, indices, row.folded, throttle, row.raw)
 
 
-def uncut(job: Job) -> Job:
+def uncut(job: JsonJob) -> JsonJob:
     """Somebody else's job: only what SLURM_BITSTR_LEN=0 let grow is cut again."""
     indices, throttle = parse_tasks(job["array_task_string"] or "")
     return {**job, "array_task_string": task_string(indices, throttle)} if indices else job
 
 
-def own_members(context: Context, form: Form, shown: Shown, job: Job | None = None) -> Job:
+def own_members(context: Context, form: DocumentForm, shown: Part, job: JsonJob | None = None) -> JsonJob:
     """
     The members of a job in squeue's or scontrol's document that tell of the call.
 
     Args:
         job: As the real command wrote it; None where no flush has submitted it.
     """
-    call = context.book.call(shown.ticket)
-    found: Job = {
+    call = context.tickets.call(shown.ticket)
+    found: JsonJob = {
         "job_id": int(shown.ids("jobid")),
         "array_job_id": form.number(shown.ticket if call is not None and call.is_array else 0),
         "array_task_id": form.number(shown.tasks[0] if shown.tasks and not shown.folded else None),
@@ -150,22 +150,22 @@ def own_members(context: Context, form: Form, shown: Shown, job: Job | None = No
     }
     if call is None:
         return found
-    found["name"] = context.book.name(shown.ticket, job["name"]) if job else call.shown_name
+    found["name"] = context.tickets.name(shown.ticket, job["name"]) if job else call.shown_name
     found["current_working_directory"] = os.fsdecode(call.folder)
-    script = own.command(context, call)
+    script = as_shown.command(context, call)
     found["command"] = form.text("" if script == "(null)" else script)
     if job is not None:
-        found["dependency"] = dependency_with_tickets(job["dependency"], context.book, call, shown.index)
+        found["dependency"] = dependency_with_tickets(job["dependency"], context.tickets, call, shown.index)
     for kind in ("output", "error", "input"):
         given = kind == "input" or kind in call.options
-        text = own.log_pattern(call, kind) if given else ""
-        found[f"standard_{kind}"] = own.log_name(context, call, kind, shown) if form.filtered else text
+        text = as_shown.log_pattern(call, kind) if given else ""
+        found[f"standard_{kind}"] = as_shown.log_name(context, call, kind, shown) if form.filtered else text
     return found
 
 
-def waiting_job(context: Context, form: Form, call: Call, shown: Shown, pages: Pages) -> Job:
+def waiting_job(context: Context, form: DocumentForm, call: Call, shown: Part, pages: SessionTickets) -> JsonJob:
     """A call that no flush has submitted, in squeue's or scontrol's document."""
-    values = Waiting(context, call, pages.state(call.ticket) or "")
+    values = Unsubmitted(context, call, pages.state(call.ticket) or "")
     known = {
         "account": values.option("account", "") or None,
         "array_max_tasks": call.throttle,
@@ -203,29 +203,29 @@ def number_in(text: str) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def states(queue: Queue, jobs: list[Job]) -> list[Job]:
+def states(queue: Queue, jobs: list[JsonJob]) -> list[JsonJob]:
     """
     --only-job-state: an id and a state for each job and each task of an array.
 
     With one task that waits come all that wait of its array (tried on 24.11).
     """
-    queue.book.refresh()
-    rows: list[tuple[Job, Shown | None]] = []
+    queue.tickets.refresh()
+    rows: list[tuple[JsonJob, Part | None]] = []
     for job in jobs:
         parts = ARRAY_ID.fullmatch(job["job_id"])
-        merged = queue.book.jobs.get(int(parts[1])) if parts else None
+        merged = queue.tickets.jobs.get(int(parts[1])) if parts else None
         found = shares(merged, [int(parts[2])] if parts[2] else [], False) if parts and merged else [None]
         rows += [(job, one) for one in found]
     seen = {shown.ticket for _, shown in rows if shown}
     for ticket, pages in queue.waiting:
         call = pages.call(ticket)
         if ticket not in seen and call is not None and queue.passes(call):
-            each = [Shown(ticket, [task], False) for task in call.tasks] if call.is_array else [whole(call)]
+            each = [Part(ticket, [task], False) for task in call.tasks] if call.is_array else [whole(call)]
             rows += [({"state": ["PENDING"]}, one) for one in each]
     waiting = {
         shown.ticket for job, shown in rows if shown and "PENDING" in job["state"] and queue.wanted.takes(shown)
     }
-    kept: list[Job] = []
+    kept: list[JsonJob] = []
     for job, shown in rows:
         if shown is None:
             kept.append(job)
@@ -241,7 +241,7 @@ def scontrol(context: Context, line: Line, given: str | None) -> int:
     Of an array it holds all records, also where a task is asked for (tried on 24.11).
     """
     found = target(given) if given else None
-    pages = context.book.landed(found.ticket) if found else None
+    pages = context.tickets.landed(found.ticket) if found else None
     element = own_element(context, given) if given and pages is None else None
     asked = [element or given] if given else []
     if found is not None and pages is not None:
@@ -250,22 +250,22 @@ def scontrol(context: Context, line: Line, given: str | None) -> int:
     words = Line(asked_as_json(line).options, ["show", "job", *(one for one in asked if one)]).words()
     answer = context.run("scontrol", words, SLURM_BITSTR_LEN="0")
     translated = {str(one): given or "" for one in asked}
-    sys.stderr.buffer.write(error_with_tickets(answer.err, context.book, translated))
+    sys.stderr.buffer.write(error_with_tickets(answer.err, context.tickets, translated))
     before, document = document_in(answer.out)
     if document is None:
         write(answer.out)
         return answer.status
-    form = Form.of(document)
-    settle(context.book, document["jobs"])
-    kept: list[Job] = []
+    form = DocumentForm.of(document)
+    settle(context.tickets, document["jobs"])
+    kept: list[JsonJob] = []
     for job in document["jobs"]:
         row = row_of(job)
         if element is not None and element not in (row.raw, f"{row.array}_{row.tasks}"):
             continue
-        shown = shares_of(context.book, job, document["jobs"])
+        shown = shares_of(context.tickets, job, document["jobs"])
         mine = [one for one in shown if found is None or pages is None or one.ticket == found.ticket]
         kept += [{**job, **own_members(context, form, one, job)} for one in mine] if shown else [uncut(job)]
-    waiting = context.book.unsubmitted() if not given else []
+    waiting = context.tickets.unsubmitted() if not given else []
     if found is not None and pages is not None and pages.state(found.ticket) != SUBMITTED:
         waiting = [(found.ticket, pages)]
     for ticket, where in waiting:
@@ -291,15 +291,15 @@ def sacct(accounting: Accounting) -> int:
     if answer.status != 0 or document is None:
         write(answer.out)
         return answer.status
-    form = Form.of(document)
-    book = context.book
-    book.refresh()
-    kept: list[Job] = []
+    form = DocumentForm.of(document)
+    tickets = context.tickets
+    tickets.refresh()
+    kept: list[JsonJob] = []
     seen: set[int] = set()
     for job in document["jobs"]:
         array = job["array"]
         task = plain(array["task_id"])
-        merged = book.jobs.get(plain(array["job_id"]) or job["job_id"])
+        merged = tickets.jobs.get(plain(array["job_id"]) or job["job_id"])
         if merged is None or accounting.home not in ("", job["cluster"]):
             kept += [job] if wanted.has_name(job["name"]) else []
             continue
@@ -313,37 +313,37 @@ def sacct(accounting: Accounting) -> int:
         for shown in found:
             seen.add(shown.ticket)
             chosen = accounting.takes(shown)
-            if chosen is not None and wanted.has_name(book.name(shown.ticket, job["name"])):
+            if chosen is not None and wanted.has_name(tickets.name(shown.ticket, job["name"])):
                 kept.append({**job, **accounted_members(context, form, chosen, job)})
     kept += [waiting_record(form, shown, values) for shown, values in accounting.unknown(seen)]
     write(before + printed(document, kept, ["sacct", *context.words]))
     return 0
 
 
-def accounted_members(context: Context, form: Form, shown: Shown, job: Job) -> Job:
+def accounted_members(context: Context, form: DocumentForm, shown: Part, job: JsonJob) -> JsonJob:
     """The members of a job in sacct's document that tell of the call."""
-    call = context.book.call(shown.ticket)
+    call = context.tickets.call(shown.ticket)
     number = int(shown.ids("jobid"))
-    found: Job = {
+    found: JsonJob = {
         "job_id": number,
         "array": {**job["array"], **array_members(form, shown)},
         "steps": [{**step, "step": own_step(step["step"], number)} for step in job["steps"]],
     }
     if call is None:
         return found
-    found["name"] = context.book.name(shown.ticket, job["name"])
+    found["name"] = context.tickets.name(shown.ticket, job["name"])
     found["working_directory"] = os.fsdecode(call.folder)
     if "submit_line" in job:
-        found["submit_line"] = own.submit_line(call)
-    for column, kind in own.KINDS.items():
+        found["submit_line"] = as_shown.submit_line(call)
+    for column, kind in as_shown.KINDS.items():
         if column in job:
-            found[column] = own.log_pattern(call, kind)
+            found[column] = as_shown.log_pattern(call, kind)
         if f"{column}_expanded" in job:
-            found[f"{column}_expanded"] = own.log_name(context, call, kind, shown, joined=False)
+            found[f"{column}_expanded"] = as_shown.log_name(context, call, kind, shown, joined=False)
     return found
 
 
-def array_members(form: Form, shown: Shown) -> Job:
+def array_members(form: DocumentForm, shown: Part) -> JsonJob:
     """What sacct's document tells of an array."""
     tasks = shown.tasks or []
     mask = sum(1 << task for task in tasks)
@@ -354,7 +354,7 @@ def array_members(form: Form, shown: Shown) -> Job:
     }
 
 
-def own_step(step: Job, number: int) -> Job:
+def own_step(step: JsonJob, number: int) -> JsonJob:
     """The id of a step: `7.batch`, an object in it, or (22.05) beside it."""
     if "job_id" in step:
         return {**step, "job_id": number}
@@ -363,7 +363,7 @@ def own_step(step: Job, number: int) -> Job:
     return {**step, "id": f"{number}.{str(step['id']).partition('.')[2]}"}
 
 
-def waiting_record(form: Form, shown: Shown, values: Waiting) -> Job:
+def waiting_record(form: DocumentForm, shown: Part, values: Unsubmitted) -> JsonJob:
     """A call that Slurm does not know, in sacct's document."""
     known = {
         "account": values.option("account", "") or None,

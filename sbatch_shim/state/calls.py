@@ -10,11 +10,11 @@ from functools import cached_property
 from typing import Any, Optional
 
 from sbatch_shim import request
-from sbatch_shim.drop import dropped, without_met
 from sbatch_shim.errors import HandOver, ShimError
-from sbatch_shim.journal import Journal, flush_folders
 from sbatch_shim.record import decode, digest, frames
 from sbatch_shim.spool import QUEUE_HEAD, Session, read, session_of
+from sbatch_shim.state.dropped import dropped, without_met
+from sbatch_shim.state.journal import Journal, flush_folders
 from sbatch_shim.values import indices
 
 # What many records share, for `build`: environments, directives, blobs that are as they were written.
@@ -336,7 +336,7 @@ def in_doubt(session: Session) -> list[dict[str, Any]]:
 
 
 @dataclass
-class Waiting:
+class SessionSummary:
     """
     A session that holds calls: its name, how many, the age of the oldest in seconds since the epoch.
 
@@ -348,7 +348,7 @@ class Waiting:
     since: int
 
 
-def waiting_sessions(state: bytes) -> list[Waiting]:
+def waiting_sessions(state: bytes) -> list[SessionSummary]:
     """The sessions with calls that are not submitted, or may not be, by name."""
     try:
         names = sorted(os.listdir(state + b"/sessions"))
@@ -368,5 +368,5 @@ def waiting_sessions(state: bytes) -> list[Waiting]:
         count = len(calls) + len(problems) + sum(len(event["tickets"]) for event in events)
         if count:
             times = [call.time for call in calls] + [event.get("since") or int(time.time()) for event in events]
-            held.append(Waiting(os.fsdecode(name), count, min(times, default=int(time.time()))))
+            held.append(SessionSummary(os.fsdecode(name), count, min(times, default=int(time.time()))))
     return held

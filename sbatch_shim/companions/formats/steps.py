@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import time
 
-from sbatch_shim.companions.act import own_element
-from sbatch_shim.companions.book import NO_JOB, SUBMITTED, elements, split_ids, target
-from sbatch_shim.companions.companion import Context
+from sbatch_shim.companions.context import Context
+from sbatch_shim.companions.formats.columns import ARRAY_ID, STEPS, Layout, asked, assemble, parts_of, sort_by_id
 from sbatch_shim.companions.options import Line
-from sbatch_shim.companions.shown import Shown, shares, wanted_of
-from sbatch_shim.companions.squeue_columns import ARRAY_ID, STEPS, Layout, asked, assemble, parts_of, sort_by_id
+from sbatch_shim.companions.parts import Part, selection_of, shares
+from sbatch_shim.companions.this_job import own_element
+from sbatch_shim.state.tickets import NO_JOB, SUBMITTED, elements, split_ids, target
 
 
 def real_steps(context: Context, given: str) -> str:
@@ -19,7 +19,7 @@ def real_steps(context: Context, given: str) -> str:
     for one in split_ids(given):
         job, dot, step = one.partition(".")
         meant = target(job)
-        pages = context.book.landed(meant.ticket) if meant else None
+        pages = context.tickets.landed(meant.ticket) if meant else None
         if meant is not None and pages is not None and dot:
             if pages.state(meant.ticket) == SUBMITTED:
                 found += [f"{real}.{step}" for real in elements(pages.places[meant.ticket], meant.tasks)]
@@ -28,7 +28,7 @@ def real_steps(context: Context, given: str) -> str:
     return ",".join(found) or f"{NO_JOB}.0"
 
 
-def ids(shown: Shown, name: str, step: str) -> str:
+def ids(shown: Part, name: str, step: str) -> str:
     """The value of an id field of a step; directly, a plain job's array has the id 0."""
     if name == "stepid":
         return f"{shown.ids('jobarrayid')}.{step}"
@@ -37,8 +37,8 @@ def ids(shown: Shown, name: str, step: str) -> str:
 
 def ask(context: Context, line: Line, layout: Layout) -> tuple[int, bytes]:
     """The whole output, and the exit status; as with the real squeue names and states select no step."""
-    book = context.book
-    wanted = wanted_of(book, line.last("jobs"), None)
+    tickets = context.tickets
+    wanted = selection_of(tickets, line.last("jobs"), None)
     real = line.without("jobs", "steps", "long")
     steps = line.last("steps")
     real.options.append(("steps", None if steps is None else real_steps(context, steps)))
@@ -48,14 +48,14 @@ def ask(context: Context, line: Line, layout: Layout) -> tuple[int, bytes]:
     sys.stderr.buffer.write(answer.err)
     if answer.status != 0 and not answer.out:
         return answer.status, b""
-    book.refresh()
+    tickets.refresh()
     head = time.strftime("%a %b %d %H:%M:%S %Y\n").encode() if line.has("long") and not line.has("noheader") else b""
     rows: list[bytes] = []
     ours: list[tuple[int, bytes]] = []
     places: list[int] = []
     for before, (raw, one), texts in parts_of(answer.out, layout):
         found = ARRAY_ID.fullmatch(one.partition(".")[0])
-        job = book.jobs.get(int(found[1])) if found else None
+        job = tickets.jobs.get(int(found[1])) if found else None
         if found is None or job is None:
             rows.append(assemble(layout, texts, before))
             continue

@@ -18,14 +18,14 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from sbatch_shim.calls import Call
+from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate
+from sbatch_shim.flush.backends.sbatch import Answer
 from sbatch_shim.flush.patience import Patience, Stop
-from sbatch_shim.flush.recovery import NEVER_LEFT, Fate
-from sbatch_shim.flush.slurm import Answer
-from sbatch_shim.journal import COLLECTED, RAN, STARTED
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.spool import Lock, read, replace
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.journal import COLLECTED, RAN, STARTED
 from sbatch_shim.values import indices
 
 # Between two looks at the tasks that run.
@@ -71,7 +71,7 @@ class Job:
 class Local:
     """A backend that collects jobs and runs them at the end."""
 
-    accepted, told_by = COLLECTED, RAN
+    accepted, placing_event = COLLECTED, RAN
 
     def __init__(self, state: bytes) -> None:
         self.state = state

@@ -7,16 +7,16 @@ import os
 import pwd
 import time
 
-from sbatch_shim.calls import Call
-from sbatch_shim.companions.book import DROPPED, FLYING, REFUSED
-from sbatch_shim.companions.companion import Context
-from sbatch_shim.companions.reverse import waiting_dependency
-from sbatch_shim.drop import without_met
+from sbatch_shim.companions.context import Context
+from sbatch_shim.companions.to_tickets import waiting_dependency
 from sbatch_shim.spool import ticket_numbers
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.dropped import without_met
+from sbatch_shim.state.tickets import DROPPED, FLYING, REFUSED
 from sbatch_shim.values import minutes
 
 
-class Waiting:
+class Unsubmitted:
     """
     The values of one call, in Slurm's own forms.
 
@@ -34,7 +34,7 @@ class Waiting:
         self.reason = {REFUSED: "SarrayRefused", FLYING: "None", DROPPED: "None"}.get(state, "SarrayQueued")
 
         def is_dropped(ticket: int) -> bool:
-            pages = context.book.find(ticket)
+            pages = context.tickets.find(ticket)
             return pages is not None and pages.state(ticket) == DROPPED
 
         unmet = without_met(call.options.get("dependency") or b"", is_dropped) or b""
@@ -56,7 +56,7 @@ class Waiting:
 
     @property
     def dependency(self) -> str:
-        return waiting_dependency(self.call, self.context.book)
+        return waiting_dependency(self.call, self.context.tickets)
 
     @property
     def partition(self) -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 import jinja2
 
 from sbatch_shim import __version__
-from sbatch_shim.calls import waiting_sessions
-from sbatch_shim.companions.companion import COMPANIONS
-from sbatch_shim.paths import PACKAGE, TEMPLATES, state_folder
+from sbatch_shim.companions.context import COMPANIONS
+from sbatch_shim.state.calls import waiting_sessions
+from sbatch_shim.state.paths import PACKAGE, TEMPLATES, state_folder
 
 MANIFEST = "installed.json"
 COMMANDS = {"sarray": "verbs.sarray", "sarray-flush": "flush.cli"}
@@ -44,7 +44,7 @@ def start_code(command: str, site: str) -> str:
     """What `python -I -S -c` runs to be sbatch or a companion; `site` is the folder that holds this package."""
     module, run = "shim", "posix._exit(main())"
     if command != "sbatch":
-        module, run = "companions.companion", f"sys.exit(main({command!r}))"
+        module, run = "companions.start", f"sys.exit(main({command!r}))"
     return render("start", command=command, site=repr(site), module=module, run=run).strip()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_letters
 
-from sbatch_shim.companions.companion import Answer, Context
+from sbatch_shim.companions.context import Answer, Context
 from sbatch_shim.companions.options import Line, Unreadable
 
 START, FIELD, END = "\x1d", "\x1f", "\x1e"

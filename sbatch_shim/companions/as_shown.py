@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import re
 
-from sbatch_shim.calls import Call
-from sbatch_shim.companions.companion import Context
-from sbatch_shim.companions.shown import Shown
-from sbatch_shim.companions.waiting import Waiting
+from sbatch_shim.companions.context import Context
+from sbatch_shim.companions.parts import Part
+from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.merge import logs
+from sbatch_shim.state.calls import Call
 
 # Scripts are shown without their arguments.
 SCRIPT_ALONE = (23, 2)
@@ -49,7 +49,7 @@ def log_pattern(call: Call, kind: str) -> str:
     return os.fsdecode(b"".join(logs.placed(call, kind, pattern)))
 
 
-def log_name(context: Context, call: Call, kind: str, shown: Shown, joined: bool = True) -> str:
+def log_name(context: Context, call: Call, kind: str, shown: Part, joined: bool = True) -> str:
     """
     A log's name for what is shown of a call: a task that waits with others has no id yet.
 
@@ -84,7 +84,7 @@ def log_name(context: Context, call: Call, kind: str, shown: Shown, joined: bool
     return os.fsdecode(before + re.sub(letters, value, pattern))
 
 
-def log_column(context: Context, call: Call, column: str, shown: Shown, expanded: bool) -> str:
+def log_column(context: Context, call: Call, column: str, shown: Part, expanded: bool) -> str:
     """
     squeue's column.
 
@@ -107,6 +107,6 @@ def submit_line(call: Call) -> str:
     return " ".join(["sbatch", *(os.fsdecode(word) for word in call.words)])
 
 
-def allocated(values: Waiting) -> str:
+def allocated(values: Unsubmitted) -> str:
     """sacct's AllocCPUS of what waits."""
     return "0" if values.context.version >= CPUS_LATER else values.cpus

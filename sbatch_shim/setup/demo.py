@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from sbatch_shim.errors import NoRealSbatch
-from sbatch_shim.flush.slurm import real_sbatch
+from sbatch_shim.flush.backends.sbatch import real_sbatch
 
 PIPELINE = """\
 #!/bin/bash

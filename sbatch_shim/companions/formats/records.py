@@ -8,27 +8,28 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sbatch_shim.calls import Call
-from sbatch_shim.companions import documents, own
-from sbatch_shim.companions.act import own_element
-from sbatch_shim.companions.book import (
+from sbatch_shim.companions import as_shown
+from sbatch_shim.companions.context import Context, write
+from sbatch_shim.companions.formats import document
+from sbatch_shim.companions.options import Line
+from sbatch_shim.companions.parts import Part, parse_tasks, shares, shares_of_rest
+from sbatch_shim.companions.this_job import own_element
+from sbatch_shim.companions.to_tickets import dependency_with_tickets, error_with_tickets
+from sbatch_shim.companions.unsubmitted import Unsubmitted
+from sbatch_shim.errors import ShimError
+from sbatch_shim.state.calls import Call
+from sbatch_shim.state.tickets import (
     DROPPED,
     FLYING,
     QUEUED,
     REFUSED,
     SUBMITTED,
-    Pages,
+    SessionTickets,
     Target,
     elements,
     target,
     task_string,
 )
-from sbatch_shim.companions.companion import Context, write
-from sbatch_shim.companions.options import Line
-from sbatch_shim.companions.reverse import dependency_with_tickets, error_with_tickets
-from sbatch_shim.companions.shown import Shown, parse_tasks, shares, shares_of_rest
-from sbatch_shim.companions.waiting import Waiting
-from sbatch_shim.errors import ShimError
 
 HEAD = re.compile(
     r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName="
@@ -47,11 +48,11 @@ class Records:
     def show(self, given: str | None) -> int:
         """`show job [ID]`."""
         if self.line.has("json", "yaml"):
-            return documents.scontrol(self.context, self.line, given)
+            return document.scontrol(self.context, self.line, given)
         if given is not None and not re.fullmatch("\\+?[0-9]+(_[0-9]+)?", given):
             return self.context.become(self.context.words)
         found = target(given) if given else None
-        pages = self.context.book.landed(found.ticket) if found else None
+        pages = self.context.tickets.landed(found.ticket) if found else None
         options = [one for one in self.line.options if one[0] != "oneliner"]
         asked: list[str] = []
         names: dict[str, str] = {}
@@ -64,9 +65,9 @@ class Records:
         elif given:
             asked = [own_element(self.context, given) or given]
         answer = self.context.run("scontrol", Line(options, ["show", "job", *asked]).words(), SLURM_BITSTR_LEN="0")
-        sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, names))
+        sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.tickets, names))
         text = answer.out.decode(errors="surrogateescape")
-        self.context.book.refresh()
+        self.context.tickets.refresh()
         originals = re.split(r"^(?=JobId=)", text, flags=re.M)
         records: list[str] = []
         for record in originals:
@@ -74,7 +75,7 @@ class Records:
         if found is None and not given:
             records += [
                 record_of_queued(self.context, where, Target(ticket, None, ""), where.state(ticket) or "")
-                for ticket, where in self.context.book.unsubmitted()
+                for ticket, where in self.context.tickets.unsubmitted()
             ]
             records = [record for record in records if not record.startswith("No jobs")] or records
         if found is not None and answer.status == 0 and not records and found.tasks:
@@ -90,13 +91,13 @@ class Records:
         Before 24.11 scontrol reads the first of a list only, takes any name for step 0, and looks at the step for a
         plain job's id only. Since then it takes no list, and finds a step of the last element of an array only.
         """
-        strict = self.context.version >= own.STEP_OF_TASK
+        strict = self.context.version >= as_shown.STEP_OF_TASK
         if strict and not re.fullmatch(r"([0-9]+(_[0-9]+)?(\.[0-9a-z]+)?)?", given):
             return self.context.become(self.context.words)
         word, dot, step = given.partition(",")[0].partition(".")
         element = own_element(self.context, word)
         found = target(word) if element is None else None
-        pages = self.context.book.landed(found.ticket) if found else None
+        pages = self.context.tickets.landed(found.ticket) if found else None
         asked = [element + dot + step] if element else [given] if given else []
         places: list[str] | None = None
         looks_at_step = strict or (found is not None and found.tasks is None)
@@ -114,8 +115,8 @@ class Records:
             asked = [str(place.job)]
         options = [one for one in self.line.options if one[0] != "oneliner"]
         answer = self.context.run("scontrol", Line(options, ["show", "step", *asked]).words())
-        sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.book, dict.fromkeys(asked, word)))
-        self.context.book.refresh()
+        sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.tickets, dict.fromkeys(asked, word)))
+        self.context.tickets.refresh()
         records = []
         for record, head in steps_in(answer.out):
             if head is None:
@@ -130,9 +131,9 @@ class Records:
         self.print_records(records)
         return answer.status
 
-    def step_of_ticket(self, record: str, head: re.Match[str]) -> tuple[Shown | None, str]:
+    def step_of_ticket(self, record: str, head: re.Match[str]) -> tuple[Part | None, str]:
         """A record of a step, with the ticket of its call."""
-        job = self.context.book.jobs.get(int(head[2]))
+        job = self.context.tickets.jobs.get(int(head[2]))
         for shown in shares(job, [int(head[3])] if head[3] else [], False) if job else ():
             return shown, f"StepId={shown.ids('jobarrayid')}.{head[4]}{record[head.end() :]}"
         return None, record
@@ -145,7 +146,7 @@ class Records:
         arrays = dict.fromkeys(one.partition("_")[0] for one in places if "_" in one and one not in there)
         records = []
         for array in arrays:
-            if int(array) in self.context.book.jobs:
+            if int(array) in self.context.tickets.jobs:
                 for record, head in steps_in(self.context.run("scontrol", ["show", "step", array]).out):
                     shown, text = self.step_of_ticket(record, head) if head else (None, "")
                     records += [text] if shown is not None and shown.tasks is None else []
@@ -166,9 +167,9 @@ class Records:
             return [record] if record else []
         raw, array, tasks = head[1], int(head[2] or head[1]), head[3] or ""
         command = re.search(r"^   Command=(.*)$", record, re.M)
-        if command and self.context.book.ours(command[1]):
-            self.context.book.job_landed(array)
-        job = self.context.book.jobs.get(array)
+        if command and self.context.tickets.ours(command[1]):
+            self.context.tickets.job_landed(array)
+        job = self.context.tickets.jobs.get(array)
         if job is None:
             return [cut_tasks(record)]
         indices, throttle = parse_tasks(tasks)
@@ -190,10 +191,10 @@ class Records:
             records += [self.rewrite(record, head[4], one) for one in each]
         return records
 
-    def rewrite(self, record: str, rest: str, shown: Shown) -> str:
+    def rewrite(self, record: str, rest: str, shown: Part) -> str:
         """One record of a call."""
-        call = self.context.book.call(shown.ticket)
-        name = self.context.book.name(shown.ticket, re.findall(r" JobName=(.*)$", record, re.M)[0])
+        call = self.context.tickets.call(shown.ticket)
+        name = self.context.tickets.name(shown.ticket, re.findall(r" JobName=(.*)$", record, re.M)[0])
         first = f"JobId={shown.ids('jobid')}"
         if call is not None and call.is_array:
             first += f" ArrayJobId={shown.ticket} ArrayTaskId={shown.ids('arraytaskid') if shown.tasks else NO_TASKS}"
@@ -203,7 +204,7 @@ class Records:
             key = line.strip().partition("=")[0]
             if " Dependency=" in line:
                 before, _, spec = line.partition(" Dependency=")
-                spec = dependency_with_tickets(spec, self.context.book, call, shown.index)
+                spec = dependency_with_tickets(spec, self.context.tickets, call, shown.index)
                 lines[at] = f"{before} Dependency={spec}"
             elif call is not None:
                 value = own_line(self.context, call, key, shown)
@@ -228,17 +229,17 @@ def cut_tasks(record: str) -> str:
     return re.sub(r" ArrayTaskId=([^ ]+)", cut, record, count=1)
 
 
-def own_line(context: Context, call: Call, key: str, shown: Shown) -> str | None:
+def own_line(context: Context, call: Call, key: str, shown: Part) -> str | None:
     """The value of a line that tells of the call; None for all others."""
     if key == "Command":
-        return own.command(context, call)
+        return as_shown.command(context, call)
     if key == "WorkDir":
         return os.fsdecode(call.folder)
     kind = {"StdOut": "output", "StdErr": "error", "StdIn": "input"}.get(key)
-    return own.log_name(context, call, kind, shown) if kind else None
+    return as_shown.log_name(context, call, kind, shown) if kind else None
 
 
-def record_of_queued(context: Context, pages: Pages, found: Target, state: str) -> str:
+def record_of_queued(context: Context, pages: SessionTickets, found: Target, state: str) -> str:
     """What scontrol would show of a job that waits."""
     call = pages.call(found.ticket)
     if call is None:
@@ -246,8 +247,8 @@ def record_of_queued(context: Context, pages: Pages, found: Target, state: str) 
     tasks = None
     if call.is_array:
         tasks = [task for task in call.tasks if found.tasks is None or task in found.tasks]
-    shown = Shown(found.ticket, tasks, tasks is not None and (len(tasks) > 1 or found.tasks is None), call.throttle)
-    values = Waiting(context, call, state)
+    shown = Part(found.ticket, tasks, tasks is not None and (len(tasks) > 1 or found.tasks is None), call.throttle)
+    values = Unsubmitted(context, call, state)
     first = f"JobId={shown.ids('jobid')}"
     if tasks is not None:
         first += f" ArrayJobId={found.ticket} ArrayTaskId={shown.ids('arraytaskid')}"
@@ -264,7 +265,7 @@ def record_of_queued(context: Context, pages: Pages, found: Target, state: str) 
         f"Partition={values.partition}",
         f"NumNodes={values.nodes} NumCPUs={values.cpus} NumTasks={values.option('ntasks', '1')}",
         *(f"{key}={own_line(context, call, key, shown)}" for key in keys),
-        *([] if context.version >= own.NO_POWER else ["Power="]),
+        *([] if context.version >= as_shown.NO_POWER else ["Power="]),
         "",
     ]
     return "\n   ".join(lines) + "\n\n"

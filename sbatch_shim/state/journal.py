@@ -16,7 +16,7 @@ tickets, text}, `absent` {array, tickets}: Slurm does not have it, `assumed` {ar
 A place is [index of the first task or null, the call's --array or null]; see Place.
 A `submitting` that none but `uncertain` follows is a submission whose outcome is not known (recovery.py). One with
 `lanes` {elements, name} is of an array whose elements must be split off once it is submitted
-(submission.unseen_elements); `seen` {array, tickets} says that they are. `damaged` {array, tickets, script: the journal
+(submission.elements_to_split); `seen` {array, tickets} says that they are. `damaged` {array, tickets, script: the journal
 as it was, text} stands for lines that could not be read: any of those tickets may be submitted.
 
 sarray-flush --local: `collected` {array, job, tickets: {ticket: place}} in place of `submitted`, `started` {array, job,
@@ -187,7 +187,7 @@ class Journal:
         """The tickets that must not be submitted again: submitted, or of unknown outcome."""
         return settled(self.events())
 
-    def unseen(self) -> list[tuple[dict[str, Any], int]]:
+    def lanes_to_split(self) -> list[tuple[dict[str, Any], int]]:
         """The `submitting` events and job ids of submitted arrays whose elements are still to be split off."""
         tried: dict[int, dict[str, Any]] = {}
         waiting: dict[int, tuple[dict[str, Any], int]] = {}
@@ -259,12 +259,12 @@ class TicketMap:
     From tickets to real jobs, over all sessions of a state folder; each journal is read once.
 
     Args:
-        told_by: The event that tells where a ticket runs: of Slurm's jobs, or of those that ran here.
+        placing_event: The event that tells where a ticket runs: of Slurm's jobs, or of those that ran here.
     """
 
-    def __init__(self, state: bytes, told_by: str = SUBMITTED) -> None:
+    def __init__(self, state: bytes, placing_event: str = SUBMITTED) -> None:
         self.state = state
-        self.told_by = told_by
+        self.placing_event = placing_event
         self.sessions: dict[int, bytes | None] = {}  # by block
         self.known: dict[int, Place] = {}
         self.read: set[bytes] = set()  # sessions
@@ -285,7 +285,7 @@ class TicketMap:
             self.read.add(name)
             for folder in flush_folders(Session(self.state, name)):
                 for event in Journal(folder).events():
-                    if event["event"] in ("assumed", self.told_by):
+                    if event["event"] in ("assumed", self.placing_event):
                         self.learn(event)
                     elif event["event"] in (SUBMITTED, RAN):
                         self.elsewhere.update(dict.fromkeys(places_in(event), event["event"]))

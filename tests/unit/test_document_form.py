@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from sbatch_shim.companions.form import Form, plain
+from sbatch_shim.companions.formats.document_form import DocumentForm, plain
 
 KNOWN = {"cpus": 4, "name": "x", "time_limit": 7, "dependency": "", "nosuch": 1}
 
 
-def form(said: str) -> Form:
-    return Form.of({"meta": {"plugin": {"data_parser": f"data_parser/{said}"}}})
+def form(said: str) -> DocumentForm:
+    return DocumentForm.of({"meta": {"plugin": {"data_parser": f"data_parser/{said}"}}})
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_values_in_the_form_of_the_document(said: str, cpus: Any, limit: Any, de
 
 
 def test_22_05_names_a_plugin_without_a_version() -> None:
-    old = Form.of({"meta": {"plugin": {"type": "openapi/dbv0.0.38", "name": "Slurm OpenAPI DB v0.0.38"}}})
+    old = DocumentForm.of({"meta": {"plugin": {"type": "openapi/dbv0.0.38", "name": "Slurm OpenAPI DB v0.0.38"}}})
     job = old.waiting("queue", KNOWN)
     assert (job["cpus"], job["time_limit"], job["job_state"]) == (4, 7, "PENDING")
     assert old.waiting("queue", {})["time_limit"] is None

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sbatch_shim.errors import ShimError
-from sbatch_shim.flush.controller import Controller, NoAnswer
+from sbatch_shim.flush.backends.controller import Controller, NoAnswer
 from sbatch_shim.flush.patience import Patience
-from sbatch_shim.locks import try_lock
+from sbatch_shim.state.locks import try_lock
 
 # sbatch itself tries for 120 s when the queue is full, and then waits for an answer.
 LONGEST_SBATCH = 180

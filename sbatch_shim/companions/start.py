@@ -1,0 +1,64 @@
+"""
+squeue, scancel, sacct and scontrol with tickets: what the launcher starts when it does not exec the real command.
+
+Whatever is not understood goes to the real command untouched, as with sbatch.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGINT, getsignal, signal
+
+from sbatch_shim.companions.context import Context, say
+from sbatch_shim.errors import ShimError
+from sbatch_shim.spool import handed_on, open_state, read, ticket_numbers
+from sbatch_shim.state.streams import open_closed_streams
+
+
+def main(command: str) -> int:
+    """Entry of the launcher: `python -I -S -c CODE SOURCE WRITER COUNT STATE REAL WORDS...`."""
+    if getsignal(SIGINT) != SIG_IGN:
+        signal(SIGINT, SIG_DFL)
+    signal(SIGCHLD, SIG_DFL)  # who ignores it is not told how a command of Slurm ended
+    raw = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
+    state, real, words = raw[3], os.fsdecode(raw[4]), [os.fsdecode(word) for word in raw[5:]]
+    environment = {}
+    try:
+        entries = handed_on(*raw[:3])
+    except ShimError as error:
+        say(f"{command}: error: {error}")
+        return 1
+    for entry in entries:
+        name, _, value = entry.partition(b"=")
+        environment[name] = value
+    context = Context(command, real, state, words, environment, os.umask(0o077))
+    if not real:
+        return context.become(words)
+    open_closed_streams()
+    try:
+        if os.path.isdir(state):
+            open_state(state)
+    except (ShimError, OSError) as error:
+        say(f"{command}: {error}")
+        if not any(ticket_numbers(os.fsencode(word)) for word in words):
+            return context.become(words)
+        return 1
+    try:
+        # python -S left these out; they stand beside this package.
+        import site
+
+        site.main()
+        if "SLURM_JOB_ID" in os.environ and context.looks_elsewhere():
+            from sbatch_shim.companions.this_job import own_job
+
+            own = own_job(context)
+            context.state = own.state if own else state
+        status: int = import_module(f"sbatch_shim.companions.{command}").main(context)
+    except ShimError as error:
+        say(f"{command}: error: {error}")
+        status = error.status
+    except OSError as error:
+        say(f"{command}: error: {error}")
+        status = 1
+    return status

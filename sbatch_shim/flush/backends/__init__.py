@@ -1,0 +1,53 @@
+"""What arrays are given to: Slurm (slurm.py), or this machine (local.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol
+
+from sbatch_shim.flush.backends.recovery import Fate
+from sbatch_shim.flush.backends.sbatch import Answer
+from sbatch_shim.flush.patience import Patience, Stop
+from sbatch_shim.merge.limits import Limits
+from sbatch_shim.merge.plan import Array
+from sbatch_shim.state.calls import Call
+
+
+class Backend(Protocol):
+    """
+    What arrays are given to: Slurm, or this machine (local.py).
+
+    Attributes:
+        accepted: The event for an array that was taken.
+        placing_event: The event that tells a later flush where its tickets run.
+    """
+
+    accepted: str
+    placing_event: str
+
+    def controller(self, call: Call) -> Hashable:
+        """Equal for calls that one controller takes."""
+
+    def limits(self, call: Call) -> Limits:
+        """What the controller of a call allows; NoAnswer when it does not tell."""
+
+    def origin(self, array: Array) -> dict[str, Any]:
+        """For the journal: what `settle` will need to know of a submission that is made now."""
+
+    def submit(self, array: Array, words: list[bytes], environment: dict[bytes, bytes]) -> Answer:
+        """Submit one array; `words` are those after `sbatch`, the last one is the script."""
+
+    def settle(self, submitting: dict[str, Any], patience: Patience) -> Fate:
+        """What became of a submission whose outcome is not known; NoAnswer when that cannot be asked now."""
+
+    def split_off(self, submitting: dict[str, Any], job: int) -> str:
+        """Make the scheduler see each of a job's lanes; what went wrong, or an empty string."""
+
+    def complete(self, stop: Stop, note: Callable[[int, str], None]) -> None:
+        """
+        Run what was collected, where nobody else does.
+
+        Args:
+            stop: Cuts it short.
+            note: Gets a job's number and an event, before or after it.
+        """

@@ -1,0 +1,1 @@
+"""Calls in, arrays out: pure but for the links of log files."""
