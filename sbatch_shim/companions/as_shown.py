@@ -15,6 +15,7 @@ from sbatch_shim.companions.parts import Part
 from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.merge import logs
 from sbatch_shim.state.calls import Call
+from sbatch_shim.state.ids import NO_TASK
 
 # Scripts are shown without their arguments.
 SCRIPT_ALONE = (23, 2)
@@ -66,7 +67,7 @@ def log_name(context: Context, call: Call, kind: str, shown: Part, joined: bool 
     if pattern is None:
         return "/dev/null"
     before, pattern = logs.placed(call, kind, pattern)
-    task = shown.tasks[0] if shown.tasks and not shown.folded else logs.NO_TASK
+    task = shown.tasks[0] if shown.tasks and not shown.folded else NO_TASK
     values = {
         b"A": b"%d" % call.ticket,
         b"a": b"%d" % task,

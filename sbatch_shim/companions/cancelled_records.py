@@ -16,10 +16,8 @@ from dataclasses import dataclass, field
 
 from sbatch_shim.companions import as_shown
 from sbatch_shim.companions.context import Context, listable
-from sbatch_shim.companions.parts import parse_tasks
-from sbatch_shim.state.tickets import Job, compact
-
-ELEMENT = re.compile("([0-9]+)_([0-9]+)", re.A)
+from sbatch_shim.state.ids import JobId, compact
+from sbatch_shim.state.tickets import Job
 
 
 def with_records(context: Context, ids: list[str]) -> list[str]:
@@ -27,9 +25,9 @@ def with_records(context: Context, ids: list[str]) -> list[str]:
     jobs = context.tickets.jobs
     arrays: dict[int, set[int]] = {}
     for one in ids:
-        element = ELEMENT.fullmatch(one)
-        if element and int(element[1]) in jobs:
-            arrays.setdefault(int(element[1]), set()).add(int(element[2]))
+        element = JobId.printed(one)
+        if element is not None and element.task is not None and element.job in jobs and not element.step:
+            arrays.setdefault(element.job, set()).add(element.task)
     late = bool(arrays) and context.version >= as_shown.LATE_RECORDS
     whole = {number for number, indices in arrays.items() if indices.issuperset(jobs[number].indices)}
     for waiting in looked_at(context, sorted(arrays.keys() if late else arrays.keys() - whole)):
@@ -44,8 +42,13 @@ def with_records(context: Context, ids: list[str]) -> list[str]:
             # Where a site forbids it, they are cancelled all the same.
             for name in (re.sub(r"(\+[0-9]+)?$", "+0", waiting.name, count=1), waiting.name):
                 context.run("scontrol", ["update", f"JobId={elements}", f"JobName={name}"])
-    named = [found[1] if (found := ELEMENT.fullmatch(one)) and int(found[1]) in whole else one for one in ids]
-    return compact(dict.fromkeys(named))
+    return compact(dict.fromkeys(array_instead(one, whole) for one in ids))
+
+
+def array_instead(one: str, whole: set[int]) -> str:
+    """The id of an element's array, where that goes as a whole; any other id as it is."""
+    found = JobId.printed(one)
+    return str(found.job) if found is not None and found.task is not None and found.job in whole else one
 
 
 def in_parts(waiting: set[int], going: list[int]) -> list[list[int]]:
@@ -81,15 +84,15 @@ def looked_at(context: Context, asked: list[int]) -> list[LiveArray]:
     found = {number: LiveArray(number) for number in asked}
     for line in answer.out.decode(errors="surrogateescape").splitlines():
         one, state, name = line.split("|", 2)
-        array, _, tasks = one.partition("_")
-        waiting = found.get(int(array))
-        if waiting is None:
+        listed = JobId.printed(one)
+        waiting = found.get(listed.job) if listed is not None else None
+        if listed is None or waiting is None:
             continue
-        indices = set(parse_tasks(tasks.strip("[]"))[0])
+        indices = set(listed.tasks or ())
         waiting.live |= indices
         if state == "PENDING":
             waiting.name = name
-            if tasks.startswith("["):
+            if listed.folded:
                 waiting.together |= indices
             else:
                 waiting.alone |= indices

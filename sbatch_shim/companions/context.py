@@ -13,7 +13,8 @@ from signal import SIG_DFL, SIGPIPE, SIGXFSZ, signal
 
 from sbatch_shim.flush.backends.sbatch import beside
 from sbatch_shim.spool import session_of
-from sbatch_shim.state.tickets import Target, Tickets, split_ids, target
+from sbatch_shim.state.ids import JobId, split_ids
+from sbatch_shim.state.tickets import Tickets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,20 +131,20 @@ class Context:
         os.umask(self.umask)
         os.execve(self.real, [self.command, *words], self.environment)
 
-    def named(self) -> Iterator[tuple[str, Target | None]]:
+    def named(self) -> Iterator[tuple[str, JobId | None]]:
         """What may be an id in our words, each with what it names as a ticket."""
         for word in self.words:
             for part in split_ids(re.sub("[=: ]", ",", word)):
-                yield part, target(part)
+                yield part, JobId.of_ticket(part)
 
     def names_tickets(self) -> bool:
         """Whether a word names a ticket of our state folder."""
-        return any(found and session_of(self.state, found.ticket) is not None for _, found in self.named())
+        return any(found and session_of(self.state, found.job) is not None for _, found in self.named())
 
     def looks_elsewhere(self) -> bool:
         """Whether a word names a ticket of another state folder, or the job that we run in."""
         return any(
-            part == self.variable("SLURM_JOB_ID") or (found and session_of(self.state, found.ticket) is None)
+            part == self.variable("SLURM_JOB_ID") or (found and session_of(self.state, found.job) is None)
             for part, found in self.named()
         )
 

@@ -13,7 +13,7 @@ import time
 from sbatch_shim.companions.context import Context
 from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
 from sbatch_shim.state.journal import SUBMITTED, Journal, flush_folders
-from sbatch_shim.state.tickets import FLYING, QUEUED, REFUSED, SessionTickets
+from sbatch_shim.state.tickets import IN_FLIGHT, QUEUED, REFUSED, SessionTickets
 
 LIVE_SECONDS = 60
 DAY = 86400
@@ -63,7 +63,7 @@ def retire(pages: SessionTickets, listed: set[int]) -> bool:
     session = pages.session
     known = flush_folders(session)
     pages = SessionTickets(session).read()
-    if any(pages.state(ticket) in (QUEUED, REFUSED, FLYING) for ticket in pages.queued | pages.flying):
+    if any(pages.state(ticket) in (QUEUED, REFUSED, IN_FLIGHT) for ticket in pages.queued | pages.in_flight):
         return False
     if any(place.job in listed for place in pages.places.values()):
         return False

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from sbatch_shim.state.calls import Call
-from sbatch_shim.state.tickets import SUBMITTED, Job, Target, Tickets, split_ids, target, task_string
+from sbatch_shim.state.ids import JobId, TaskSet, split_ids
+from sbatch_shim.state.tickets import Job, Tickets
+
+
+@dataclass
+class Entry:
+    """
+    What every form of output tells of a job: a row, a record, or an object of a document.
+
+    Attributes:
+        id: Array and tasks, or the plain job; None for a job of another kind (a component of a heterogeneous one).
+        raw: The job id of this very task.
+        name: The job's.
+        command: Its script's path with arguments, as far as the version tells; or empty.
+    """
+
+    id: JobId | None
+    raw: str
+    name: str
+    command: str
+
+    @property
+    def tasks(self) -> TaskSet:
+        """The tasks that it tells of; none of a plain job, or where they are not told."""
+        return self.id.tasks or TaskSet() if self.id is not None else TaskSet()
 
 
 @dataclass
@@ -37,7 +60,7 @@ class Part:
             return self.raw if name == "jobid" and self.raw else ticket
         if self.tasks is None:
             return "N/A"
-        tasks = task_string(self.tasks, self.throttle) if self.folded else str(self.tasks[0])
+        tasks = TaskSet(tuple(self.tasks), self.throttle).shown() if self.folded else str(self.tasks[0])
         if name == "arraytaskid":
             return tasks
         return f"{ticket}_[{tasks}]" if self.folded else f"{ticket}_{tasks}"
@@ -48,40 +71,40 @@ def whole(call: Call) -> Part:
     return Part(call.ticket, call.tasks if call.is_array else None, call.is_array, call.throttle)
 
 
-def parse_tasks(text: str) -> tuple[list[int], int]:
-    """A task column: the indices (none for N/A, or a list that was cut), and the array's own limit."""
-    spec, _, throttle = text.partition("%")
-    found: list[int] = []
-    for part in spec.split(","):
-        match = re.fullmatch(r"([0-9]+)(?:-([0-9]+)(?::([0-9]+))?)?", part)
-        if match is None:
-            return [], 0
-        found += range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1))
-    return found, int(throttle) if throttle.isdigit() else 0
-
-
-def shares(job: Job, indices: list[int], folded: bool, throttle: int = 0, raw: str = "") -> list[Part]:
+def shares(job: Job, tasks: TaskSet, *, folded: bool, raw: str = "") -> list[Part]:
     """
     The calls that have tasks in a row of a merged job.
 
     Args:
-        indices: Of the row; empty for a plain job.
+        tasks: The row's indices, none for a plain job; and the array's own limit.
         folded: The tasks wait together.
-        throttle: The array's own limit.
         raw: The row's own job id.
     """
     first: dict[int, int] = {}
-    for index in indices:
+    for index in tasks:
         for ticket in job.shares([index]):
             first.setdefault(ticket, index)
     found = []
-    for ticket, locals_ in job.shares(indices or [None]).items():
-        tasks = [task for task in locals_ if task is not None]
+    for ticket, locals_ in job.shares(tasks or [None]).items():
+        local_ids = [task for task in locals_ if task is not None]
         # An array's last task has the array's own id, and so the ticket; a plain call has only the one id.
-        last = bool(tasks) and tasks[-1] == job.last_task(ticket)
-        own = "" if folded or not tasks or last or raw == str(job.number) else raw
-        found.append(Part(ticket, tasks or None, folded and bool(tasks), throttle, own, first.get(ticket, -1)))
+        last = bool(local_ids) and local_ids[-1] == job.last_task(ticket)
+        own = "" if folded or not local_ids or last or raw == str(job.number) else raw
+        together = folded and bool(local_ids)
+        found.append(Part(ticket, local_ids or None, together, tasks.throttle, own, first.get(ticket, -1)))
     return found
+
+
+def shares_of_entry(job: Job, entry: Entry, elsewhere: Callable[[], Iterable[int]]) -> list[Part]:
+    """
+    The calls of a merged job that an entry tells of.
+
+    Args:
+        elsewhere: The indices that have entries of their own; asked only where the entry does not tell its tasks.
+    """
+    if job.is_array and not entry.tasks:
+        return shares_of_rest(job, elsewhere())
+    return shares(job, entry.tasks, folded=entry.id is not None and entry.id.folded, raw=entry.raw)
 
 
 def shares_of_rest(job: Job, elsewhere: Iterable[int]) -> list[Part]:
@@ -112,7 +135,7 @@ class Selection:
         names: None for any.
     """
 
-    targets: dict[int, list[Target]]
+    targets: dict[int, list[JobId]]
     reals: list[str]
     asked: list[str]
     anything: bool
@@ -121,15 +144,19 @@ class Selection:
     def has_name(self, name: str) -> bool:
         return self.names is None or name in self.names
 
-    def names_real(self, array: str, raw: str, indices: Iterable[int | str]) -> bool:
+    def names_real(self, entry: Entry) -> bool:
         """Whether -j names a row by a real id."""
-        return not {array, raw, *(f"{array}_{index}" for index in indices)}.isdisjoint(self.reals)
+        if entry.id is None:
+            return entry.raw in self.reals
+        array = entry.id.job
+        names = {str(array), entry.raw, *(f"{array}_{index}" for index in entry.tasks)}
+        return not names.isdisjoint(self.reals)
 
     def takes(self, shown: Part, step: str = "") -> Part | None:
         """What -j wants of a row; None for nothing."""
         if self.anything:
             return shown
-        targets = [one for one in self.targets.get(shown.ticket, ()) if not one.rest or one.rest == step]
+        targets = [one for one in self.targets.get(shown.ticket, ()) if not one.step or one.step == step]
         if not targets:
             return None
         if shown.tasks is None or any(one.tasks is None for one in targets):
@@ -149,18 +176,17 @@ def selection_of(tickets: Tickets, jobs: str | None, names: str | None) -> Selec
     wanted = Selection({}, [], [], jobs is None, set(names.split(",")) if names is not None else None)
     asked: list[str] = []
     for word in split_ids(jobs or ""):
-        found = target(word)
-        pages = tickets.landed(found.ticket) if found else None
-        if found is None or pages is None:
+        named = tickets.named(word)
+        if named is None:
             wanted.reals.append(word)
             asked.append(word)
             continue
-        targets = wanted.targets.setdefault(found.ticket, [])
-        call = pages.call(found.ticket) if found.tasks is not None else None
+        targets = wanted.targets.setdefault(named.ticket, [])
+        call = named.call if named.tasks is not None else None
         if call is not None and not call.is_array:
             continue  # a job without tasks
-        targets.append(found)
-        if pages.state(found.ticket) == SUBMITTED:
-            asked.append(str(pages.places[found.ticket].job))
+        targets.append(named.id)
+        if named.submitted:
+            asked.append(str(named.place.job))
     wanted.asked = list(dict.fromkeys(asked))
     return wanted

@@ -19,11 +19,12 @@ from sbatch_shim.companions.context import Context, listable, write
 from sbatch_shim.companions.formats import document
 from sbatch_shim.companions.formats.table import BRIEF, DEFAULT, HIDDEN, LONG, SEPARATOR, Output, Row, columns_of
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
-from sbatch_shim.companions.parts import Part, Selection, parse_tasks, selection_of, shares, shares_of_rest, whole
+from sbatch_shim.companions.parts import Part, Selection, selection_of, shares, shares_of_rest, whole
 from sbatch_shim.companions.this_job import with_own_job
 from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.state.calls import Call
-from sbatch_shim.state.tickets import DROPPED, FLYING, NO_JOB, SUBMITTED, Job, SessionTickets, elements
+from sbatch_shim.state.ids import NO_JOB, JobId, TaskSet
+from sbatch_shim.state.tickets import DROPPED, IN_FLIGHT, SUBMITTED, Job, SessionTickets, elements
 
 TABLE: Table = {
     "accounts": ("A", REQUIRED),
@@ -82,7 +83,6 @@ TABLE: Table = {
     "whole-hetjob": ("", OPTIONAL),
     "yaml": ("", OPTIONAL),
 }
-ID = re.compile(r"([0-9]+)(?:_([0-9]+)|_\[([^\]]*)\]?)?(\..*)?", re.A)
 
 
 class Accounting:
@@ -95,7 +95,7 @@ class Accounting:
         self.wanted: Selection = selection_of(self.tickets, asked_jobs(line), line.last("name"))
         if line.has("allocations"):  # then a step means its job
             for targets in self.wanted.targets.values():
-                targets[:] = [replace(one, rest="") for one in targets]
+                targets[:] = [replace(one, step="") for one in targets]
         # The only one of which we know the jobs, where others are asked for.
         others = line.has(*clusters.OPTIONS, "allclusters", "federation") or context.variable("SACCT_FEDERATION")
         self.home = context.cluster if others else ""
@@ -104,13 +104,13 @@ class Accounting:
         """The line for the real sacct, but for the format: names are compared by us, ids are real ones."""
         line = self.line.without("jobs", "name")
         if not self.wanted.anything:
-            line.options.append(("jobs", ",".join(self.wanted.asked) or NO_JOB))
+            line.options.append(("jobs", ",".join(self.wanted.asked) or str(NO_JOB)))
         return line
 
     def header(self, form: str) -> tuple[int, bytes]:
         """What the real sacct prints above the caller's columns, and its exit status."""
         line = self.line.without("noheader", "brief", "long", "format", "jobs", "name")
-        line.options += [("jobs", NO_JOB), ("format", form)]
+        line.options += [("jobs", str(NO_JOB)), ("format", form)]
         answer = self.context.run("sacct", line.words())
         if answer.status != 0:
             sys.stderr.buffer.write(answer.err)
@@ -149,8 +149,8 @@ class Accounting:
         seen: set[int] = set()
         kept_names: set[str] = set()
         for row in table.rows:
-            found = ID.fullmatch(row.id)
-            job = self.tickets.jobs.get(int(found[1])) if found else None
+            found = JobId.printed(row.id)
+            job = self.tickets.jobs.get(found.job) if found else None
             if found is None or job is None or self.home not in ("", row.cluster):
                 # Steps have names of their own and follow their job.
                 base = row.id.partition(".")[0]
@@ -159,14 +159,13 @@ class Accounting:
                 if self.wanted.names is None or base in kept_names:
                     out.append(row.texts)
                 continue
-            step = found[4] or ""
             for shown in self.shares(found, row, job, table):
                 seen.add(shown.ticket)
                 call = self.tickets.call(shown.ticket)
-                chosen = self.takes(shown, step)
+                chosen = self.takes(shown, found.step)
                 if chosen is not None and self.wanted.has_name(self.tickets.name(shown.ticket, row.name)):
                     order = (chosen.ticket, chosen.tasks[0] if chosen.tasks else 0)
-                    ours.append((order, self.merged(table, row, chosen, step, call)))
+                    ours.append((order, self.merged(table, row, chosen, found.step, call)))
                     places.append(len(out))
                     out.append([])
         ours.sort(key=lambda one: one[0])
@@ -179,29 +178,30 @@ class Accounting:
         chosen = self.wanted.takes(shown, step)
         return None if shown.folded and chosen is not shown else chosen
 
-    def shares(self, found: re.Match[str], row: Row, job: Job, table: Output) -> list[Part]:
+    def shares(self, found: JobId, row: Row, job: Job, table: Output) -> list[Part]:
         """The calls that a row tells of."""
         raw = row.raw.partition(".")[0]
-        if found[2] is not None:
-            return shares(job, [int(found[2])], False, 0, raw)
-        if found[3] is None:
+        if found.tasks is None:
             # For a moment, a task that starts stands under its array's id alone.
-            return [] if job.is_array else shares(job, [], False, 0, raw)
-        indices, throttle = parse_tasks(found[3])
-        if not indices:  # sacct cuts a long list
-            throttle = parse_tasks("0" + found[3][found[3].rfind("%") :])[1] if "%" in found[3] else 0
-            indices = self.pending_indices(job)
-        if not indices:
-            others = (ID.fullmatch(one.id) for one in table.rows)
-            return shares_of_rest(job, (int(one[2]) for one in others if one and one[1] == found[1] and one[2]))
-        return shares(job, indices, True, throttle)
+            return [] if job.is_array else shares(job, TaskSet(), folded=False, raw=raw)
+        if not found.folded:
+            return shares(job, found.tasks, folded=False, raw=raw)
+        # sacct cuts a long list.
+        tasks = found.tasks or self.pending_tasks(job, row.id)
+        if not tasks:
+            others = (JobId.printed(one.id) for one in table.rows)
+            same = (one.task for one in others if one is not None and one.job == found.job)
+            return shares_of_rest(job, (task for task in same if task is not None))
+        return shares(job, tasks, folded=True)
 
-    def pending_indices(self, job: Job) -> list[int]:
-        """The waiting tasks of an array whose list sacct cuts short."""
+    def pending_tasks(self, job: Job, printed: str) -> TaskSet:
+        """The waiting tasks of an array whose list sacct cuts short, with the limit that stands behind the list."""
         answer = self.context.run(
             "squeue", ["-h", "-t", "PD", "-j", str(job.number), "-o", "%K"], SLURM_BITSTR_LEN="0"
         )
-        return [index for line in answer.out.decode().splitlines() for index in parse_tasks(line)[0]]
+        limit = re.search(r"%([0-9]+)\]?$", printed)
+        indices = [index for line in answer.out.decode().splitlines() for index in TaskSet.parse(line)]
+        return TaskSet(tuple(sorted(indices)), int(limit[1]) if limit else 0)
 
     def merged(self, table: Output, row: Row, shown: Part, step: str, call: Call | None) -> list[bytes]:
         """The columns of a row of ours."""
@@ -296,7 +296,7 @@ class Accounting:
         words = ["-h", "-a", "-r", "-t", "PD", "-j", jobs, "-o", "%i"]
         listed = set(self.context.run("squeue", words, **self.context.unfiltered()).out.decode().split())
         return [
-            (ticket, pages, FLYING)
+            (ticket, pages, IN_FLIGHT)
             for ticket, pages in missing
             if not listed.isdisjoint(elements(pages.places[ticket], None))
         ]

@@ -19,18 +19,8 @@ from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadab
 from sbatch_shim.companions.submit_first import placed
 from sbatch_shim.companions.this_job import own_element
 from sbatch_shim.companions.to_tickets import error_with_tickets
-from sbatch_shim.state.tickets import (
-    DROPPED,
-    FLYING,
-    QUEUED,
-    REFUSED,
-    SessionTickets,
-    Target,
-    compact,
-    elements,
-    split_ids,
-    target,
-)
+from sbatch_shim.state.ids import compact, split_ids
+from sbatch_shim.state.tickets import DROPPED, IN_FLIGHT, QUEUED, REFUSED, Named, SessionTickets, elements
 
 TABLE: Table = {
     "account": ("A", REQUIRED),
@@ -110,6 +100,11 @@ def state_name(given: str) -> str:
     return short.get(given) or whole[0]
 
 
+def first_named(named: Named) -> str:
+    """The ticket, with the first of the tasks that were asked for."""
+    return str(named.ticket) if named.tasks is None else f"{named.ticket}_{named.tasks.ids[0]}"
+
+
 def queued_values(pages: SessionTickets, ticket: int) -> dict[str, str]:
     call = pages.call(ticket)
     if call is None:
@@ -131,15 +126,14 @@ class Cancel:
         self.status = 0
         self.filters = [option for option, _ in line.options if option in FILTERS]
         self.reals: list[str] = []
-        self.targets: list[tuple[Target, SessionTickets]] = []
+        self.targets: list[Named] = []
         self.given: dict[str, str] = {}
         for word in line.operands:
             for one in split_ids(word):
                 element = own_element(context, one)
-                found = target(one)
-                pages = context.tickets.landed(found.ticket) if found and not element else None
-                if found is not None and pages is not None:
-                    self.targets.append((found, pages))
+                named = None if element else context.tickets.named(one)
+                if named is not None:
+                    self.targets.append(named)
                     continue
                 self.reals.append(element or one)
                 if element:
@@ -148,10 +142,10 @@ class Cancel:
     def run(self) -> int:
         ending = (self.line.last("signal") or None) in ENDING and not self.line.has("batch", "full")
         named: list[str] = []
-        for found, pages in self.targets:
-            ids = self.one(found, pages, ending)
+        for one in self.targets:
+            ids = self.one(one, ending)
             if self.filters and ids and self.line.operands:
-                ids = self.passing(found, ids)
+                ids = self.passing(one, ids)
             named += ids
         if self.filters and not self.line.operands:
             self.by_filter(ending)
@@ -161,32 +155,29 @@ class Cancel:
         self.cancel(named, ending)
         return self.status
 
-    def one(self, found: Target, pages: SessionTickets, ending: bool) -> list[str]:
+    def one(self, named: Named, ending: bool) -> list[str]:
         """The real ids of a ticket; one that is not submitted is dropped here."""
-        state = pages.state(found.ticket)
-        if state in (QUEUED, REFUSED) and ending and found.tasks is None and not found.rest:
-            if not matches(self.line, queued_values(pages, found.ticket)):
+        if named.state in (QUEUED, REFUSED) and ending and named.tasks is None and not named.id.step:
+            if not matches(self.line, queued_values(named.held, named.ticket)):
                 return []
-            pages.drop([found.ticket])
+            named.held.drop([named.ticket])
             self.context.tickets.index()
-            state = pages.state(found.ticket)
-        if state == DROPPED:
+        if named.state == DROPPED:
             return []
-        if state == FLYING:
-            say(f"scancel: error: it is not known whether Slurm took {found.ticket}; see sarray status")
+        if named.state == IN_FLIGHT:
+            say(f"scancel: error: it is not known whether Slurm took {named.ticket}; see sarray status")
             self.status = 1
             return []
-        ids = placed(self.context, found, pages)
-        own = str(found.ticket)
+        ids = placed(self.context, named)
         for real in compact(ids):
-            self.given.setdefault(real, (own if found.tasks is None else f"{own}_{found.tasks[0]}") + found.rest)
+            self.given.setdefault(real, first_named(named) + named.id.step)
         return ids
 
-    def passing(self, found: Target, ids: list[str]) -> list[str]:
+    def passing(self, named: Named, ids: list[str]) -> list[str]:
         """Those of a ticket's ids that pass the filters; scancel complains of what is not in the queue."""
         listed = self.listed(ids)
         if not listed:
-            word = f"{found.ticket}{'' if found.tasks is None else f'_{found.tasks[0]}'}"
+            word = first_named(named)
             if not self.line.has("quiet"):
                 say(f"scancel: error: Kill job error on job id {word}: Invalid job id specified")
             self.status = 1

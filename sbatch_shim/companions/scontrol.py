@@ -16,14 +16,13 @@ from sbatch_shim.companions import clusters
 from sbatch_shim.companions.context import Context, say, write
 from sbatch_shim.companions.formats.records import Records
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
-from sbatch_shim.companions.parts import parse_tasks
 from sbatch_shim.companions.submit_first import placed
 from sbatch_shim.companions.this_job import own_element
 from sbatch_shim.companions.to_tickets import error_with_tickets
 from sbatch_shim.errors import ShimError
-from sbatch_shim.state.calls import ranges
 from sbatch_shim.state.dependency import parse, with_places
-from sbatch_shim.state.tickets import DROPPED, Job, compact, elements, split_ids, target
+from sbatch_shim.state.ids import TaskSet, compact, ranges, split_ids
+from sbatch_shim.state.tickets import DROPPED, Job, elements
 
 TABLE: Table = {
     "all": ("a", NONE),
@@ -117,13 +116,13 @@ class Control:
                 kept.append(error_with_tickets(text, self.context.tickets, self.given).decode(errors="surrogateescape"))
                 failed = True
                 continue
-            said = self.about_tasks(job, parse_tasks(about[2])[0], about[3])
+            said = self.about_tasks(job, TaskSet.parse(about[2]), about[3])
             kept += said
             failed |= bool(said) and about[3] != "No error"
         sys.stderr.write("".join(kept) if failed else "")
         return answer.status if failed or not answer.err else 0
 
-    def about_tasks(self, job: Job, indices: list[int], text: str) -> list[str]:
+    def about_tasks(self, job: Job, indices: TaskSet, text: str) -> list[str]:
         """What scontrol says of some tasks of a merged job, for each call that was asked for."""
         found = []
         for ticket, locals_ in job.shares(indices).items():
@@ -185,15 +184,14 @@ class Control:
         ids = self.real_ids(word)
         if len(ids) == 1 and "[" not in ids[0]:
             return ids[0]
-        found = target(word)
-        place = self.context.tickets.place(found.ticket) if found else None
-        return elements(place, None)[-1] if place is not None and found and found.tasks is None else ids[0]
+        named = self.context.tickets.named(word)
+        return elements(named.place, None)[-1] if named is not None and named.tasks is None else ids[0]
 
     def number(self, word: str) -> str:
         """The number of an element that has a ticket's own id, with the step that followed it."""
         job, dot, step = word.partition(".")
-        found = target(job)
-        if found is None or found.tasks is not None or self.context.tickets.landed(found.ticket) is None:
+        named = self.context.tickets.named(job)
+        if named is None or named.tasks is not None:
             return word
         element = self.one_real_id(job)
         listed = [element]
@@ -210,16 +208,15 @@ class Control:
         ids: list[str] = []
         for one in split_ids(text.replace(" ", ",")):
             element = own_element(self.context, one)
-            found = target(one)
-            pages = self.context.tickets.landed(found.ticket) if found and not element else None
-            if found is None or pages is None:
+            named = None if element else self.context.tickets.named(one)
+            if named is None:
                 self.given[element or one] = one
                 ids.append(element or one)
                 continue
-            real = compact(placed(self.context, found, pages))
-            before = self.asked.get(found.ticket, set())
-            whole = found.tasks is None or before is None
-            self.asked[found.ticket] = None if whole else {*(before or ()), *(found.tasks or ())}
+            real = compact(placed(self.context, named))
+            before = self.asked.get(named.ticket, set())
+            whole = named.tasks is None or before is None
+            self.asked[named.ticket] = None if whole else {*(before or ()), *(named.tasks or ())}
             self.given.update(dict.fromkeys([*real, *(each.translate(BRACKETS) for each in real)], one))
             ids += real
         return ids
@@ -247,33 +244,30 @@ class Control:
     def submit_named(self, spec: str) -> None:
         """Submit the tickets that a dependency names."""
         for number in re.findall(r"(?<![0-9])[12][0-9]{9}(?![0-9])", spec):
-            found = target(number)
-            pages = self.context.tickets.landed(int(number)) if found else None
-            if found is not None and pages is not None:
-                placed(self.context, found, pages)
+            named = self.context.tickets.named(number)
+            if named is not None:
+                placed(self.context, named)
 
     def refuse_shared_throttle(self, words: list[str]) -> None:
         """A limit of tasks holds for a whole array."""
         for word in words[1:]:
-            found = target(word.partition("=")[2])
-            pages = self.context.tickets.landed(found.ticket) if found else None
-            if found is None or pages is None:
+            named = self.context.tickets.named(word.partition("=")[2])
+            if named is None:
                 continue
-            placed(self.context, found, pages)
-            if not pages.places[found.ticket].whole:
+            placed(self.context, named)
+            if not named.place.whole:
                 raise ShimError(
-                    f"{found.ticket} shares the array {pages.places[found.ticket].job} with other calls, whose tasks "
+                    f"{named.ticket} shares the array {named.place.job} with other calls, whose tasks "
                     "ArrayTaskThrottle would limit too; sarray throttle does that"
                 )
 
     def batch_script(self, words: list[str]) -> int:
         """`write batch_script T [FILE]`: the call's own script."""
-        found = target(words[0].partition(",")[0])
-        pages = self.context.tickets.landed(found.ticket) if found else None
-        call = pages.call(found.ticket) if found is not None and pages is not None else None
-        if call is None or found is None:
+        named = self.context.tickets.named(words[0].partition(",")[0])
+        call = named.call if named is not None else None
+        if call is None:
             return self.context.become(self.context.words)
-        name = words[1] if len(words) > 1 else f"slurm-{found.ticket}.sh"
+        name = words[1] if len(words) > 1 else f"slurm-{call.ticket}.sh"
         if name == "-":
             write(call.body())
             return 0
@@ -287,7 +281,7 @@ class Control:
         finally:
             os.umask(before)
         if not self.line.has("quiet"):
-            write(f"batch script for job {found.ticket} written to {name}\n".encode())
+            write(f"batch script for job {call.ticket} written to {name}\n".encode())
         return 0
 
 

@@ -33,12 +33,13 @@ from sbatch_shim.companions.formats.columns import (
 )
 from sbatch_shim.companions.housekeeping import by_itself
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
-from sbatch_shim.companions.parts import Part, Selection, parse_tasks, selection_of, shares, shares_of_rest, whole
+from sbatch_shim.companions.parts import Entry, Part, Selection, selection_of, shares_of_entry, whole
 from sbatch_shim.companions.this_job import with_own_job
 from sbatch_shim.companions.to_tickets import dependency_with_tickets
 from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.state.calls import Call
-from sbatch_shim.state.tickets import NO_JOB, Job, SessionTickets, Tickets, split_ids, target
+from sbatch_shim.state.ids import NO_JOB, JobId, split_ids
+from sbatch_shim.state.tickets import Job, SessionTickets, Tickets
 
 TABLE: Table = {
     "account": ("A", REQUIRED),
@@ -102,8 +103,8 @@ ONLY_STATE = {
     "submittime": "N/A",
 }
 
-# A task that no array has.
-NO_TASK = 4000000
+# A task that no array has: above the highest MaxArraySize (squeue reads no larger ones).
+TASK_OF_NOBODY = 4000000
 
 
 class Queue:
@@ -146,7 +147,7 @@ class Queue:
         if self.nothing_real():
             line = line.without("jobs", "user", "users")
             # With --only-job-state names do not count; without it an unknown id is an error.
-            line.options += [("jobs", NO_JOB)] if self.only_state else [("me", None), ("name", START)]
+            line.options += [("jobs", str(NO_JOB))] if self.only_state else [("me", None), ("name", START)]
         return line
 
     def ask(self, layout: Layout) -> tuple[int, bytes]:
@@ -159,7 +160,7 @@ class Queue:
         if answer.status != 0 and not answer.out:
             return answer.status, b""
         rows = rows_of(answer.out, layout)
-        self.tickets.settle((row.array, row.command) for row in rows)
+        self.tickets.settle((row.id.job if row.id else None, row.command) for row in rows)
         self.apart = self.rows_apart(rows, line, layout)
         header = not self.line.has("noheader")
         out = []
@@ -180,7 +181,7 @@ class Queue:
         asked = set()
         for row in rows:
             job = self.job(row)
-            if job is not None and len(job.entries) > 1 and len(parse_tasks(row.tasks)[0]) > 1:
+            if job is not None and len(job.entries) > 1 and len(row.tasks.ids) > 1:
                 asked.add(str(job.number))
         if not asked:
             return {}
@@ -188,25 +189,27 @@ class Queue:
         line.options += [("array", None), ("noheader", None), ("jobs", ",".join(sorted(asked)))]
         answer = self.context.run("squeue", line.words(), SLURM_BITSTR_LEN="0")
         found = rows_of(answer.out, layout) if answer.status == 0 else []
-        return {(row.array or 0, int(row.tasks)): row for row in found if self.job(row) and row.tasks.isdigit()}
+        ours = (row for row in found if self.job(row))
+        return {(row.id.job, row.id.task): row for row in ours if row.id is not None and row.id.task is not None}
 
     def job(self, row: Row) -> Job | None:
         """The merged job that a row tells of; None for any other."""
-        if row.array is None or (self.elsewhere and not self.tickets.ours(row.command)):
+        if row.id is None or (self.elsewhere and not self.tickets.ours(row.command)):
             return None
-        return self.tickets.jobs.get(row.array)
+        return self.tickets.jobs.get(row.id.job)
 
     def shares(self, row: Row) -> list[Part]:
         """The calls that a row tells of; none where the job is not of ours."""
         job = self.job(row)
         if job is None:
             return []
-        indices, throttle = parse_tasks(row.tasks)
-        if job.is_array and not indices:
+
+        def elsewhere() -> list[int]:
             answer = self.context.run("squeue", ["-h", "-r", "-t", "all", "-j", str(job.number), "-o", "%K"])
-            return shares_of_rest(job, (int(word) for word in answer.out.split() if word.isdigit()))
-        found = shares(job, indices, row.folded, throttle, row.raw)
-        if not (row.folded and self.one_per_task):
+            return [int(word) for word in answer.out.split() if word.isdigit()]
+
+        found = shares_of_entry(job, row, elsewhere)
+        if not self.one_per_task or not any(one.folded for one in found):
             return found
         return [
             replace(one, tasks=[task], folded=False) if one.tasks else one for one in found for task in one.tasks or [0]
@@ -234,14 +237,14 @@ class Queue:
             out[at] = text
         return [*self.pending([one for one in self.waiting if one[0] not in seen], layout), *out]
 
-    def chosen(self, shown: Part, row: Row | None) -> Part | None:
+    def chosen(self, shown: Part, row: Entry | None) -> Part | None:
         """What of a call in a row the caller wants."""
         if self.wanted.names is not None:
             call = self.tickets.call(shown.ticket)
             name = self.tickets.name(shown.ticket, row.name) if row is not None else call.shown_name if call else ""
             if not self.wanted.has_name(name):
                 return None
-        if row is not None and self.wanted.names_real(str(row.array), row.raw, parse_tasks(row.tasks)[0]):
+        if row is not None and self.wanted.names_real(row):
             return shown
         chosen = self.wanted.takes(shown)
         if chosen is None or chosen is shown:
@@ -251,10 +254,9 @@ class Queue:
 
     def others(self, row: Row, layout: Layout) -> list[bytes]:
         """Somebody else's row: only what SLURM_BITSTR_LEN=0 let grow is cut again."""
-        if not row.folded or row.array is None:
+        if row.id is None or not row.id.folded:
             return row.texts
-        indices, throttle = parse_tasks(row.tasks)
-        shown = Part(row.array, indices, True, throttle)
+        shown = Part(row.id.job, list(row.tasks), True, row.tasks.throttle)
         texts = list(row.texts)
         for at, column in enumerate(layout.fields):
             if column.name in ("jobarrayid", "arraytaskid"):
@@ -263,7 +265,7 @@ class Queue:
 
     def merged(self, shown: Part, row: Row, layout: Layout) -> list[bytes]:
         """A row of ours: its ids, and what the call had of its own."""
-        row = self.apart.get((row.array or 0, shown.index), row)
+        row = self.apart.get((row.id.job if row.id else 0, shown.index), row)
         call = self.tickets.call(shown.ticket)
         texts = list(row.texts)
         for at, column in enumerate(layout.fields):
@@ -393,9 +395,9 @@ def as_numbers(jobs: str) -> str:
 
     def number(word: str) -> str:
         found = re.match(r"\s*\+?([0-9]+)(?:(_)([0-9]+|\[[^\]]*\])?)?", word)
-        if found is None or target(found[1]) is None:
+        if found is None or JobId.of_ticket(found[1]) is None:
             return word
-        return found[1] + (f"_{found[3] or NO_TASK}" if found[2] else "")
+        return found[1] + (f"_{found[3] or TASK_OF_NOBODY}" if found[2] else "")
 
     return ",".join(number(word) for word in split_ids(jobs))
 

@@ -7,9 +7,7 @@ import re
 from dataclasses import dataclass
 
 from sbatch_shim.companions.context import Context
-from sbatch_shim.state.tickets import (
-    split_ids,
-)
+from sbatch_shim.state.ids import split_ids
 
 # A job of ours runs a script in a flush's folder.
 OUR_SCRIPT = re.compile(r"^ *Command=(.*)/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/script$", re.M)

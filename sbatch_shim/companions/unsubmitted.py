@@ -12,7 +12,7 @@ from sbatch_shim.companions.to_tickets import waiting_dependency
 from sbatch_shim.spool import ticket_numbers
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.dropped import without_met
-from sbatch_shim.state.tickets import DROPPED, FLYING, REFUSED
+from sbatch_shim.state.tickets import DROPPED, IN_FLIGHT, REFUSED
 from sbatch_shim.values import minutes
 
 
@@ -31,7 +31,7 @@ class Unsubmitted:
         self.user_id = os.getuid()
         self.dropped = state == DROPPED
         self.state = "CANCELLED" if self.dropped else "PENDING"
-        self.reason = {REFUSED: "SarrayRefused", FLYING: "None", DROPPED: "None"}.get(state, "SarrayQueued")
+        self.reason = {REFUSED: "SarrayRefused", IN_FLIGHT: "None", DROPPED: "None"}.get(state, "SarrayQueued")
 
         def is_dropped(ticket: int) -> bool:
             pages = context.tickets.find(ticket)

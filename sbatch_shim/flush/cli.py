@@ -23,7 +23,8 @@ from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.meaning import describe_time
 from sbatch_shim.merge.submission import option
 from sbatch_shim.spool import Session, open_state, session_name
-from sbatch_shim.state.calls import look, ranges, waiting_sessions
+from sbatch_shim.state.calls import look, waiting_sessions
+from sbatch_shim.state.ids import ranges
 from sbatch_shim.state.paths import state_folder
 from sbatch_shim.state.streams import flush_stdout, open_closed_streams
 from sbatch_shim.values import RECOGNISERS, integer

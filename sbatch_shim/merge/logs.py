@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from sbatch_shim.state.calls import Call
+from sbatch_shim.state.ids import NO_TASK
 
-# The task id of a job that is no array's: NO_VAL, which %a shows.
-NO_TASK = 4294967294
 KINDS = ("output", "error", "input")
 
 

@@ -12,8 +12,8 @@ from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.render import common_folder
 from sbatch_shim.spool import make_folder
-from sbatch_shim.state.calls import ranges
 from sbatch_shim.state.dependency import with_places
+from sbatch_shim.state.ids import ranges
 from sbatch_shim.state.journal import Place
 
 

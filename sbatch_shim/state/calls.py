@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Optional
@@ -285,17 +284,6 @@ def pending(session: Session) -> tuple[list[Call], list[str]]:
             problems += said
     left = [call for call in undropped(session, calls) if call.ticket not in settled]
     return sorted(left, key=lambda call: call.ticket), problems
-
-
-def ranges(numbers: Iterable[int]) -> str:
-    """`1-4,7`: without steps, which scontrol does not take (tried on 22.05)."""
-    parts: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if parts and number == parts[-1][1] + 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
 
 
 def undropped(session: Session, calls: list[Call]) -> list[Call]:

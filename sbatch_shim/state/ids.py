@@ -3,8 +3,8 @@ Ids as people and Slurm write them: of a job, of tasks of an array, of a step.
 
 ::
 
-    JobId      `7`, `7_3`, `7_[1-4,9%2]`, `7_3.batch`: parsed from a caller's words (`JobId.given`) and from what Slurm
-               prints (`JobId.printed`), written by `str()`
+    JobId      `7`, `7_3`, `7_[1-4,9%2]`, `7_3.batch`: parsed from a caller's words (`JobId.given`, `JobId.of_ticket`)
+               and from what Slurm prints (`JobId.printed`), written by `str()`
     TaskSet    `1-4,9%2`: parsed from a column or a mask, written in Slurm's forms
 
 Regular expressions that find ids inside other text stay where that text is known; what they find is parsed here.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET
@@ -63,6 +63,9 @@ class TaskSet:
 
     def __bool__(self) -> bool:
         return bool(self.ids)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.ids)
 
     def ranges(self) -> str:
         """`1-4,7`: all of them, without steps, which scontrol does not take (tried on 22.05)."""
@@ -140,7 +143,7 @@ class JobId:
         return cls(int(found[1]), tasks, bool(found[4]), found[5] or "")
 
     @classmethod
-    def ticket(cls, word: str) -> JobId | None:
+    def of_ticket(cls, word: str) -> JobId | None:
         """The same, for a word whose number can only be a ticket."""
         found = cls.given(word)
         return found if found is not None and found.is_ticket else None
@@ -189,4 +192,9 @@ def compact(ids: Iterable[str]) -> list[str]:
         tasks = jobs.setdefault(one if found is None or whole else str(found.job), [])
         if found is not None and found.task is not None and not found.step:
             tasks.append(found.task)
-    return [str(JobId(int(job), TaskSet(tuple(tasks)), len(tasks) > 1)) if tasks else job for job, tasks in jobs.items()]
+    return [elements_of(job, tasks) if tasks else job for job, tasks in jobs.items()]
+
+
+def elements_of(job: str, tasks: list[int]) -> str:
+    """`A_3`, or `A_[1-4,7]` for several tasks."""
+    return str(JobId(int(job), TaskSet(tuple(tasks)), folded=len(tasks) > 1))

@@ -16,8 +16,8 @@ tickets, text}, `absent` {array, tickets}: Slurm does not have it, `assumed` {ar
 A place is [index of the first task or null, the call's --array or null]; see Place.
 A `submitting` that none but `uncertain` follows is a submission whose outcome is not known (recovery.py). One with
 `lanes` {elements, name} is of an array whose elements must be split off once it is submitted
-(submission.elements_to_split); `seen` {array, tickets} says that they are. `damaged` {array, tickets, script: the journal
-as it was, text} stands for lines that could not be read: any of those tickets may be submitted.
+(submission.elements_to_split); `seen` {array, tickets} says that they are. `damaged` {array, tickets, script: the
+journal as it was, text} stands for lines that could not be read: any of those tickets may be submitted.
 
 sarray-flush --local: `collected` {array, job, tickets: {ticket: place}} in place of `submitted`, `started` {array, job,
 tickets}, and `ran` {array, job, tickets: {ticket: place}} at the end. These jobs' numbers are this machine's own.

@@ -1,7 +1,7 @@
 """
 All that is known about tickets, for the commands that show or take them.
 
-A ticket is queued (in the spool), refused (Slurm refused its array; the next flush tries again), flying (its
+A ticket is queued (in the spool), refused (Slurm refused its array; the next flush tries again), in flight (its
 array is being submitted, or nobody knows what came of that), dropped (cancelled before it was submitted) or
 submitted. Queues are read before journals, so that a flush in between shows a ticket twice and never not at all.
 """
@@ -17,82 +17,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sbatch_shim.errors import HandOver, ShimError
-from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET, Session, session_of
-from sbatch_shim.state.calls import Call, Shared, build, payloads, ranges, tickets_in
+from sbatch_shim.spool import Session, session_of
+from sbatch_shim.state.calls import Call, Shared, build, payloads, tickets_in
 from sbatch_shim.state.dropped import drop, dropped
+from sbatch_shim.state.ids import JobId, TaskSet
 from sbatch_shim.state.journal import RAN, Journal, Place, flush_folders, not_submitted, places_in
 from sbatch_shim.state.locks import exclusive
-from sbatch_shim.values import indices
 
-# An id that no job has.
-NO_JOB = "2147483646"
-QUEUED, REFUSED, FLYING, DROPPED, SUBMITTED = "queued", "refused", "flying", "dropped", "submitted"
+QUEUED, REFUSED, IN_FLIGHT, DROPPED, SUBMITTED = "queued", "refused", "in flight", "dropped", "submitted"
 # How long an array that is being submitted is waited for.
-FLIGHT_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Target:
-    """
-    What an id on a command line names.
-
-    Attributes:
-        ticket: The ticket.
-        tasks: Local ids, or None for all.
-        rest: What followed, a step for instance (`.batch`), or empty.
-    """
-
-    ticket: int
-    tasks: tuple[int, ...] | None
-    rest: str
-
-
-# Slurm reads the number with strtol.
-TARGET = re.compile(r"\s*\+?0*([12][0-9]{9})(?:_(?:(\*)|([0-9]+)|\[([0-9,:-]+)(?:%[0-9]+)?\]))?(\.[a-z0-9+]+)?", re.A)
-
-
-def target(word: str) -> Target | None:
-    """A ticket, `T_3`, `T_[1-4,7]`, `T_3.batch`; None for anything else."""
-    found = TARGET.fullmatch(word)
-    if found is None or not FIRST_TICKET <= int(found[1]) <= LAST_TICKET:
-        return None
-    tasks: tuple[int, ...] | None = None
-    try:
-        if found[3]:
-            tasks = (int(found[3]),)
-        elif found[4]:
-            tasks = tuple(indices(found[4].encode())[0])
-    except ValueError:
-        return None
-    return Target(int(found[1]), tasks, found[5] or "")
-
-
-def split_ids(text: str) -> list[str]:
-    """A list of ids at its commas, but for those in brackets."""
-    return [one for one in re.split(r",(?![^\[]*\])", text) if one]
-
-
-def task_string(ids: Iterable[int], throttle: int = 0, limit: int | None = None) -> str:
-    """
-    Task ids as Slurm 22.05 writes those of a pending array.
-
-    Args:
-        throttle: The array's own limit of tasks at a time, 0 for none.
-        limit: Bytes, 0 for no limit; by default SLURM_BITSTR_LEN or 64.
-    """
-    found = sorted(ids)
-    if limit is None:
-        given = os.environ.get("SLURM_BITSTR_LEN", "64")
-        limit = min(int(given), 4096) if given.isdigit() else 64
-    after = f"%{throttle}" if throttle else ""
-    if len(found) > 5 and found[-1] - found[0] > 10:
-        steps = {high - low for low, high in zip(found, found[1:])}
-        if len(steps) == 1 and 1 not in steps:
-            return f"{found[0]}-{found[-1]}:{steps.pop()}{after}"
-    text = ranges(found)
-    if limit and len(text) > limit - 3:
-        text = text[: limit - 4] + "..."
-    return text + after
+IN_FLIGHT_SECONDS = 5.0
 
 
 @dataclass
@@ -102,7 +36,7 @@ class SessionTickets:
     session: Session
     queued: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
-    flying: set[int] = field(default_factory=set)
+    in_flight: set[int] = field(default_factory=set)
     dropped: dict[int, int] = field(default_factory=dict)
     places: dict[int, Place] = field(default_factory=dict)
     # By job id: the flush that submitted the job, and its calls. Slurm's ids begin again one day.
@@ -118,7 +52,7 @@ class SessionTickets:
             self.queued |= tickets_in(self.session.queue)
         except OSError:
             pass
-        flying: set[int] = set()
+        in_flight: set[int] = set()
         for folder in flush_folders(self.session):
             events = Journal(folder).events()
             if not os.path.exists(folder + b"/done"):
@@ -132,17 +66,17 @@ class SessionTickets:
                     found = places_in(event)
                     self.places.update(found)
                     self.arrays[event["job"]] = (os.path.basename(folder), found)
-                    flying -= tickets
+                    in_flight -= tickets
                 elif event["event"] == "refused":
                     self.refused |= tickets
-                    flying -= tickets
+                    in_flight -= tickets
                 elif event["event"] in ("submitting", "uncertain", "damaged", "started"):
-                    flying |= tickets
+                    in_flight |= tickets
                 else:
-                    flying -= tickets
+                    in_flight -= tickets
                     if event["event"] == RAN:
                         self.ran |= tickets
-        self.flying = flying
+        self.in_flight = in_flight
         self.dropped = dropped(self.session)
         return self
 
@@ -165,8 +99,8 @@ class SessionTickets:
             return None  # by sarray-flush --local: over, and no job of Slurm's
         if ticket in self.dropped:
             return DROPPED
-        if ticket in self.flying:
-            return FLYING
+        if ticket in self.in_flight:
+            return IN_FLIGHT
         if ticket in self.refused:
             return REFUSED
         return QUEUED if ticket in self.queued else None
@@ -185,7 +119,52 @@ class SessionTickets:
             if gone:
                 drop(self.session, gone)
             self.read()
-        return [ticket for ticket in tickets if self.state(ticket) in (SUBMITTED, FLYING)]
+        return [ticket for ticket in tickets if self.state(ticket) in (SUBMITTED, IN_FLIGHT)]
+
+
+@dataclass(frozen=True)
+class Named:
+    """
+    A ticket that a command line names, and what is known of its call.
+
+    Attributes:
+        id: The ticket, with the tasks and the step that were asked for.
+        held: Its session's tickets.
+    """
+
+    id: JobId
+    held: SessionTickets
+
+    @property
+    def ticket(self) -> int:
+        return self.id.job
+
+    @property
+    def tasks(self) -> TaskSet | None:
+        """The local ids asked for; None for the whole call."""
+        return self.id.tasks
+
+    @property
+    def state(self) -> str | None:
+        return self.held.state(self.ticket)
+
+    @property
+    def submitted(self) -> bool:
+        return self.state == SUBMITTED
+
+    @property
+    def call(self) -> Call | None:
+        """The call itself; None when its record is gone or damaged."""
+        return self.held.call(self.ticket)
+
+    @property
+    def place(self) -> Place:
+        """Where its tasks run; only of one that is submitted."""
+        return self.held.places[self.ticket]
+
+    def elements(self) -> list[str]:
+        """The real ids of what is named; only of one that is submitted."""
+        return [one + self.id.step for one in elements(self.place, self.tasks)]
 
 
 class Job:
@@ -322,19 +301,25 @@ class Tickets:
         names = {one.shown_name for one in others if one is not None}
         return call.shown_name if merged and merged[1] in names else real
 
-    def landed(self, ticket: int) -> SessionTickets | None:
+    def await_placed(self, ticket: int) -> SessionTickets | None:
         """Like find, but waits a moment for a ticket that is being submitted right now."""
-        deadline = time.monotonic() + FLIGHT_SECONDS
+        deadline = time.monotonic() + IN_FLIGHT_SECONDS
         while True:
             pages = self.find(ticket)
-            if pages is None or pages.state(ticket) != FLYING or time.monotonic() > deadline:
+            if pages is None or pages.state(ticket) != IN_FLIGHT or time.monotonic() > deadline:
                 return pages
             time.sleep(0.02)
             self.refresh()
 
-    def job_landed(self, number: int) -> Job | None:
+    def named(self, word: str) -> Named | None:
+        """What a word names, if it is a ticket that somebody was told; waits a moment for one that is in flight."""
+        found = JobId.of_ticket(word)
+        held = self.await_placed(found.job) if found else None
+        return Named(found, held) if found is not None and held is not None else None
+
+    def await_job(self, number: int) -> Job | None:
         """A real job by its number, waiting a moment for the flush to note it."""
-        deadline = time.monotonic() + FLIGHT_SECONDS
+        deadline = time.monotonic() + IN_FLIGHT_SECONDS
         while number not in self.jobs and time.monotonic() < deadline:
             time.sleep(0.02)
             self.refresh()
@@ -350,7 +335,7 @@ class Tickets:
         self.refresh()
         for number, command in jobs:
             if number is not None and self.ours(command):
-                self.job_landed(number)
+                self.await_job(number)
 
     def place(self, ticket: int) -> Place:
         """Where a ticket's tasks run; ShimError while it is not submitted."""
@@ -365,7 +350,7 @@ class Tickets:
             (ticket, pages)
             for pages in self.pages.values()
             for ticket in pages.queued
-            if pages.state(ticket) in (QUEUED, REFUSED, FLYING)
+            if pages.state(ticket) in (QUEUED, REFUSED, IN_FLIGHT)
         ]
         return sorted(found, key=lambda one: one[0])
 
@@ -374,27 +359,8 @@ class Tickets:
         return os.fsencode(command).startswith(self.state + b"/sessions/")
 
 
-def elements(place: Place, tasks: tuple[int, ...] | None) -> list[str]:
+def elements(place: Place, tasks: Iterable[int] | None) -> list[str]:
     """The real ids of a ticket's tasks: the job's own id where they are all of it."""
     if tasks is None:
         return [str(place.job)] if place.whole else place.elements()
     return [place.element(task) for task in tasks]
-
-
-def compact(ids: Iterable[str]) -> list[str]:
-    """Elements of one job as `A_[1-4,7]`, in order of first appearance; other ids, and those of steps, as they are."""
-    jobs: dict[str, list[int]] = {}
-    for one in ids:
-        job, underscore, task = one.partition("_") if "." not in one else (one, "", "")
-        tasks = jobs.setdefault(job if underscore else one, [])
-        if underscore:
-            tasks.append(int(task))
-    found = []
-    for job, tasks in jobs.items():
-        if not tasks:
-            found.append(job)
-        elif len(tasks) == 1:
-            found.append(f"{job}_{tasks[0]}")
-        else:
-            found.append(f"{job}_[{ranges(tasks)}]")
-    return found

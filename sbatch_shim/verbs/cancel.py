@@ -9,7 +9,7 @@ from sbatch_shim.companions.context import Context
 from sbatch_shim.companions.options import Line
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import ticket_numbers
-from sbatch_shim.state.tickets import FLYING, QUEUED, REFUSED, SUBMITTED, SessionTickets
+from sbatch_shim.state.tickets import IN_FLIGHT, QUEUED, REFUSED, SUBMITTED, SessionTickets
 from sbatch_shim.verbs.status import pages_of
 from sbatch_shim.verbs.words import session_ends, sure
 
@@ -30,7 +30,7 @@ def cancel(context: Context, tickets: list[int], sessions: set[bytes] | None, ye
     if tickets:
         chosen = []
         for ticket in tickets:
-            pages = all_known.landed(ticket)
+            pages = all_known.await_placed(ticket)
             if pages is None:
                 what = "ran here, without Slurm" if pages_of(all_known, ticket) else "is not a ticket of yours"
                 raise ShimError(f"{ticket} {what}; nothing was cancelled")
@@ -38,7 +38,7 @@ def cancel(context: Context, tickets: list[int], sessions: set[bytes] | None, ye
     else:
         chosen = [one for one in all_known.unsubmitted() if sessions is None or one[1].session.name in sessions]
     queued = [one for one in chosen if one[1].state(one[0]) in (QUEUED, REFUSED)]
-    submitted = [ticket for ticket, pages in chosen if tickets and pages.state(ticket) in (SUBMITTED, FLYING)]
+    submitted = [ticket for ticket, pages in chosen if tickets and pages.state(ticket) in (SUBMITTED, IN_FLIGHT)]
     if not queued and not submitted:
         nothing_to_cancel(context, bool(tickets), sessions)
         return 0

@@ -20,8 +20,9 @@ from sbatch_shim.flush.handover import with_option
 from sbatch_shim.record import decode, digest, encode
 from sbatch_shim.spool import read, ticket_numbers, write
 from sbatch_shim.state.calls import Call, payloads
+from sbatch_shim.state.ids import TaskSet
 from sbatch_shim.state.locks import exclusive
-from sbatch_shim.state.tickets import DROPPED, SUBMITTED, SessionTickets, task_string
+from sbatch_shim.state.tickets import DROPPED, SUBMITTED, SessionTickets
 from sbatch_shim.verbs.status import BROKEN, States, all_tickets, pages_of
 
 ENDED_OTHERWISE = (*BROKEN, "CANCELLED", "PREEMPTED")
@@ -111,7 +112,7 @@ def rerun(context: Context, tickets: list[int], as_json: bool) -> int:
         print(json.dumps({"calls": calls, "sessions": sessions}, indent=1))
     else:
         for old, tasks, new in queued:
-            told = f" (tasks {task_string(tasks)})" if tasks else ""
+            told = f" (tasks {TaskSet(tuple(tasks)).shown()})" if tasks else ""
             print(f"{old}{told} is queued again as {new}")
     if not queued:
         none_left = "none of these tasks failed" if tickets else "no failed task is left to queue again"
@@ -165,7 +166,7 @@ def queue_failed(context: Context, tickets: list[int]) -> tuple[list[tuple[int, 
         values["time"] = b"%d" % time.time()
         some = [task for task in tasks if task is not None]
         if some and len(some) < len(call.tasks):
-            words = with_option(words, b"--array=" + task_string(some, call.throttle, limit=0).encode())
+            words = with_option(words, b"--array=" + TaskSet(tuple(some), call.throttle).shown(limit=0).encode())
         spec = call.options.get("dependency")
         if spec and set(ticket_numbers(spec)) & set(renamed):
             for old, new in renamed.items():

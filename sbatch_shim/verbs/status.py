@@ -10,11 +10,11 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 
 from sbatch_shim.companions.context import Context
-from sbatch_shim.companions.parts import parse_tasks
 from sbatch_shim.merge import logs
 from sbatch_shim.spool import Session, replace, session_name, session_of
 from sbatch_shim.state.calls import Call
-from sbatch_shim.state.tickets import DROPPED, FLYING, REFUSED, SUBMITTED, SessionTickets, Tickets, elements
+from sbatch_shim.state.ids import JobId
+from sbatch_shim.state.tickets import DROPPED, IN_FLIGHT, REFUSED, SUBMITTED, SessionTickets, Tickets, elements
 from sbatch_shim.verbs.words import complaint, named_session
 
 CACHE_SECONDS = 3
@@ -132,8 +132,9 @@ class States:
         answer = context.run("sacct", ["-n", "-X", "-P", "-j", asked, "-o", "JobID,State,ExitCode"])
         for text in answer.out.decode(errors="replace").splitlines() if answer.status == 0 else []:
             one, state, code = text.split("|")
-            base, _, rest = one.partition("_[")
-            many = [f"{base}_{index}" for index in parse_tasks(rest.rstrip("]"))[0]] if rest else [one]
+            printed = JobId.printed(one)
+            folded = printed is not None and printed.folded
+            many = [f"{printed.job}_{index}" for index in printed.tasks or ()] if printed and folded else [one]
             self.found.update(dict.fromkeys(many, (state.partition(" ")[0], code)))
 
     def of(self, element: str) -> tuple[str, str]:
@@ -174,7 +175,7 @@ def line_of(ticket: int, pages: SessionTickets, states: States) -> Line:
             if told in ENDED and severity(exit_code) >= severity(code):
                 code = exit_code
     else:
-        shown = {REFUSED: "REFUSED", FLYING: "UNCERTAIN", DROPPED: "DROPPED", None: RAN}.get(state, "QUEUED")
+        shown = {REFUSED: "REFUSED", IN_FLIGHT: "UNCERTAIN", DROPPED: "DROPPED", None: RAN}.get(state, "QUEUED")
         counts[shown] += len(call.tasks) if call and call.is_array else 1
     return Line(
         ticket,
@@ -201,7 +202,7 @@ def all_tickets(all_known: Tickets) -> list[tuple[int, SessionTickets]]:
     found = [
         (ticket, pages)
         for pages in all_known.pages.values()
-        for ticket in pages.queued | set(pages.places) | pages.flying | set(pages.dropped) | pages.ran
+        for ticket in pages.queued | set(pages.places) | pages.in_flight | set(pages.dropped) | pages.ran
     ]
     return sorted(found, key=lambda one: one[0])
 

@@ -8,7 +8,7 @@ import re
 from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
-from sbatch_shim.state.tickets import DROPPED, SUBMITTED, Job, target
+from sbatch_shim.state.tickets import DROPPED, Job
 from sbatch_shim.verbs.words import complaint
 
 DONE = {"requeue": "requeued", "kill": "cancelled"}
@@ -27,14 +27,13 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
         ShimError: before anything was changed; also where `act` would reach tasks of calls that were not named.
     """
     number = word
-    found = target(word)
-    pages = context.tickets.landed(found.ticket) if found else None
-    if found is not None and pages is not None:
-        if pages.state(found.ticket) == DROPPED:
+    named = context.tickets.named(word)
+    if named is not None:
+        if named.state == DROPPED:
             raise ShimError(f"{word} was cancelled before it was submitted")
-        if pages.state(found.ticket) != SUBMITTED:
+        if not named.submitted:
             raise ShimError(f"{word} is not submitted yet; sarray-flush --throttle {limit} submits it with a limit")
-        number = str(pages.places[found.ticket].job)
+        number = str(named.place.job)
     if not number.isdigit():
         raise cli.Usage(f"{word!a} is neither a job id nor a ticket")
     answer = context.run("scontrol", ["-o", "show", "job", number])
@@ -51,8 +50,8 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
         raise ShimError(f"all tasks of job {word} have ended")
     job = context.tickets.jobs.get(int(array))
     above = started_last(records, limit) if act and limit else []
-    if found is not None and job is not None:
-        others = {ticket for index in above for ticket in job.shares([index])} - {found.ticket}
+    if named is not None and job is not None:
+        others = {ticket for index in above for ticket in job.shares([index])} - {named.ticket}
         if others:
             raise ShimError(
                 f"{word} shares array {array} with {', '.join(map(str, sorted(others)))}, of which tasks would be "

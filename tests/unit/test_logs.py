@@ -10,10 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import QUICK, call, environment
 
-from sbatch_shim.merge.logs import NO_TASK, expand, literal
+from sbatch_shim.merge.logs import expand, literal
 from sbatch_shim.request import STDIN
 from sbatch_shim.spool import FIRST_TICKET
 from sbatch_shim.state.calls import Call
+from sbatch_shim.state.ids import NO_TASK
 
 T = b"%d" % FIRST_TICKET
 USER = getpass.getuser().encode()

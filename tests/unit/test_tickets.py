@@ -9,15 +9,15 @@ import pytest
 from sbatch_shim.companions.formats.columns import JOBS, short_layout
 from sbatch_shim.companions.formats.document import shares_of
 from sbatch_shim.companions.options import Line, Unreadable, read
-from sbatch_shim.companions.parts import parse_tasks, shares_of_rest
+from sbatch_shim.companions.parts import shares_of_rest
 from sbatch_shim.companions.scancel import matches
 from sbatch_shim.companions.squeue import TABLE
 from sbatch_shim.companions.to_tickets import dependency_with_tickets
 from sbatch_shim.companions.unsubmitted import Unsubmitted
-from sbatch_shim.state.calls import ranges
 from sbatch_shim.state.dropped import without_met
+from sbatch_shim.state.ids import JobId, TaskSet, compact, ranges, split_ids
 from sbatch_shim.state.journal import Place
-from sbatch_shim.state.tickets import Job, Target, compact, split_ids, target, task_string
+from sbatch_shim.state.tickets import Job
 from sbatch_shim.verbs.throttle import fields, started_last
 
 T = 1000000003
@@ -26,15 +26,15 @@ T = 1000000003
 @pytest.mark.parametrize(
     ("word", "wanted"),
     [
-        (f"{T}", Target(T, None, "")),
-        (f"{T}_*", Target(T, None, "")),
-        (f"{T}_3", Target(T, (3,), "")),
-        (f"{T}_[1-3,7%2]", Target(T, (1, 2, 3, 7), "")),
-        (f"{T}_[0-6:3]", Target(T, (0, 3, 6), "")),
-        (f"{T}_3.batch", Target(T, (3,), ".batch")),
-        (f"{T}.0", Target(T, None, ".0")),
-        (f"00{T}_3", Target(T, (3,), "")),
-        (f" +{T}", Target(T, None, "")),
+        (f"{T}", JobId(T)),
+        (f"{T}_*", JobId(T)),
+        (f"{T}_3", JobId(T, TaskSet((3,)))),
+        (f"{T}_[1-3,7%2]", JobId(T, TaskSet((1, 2, 3, 7)), folded=True)),
+        (f"{T}_[0-6:3]", JobId(T, TaskSet((0, 3, 6)), folded=True)),
+        (f"{T}_3.batch", JobId(T, TaskSet((3,)), step=".batch")),
+        (f"{T}.0", JobId(T, None, step=".0")),
+        (f"00{T}_3", JobId(T, TaskSet((3,)))),
+        (f" +{T}", JobId(T)),
         (f"{T} ", None),
         ("500001", None),
         ("2147483648", None),  # above the range of tickets
@@ -45,8 +45,38 @@ T = 1000000003
         ("", None),
     ],
 )
-def test_what_names_a_ticket(word: str, wanted: Target | None) -> None:
-    assert target(word) == wanted
+def test_what_names_a_ticket(word: str, wanted: JobId | None) -> None:
+    assert JobId.of_ticket(word) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("7", JobId(7)),
+        ("7_3", JobId(7, TaskSet((3,)))),
+        ("7_[1-3,9%2]", JobId(7, TaskSet((1, 2, 3, 9), 2), folded=True)),
+        ("7_[0-6:3]", JobId(7, TaskSet((0, 3, 6)), folded=True)),
+        ("7_[1,3,...", JobId(7, TaskSet(), folded=True)),  # sacct cuts a long list, and its bracket
+        ("7_3.batch", JobId(7, TaskSet((3,)), step=".batch")),
+        ("7.0", JobId(7, step=".0")),
+        ("7+1", None),
+        ("N/A", None),
+        ("", None),
+    ],
+)
+def test_ids_as_slurm_prints_them(text: str, wanted: JobId | None) -> None:
+    assert JobId.printed(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["7", "7_3", "7_[1-3,9]", "7_3.batch", "7.0"])
+def test_an_id_is_written_as_it_was(text: str) -> None:
+    assert str(JobId.printed(text)) == text
+
+
+def test_tasks_of_a_mask() -> None:
+    assert TaskSet.of_mask("0x3E") == TaskSet((1, 2, 3, 4, 5))
+    assert not TaskSet.of_mask(None)
+    assert not TaskSet.of_mask("")
 
 
 def test_commas_in_brackets_do_not_split() -> None:
@@ -73,9 +103,10 @@ def test_a_list_of_tasks_as_slurm_writes_it(
     monkeypatch: pytest.MonkeyPatch, ids: list[int], throttle: int, wanted: str
 ) -> None:
     monkeypatch.delenv("SLURM_BITSTR_LEN", raising=False)
-    assert task_string(ids, throttle) == wanted
+    tasks = TaskSet(tuple(ids), throttle)
+    assert tasks.shown() == wanted
     monkeypatch.setenv("SLURM_BITSTR_LEN", "0")
-    assert parse_tasks(task_string(ids, throttle)) == (list(ids), throttle)
+    assert TaskSet.parse(tasks.shown()) == tasks
 
 
 def test_elements_are_named_together() -> None:
@@ -202,7 +233,7 @@ def test_who_is_in_a_record_without_tasks() -> None:
 )
 def test_a_time_limit_as_slurm_shows_it(given: bytes | None, short: str, long: str) -> None:
     options = {} if given is None else {"time": given}
-    values = Unsubmitted(SimpleNamespace(book=None), SimpleNamespace(options=options), "queued")  # type: ignore[arg-type]
+    values = Unsubmitted(SimpleNamespace(tickets=None), SimpleNamespace(options=options), "queued")  # type: ignore[arg-type]
     assert (values.short_time_limit, values.time_limit) == (short, long)
 
 
@@ -217,7 +248,8 @@ def test_a_throttled_array_loses_what_started_last() -> None:
 def test_a_job_of_another_cluster_in_a_document_is_not_ours() -> None:
     """It may have the number of one of ours; its script tells."""
     place = Place(500001, None, None, True, 1, 1)
-    tickets = SimpleNamespace(jobs={500001: Job(500001, {T: place})}, ours=lambda command: command.startswith("/state/"))
+    jobs = {500001: Job(500001, {T: place})}
+    tickets = SimpleNamespace(jobs=jobs, ours=lambda command: command.startswith("/state/"))
     job = {"job_id": 500001, "name": "x", "array_job_id": 0, "array_task_id": None, "array_task_string": ""}
     for command, elsewhere, wanted in (
         ("/state/sessions/s/script", True, [T]),

@@ -10,6 +10,8 @@ from string import ascii_letters
 
 from sbatch_shim.companions.context import Answer, Context
 from sbatch_shim.companions.options import Line, Unreadable
+from sbatch_shim.companions.parts import Entry
+from sbatch_shim.state.ids import JobId
 
 START, FIELD, END = "\x1d", "\x1f", "\x1e"
 DEFAULT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
@@ -121,7 +123,6 @@ JOBS = Kind(
 STEPS = Kind(
     {"i": "stepid"}, STEP_DEFAULT, STEP_DEFAULT, STEP_DEFAULT, ALL_OF_STEPS, ("i", "i"), ("JobID", "StepID")
 )
-ARRAY_ID = re.compile(r"([0-9]+)(?:_([0-9]+)|_\[([^\]]*)\])?", re.A)
 
 
 def short_layout(form: str, kind: Kind) -> Layout:
@@ -232,26 +233,16 @@ def parts_of(out: bytes, layout: Layout) -> Iterator[tuple[bytes, list[str], lis
 
 
 @dataclass
-class Row:
+class Row(Entry):
     """
     A row of the real squeue.
 
     Attributes:
         before: Text in front of it (the date of --long).
-        raw: The job id of this very task.
-        array: Id of the array or the plain job; None for a job of another kind (a component of a heterogeneous one).
-        tasks: The task's index, the indices of those that wait together (with their %limit), or empty.
-        folded: The tasks wait together.
         texts: The columns as squeue printed them.
     """
 
     before: bytes
-    raw: str
-    array: int | None
-    tasks: str
-    folded: bool
-    command: str
-    name: str
     texts: list[bytes]
 
 
@@ -259,9 +250,7 @@ def rows_of(out: bytes, layout: Layout) -> list[Row]:
     """The rows of jobs."""
     found = []
     for before, (raw, one, command, name), texts in parts_of(out, layout):
-        ids = ARRAY_ID.fullmatch(one)
-        array, task, folded = (int(ids[1]), ids[2], ids[3]) if ids else (None, None, None)
-        found.append(Row(before, raw, array, task or folded or "", bool(folded), command, name, texts))
+        found.append(Row(JobId.printed(one), raw, name, command, before, texts))
     return found
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from sbatch_shim.companions import as_shown
 from sbatch_shim.companions.context import Context, write
-from sbatch_shim.companions.formats.columns import ARRAY_ID, Row
 from sbatch_shim.companions.formats.document_form import DocumentForm, JsonJob, plain
 from sbatch_shim.companions.options import Line
-from sbatch_shim.companions.parts import Part, parse_tasks, shares, shares_of_rest, whole
+from sbatch_shim.companions.parts import Entry, Part, shares, shares_of_entry, whole
 from sbatch_shim.companions.this_job import own_element
 from sbatch_shim.companions.to_tickets import dependency_with_tickets, error_with_tickets
 from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.state.calls import Call
-from sbatch_shim.state.tickets import NO_JOB, SUBMITTED, SessionTickets, Tickets, target, task_string
+from sbatch_shim.state.ids import NO_JOB, JobId, TaskSet
+from sbatch_shim.state.tickets import SessionTickets, Tickets
 
 if TYPE_CHECKING:
     from sbatch_shim.companions.sacct import Accounting
@@ -35,7 +35,8 @@ def document_in(out: bytes) -> tuple[bytes, JsonJob | None]:
 
 def settle(tickets: Tickets, jobs: list[JsonJob]) -> None:
     """Wait for the flushes that have these jobs to note them."""
-    tickets.settle((row_of(job).array, job.get("command") or "") for job in jobs)
+    entries = map(entry_of, jobs)
+    tickets.settle((entry.id.job if entry.id else None, entry.command) for entry in entries)
 
 
 def printed(document: JsonJob, jobs: list[JsonJob], words: list[str]) -> bytes:
@@ -86,7 +87,7 @@ def squeue(queue: Queue) -> tuple[int, bytes]:
         if not found and not (form.filtered and not queue.wanted.has_name(job["name"])):
             kept.append(uncut(job))
         for one in found:
-            chosen = queue.chosen(one, row_of(job)) if form.filtered else one
+            chosen = queue.chosen(one, entry_of(job)) if form.filtered else one
             if chosen is not None:
                 kept.append({**job, **own_members(context, form, chosen, job)})
     for ticket, pages in context.tickets.unsubmitted() if not form.filtered else queue.waiting:
@@ -99,13 +100,14 @@ def squeue(queue: Queue) -> tuple[int, bytes]:
     return 0, before + printed(document, kept, words)
 
 
-def row_of(job: JsonJob) -> Row:
+def entry_of(job: JsonJob) -> Entry:
     """What squeue's other forms would tell of the ids of a job."""
     task = plain(job["array_task_id"])
-    folded = job["array_task_string"] or ""
-    tasks = folded if task is None else str(task)
+    folded = TaskSet.parse(job["array_task_string"] or "")
+    tasks = folded if task is None else TaskSet((task,))
     array = plain(job["array_job_id"]) or job["job_id"]
-    return Row(b"", str(job["job_id"]), array, tasks, task is None and bool(folded), "", job["name"], [])
+    id_ = JobId(array, tasks or None, folded=task is None and bool(folded))
+    return Entry(id_, str(job["job_id"]), job["name"], job.get("command") or "")
 
 
 def shares_of(tickets: Tickets, job: JsonJob, others: list[JsonJob], elsewhere: bool = False) -> list[Part]:
@@ -115,23 +117,25 @@ def shares_of(tickets: Tickets, job: JsonJob, others: list[JsonJob], elsewhere: 
     Args:
         elsewhere: There may be jobs of other clusters, which have the same numbers.
     """
-    if elsewhere and not tickets.ours(job.get("command") or ""):
+    entry = entry_of(job)
+    if entry.id is None or (elsewhere and not tickets.ours(entry.command)):
         return []
-    row = row_of(job)
-    merged = tickets.jobs.get(row.array) if row.array is not None else None
+    merged = tickets.jobs.get(entry.id.job)
     if merged is None:
         return []
-    indices, throttle = parse_tasks(row.tasks)
-    if merged.is_array and not indices:
-        same = [plain(one["array_task_id"]) for one in others if plain(one["array_job_id"]) == merged.number]
-        return shares_of_rest(merged, (index for index in same if index is not None))
-    return shares(merged, indices, row.folded, throttle, row.raw)
+    number = merged.number
+
+    def own_entries() -> list[int]:
+        same = [plain(one["array_task_id"]) for one in others if plain(one["array_job_id"]) == number]
+        return [index for index in same if index is not None]
+
+    return shares_of_entry(merged, entry, own_entries)
 
 
 def uncut(job: JsonJob) -> JsonJob:
     """Somebody else's job: only what SLURM_BITSTR_LEN=0 let grow is cut again."""
-    indices, throttle = parse_tasks(job["array_task_string"] or "")
-    return {**job, "array_task_string": task_string(indices, throttle)} if indices else job
+    tasks = TaskSet.parse(job["array_task_string"] or "")
+    return {**job, "array_task_string": tasks.shown()} if tasks else job
 
 
 def own_members(context: Context, form: DocumentForm, shown: Part, job: JsonJob | None = None) -> JsonJob:
@@ -212,10 +216,12 @@ def states(queue: Queue, jobs: list[JsonJob]) -> list[JsonJob]:
     queue.tickets.refresh()
     rows: list[tuple[JsonJob, Part | None]] = []
     for job in jobs:
-        parts = ARRAY_ID.fullmatch(job["job_id"])
-        merged = queue.tickets.jobs.get(int(parts[1])) if parts else None
-        found = shares(merged, [int(parts[2])] if parts[2] else [], False) if parts and merged else [None]
-        rows += [(job, one) for one in found]
+        printed = JobId.printed(job["job_id"])
+        merged = queue.tickets.jobs.get(printed.job) if printed else None
+        if printed is None or merged is None:
+            rows.append((job, None))
+        else:
+            rows += [(job, one) for one in shares(merged, printed.tasks or TaskSet(), folded=False)]
     seen = {shown.ticket for _, shown in rows if shown}
     for ticket, pages in queue.waiting:
         call = pages.call(ticket)
@@ -240,13 +246,11 @@ def scontrol(context: Context, line: Line, given: str | None) -> int:
 
     Of an array it holds all records, also where a task is asked for (tried on 24.11).
     """
-    found = target(given) if given else None
-    pages = context.tickets.landed(found.ticket) if found else None
-    element = own_element(context, given) if given and pages is None else None
+    named = context.tickets.named(given) if given else None
+    element = own_element(context, given) if given and named is None else None
     asked = [element or given] if given else []
-    if found is not None and pages is not None:
-        submitted = pages.state(found.ticket) == SUBMITTED
-        asked = [str(pages.places[found.ticket].job) if submitted else NO_JOB]
+    if named is not None:
+        asked = [str(named.place.job if named.submitted else NO_JOB)]
     words = Line(asked_as_json(line).options, ["show", "job", *(one for one in asked if one)]).words()
     answer = context.run("scontrol", words, SLURM_BITSTR_LEN="0")
     translated = {str(one): given or "" for one in asked}
@@ -259,27 +263,21 @@ def scontrol(context: Context, line: Line, given: str | None) -> int:
     settle(context.tickets, document["jobs"])
     kept: list[JsonJob] = []
     for job in document["jobs"]:
-        row = row_of(job)
-        if element is not None and element not in (row.raw, f"{row.array}_{row.tasks}"):
+        entry = entry_of(job)
+        if element is not None and element not in (entry.raw, str(entry.id)):
             continue
         shown = shares_of(context.tickets, job, document["jobs"])
-        mine = [one for one in shown if found is None or pages is None or one.ticket == found.ticket]
+        mine = [one for one in shown if named is None or one.ticket == named.ticket]
         kept += [{**job, **own_members(context, form, one, job)} for one in mine] if shown else [uncut(job)]
     waiting = context.tickets.unsubmitted() if not given else []
-    if found is not None and pages is not None and pages.state(found.ticket) != SUBMITTED:
-        waiting = [(found.ticket, pages)]
+    if named is not None and not named.submitted:
+        waiting = [(named.ticket, named.held)]
     for ticket, where in waiting:
         call = where.call(ticket)
         if call is not None:
             kept.append(waiting_job(context, form, call, whole(call), where))
     write(before + printed(document, kept, line.operands))
     return answer.status
-
-
-def bits(text: str | None) -> list[int]:
-    """The task ids of a mask such as 0x3E, in which sacct's document tells what waits."""
-    mask = int(text, 16) if text and text.startswith("0x") else 0
-    return [at for at in range(mask.bit_length()) if mask >> at & 1]
 
 
 def sacct(accounting: Accounting) -> int:
@@ -303,13 +301,16 @@ def sacct(accounting: Accounting) -> int:
         if merged is None or accounting.home not in ("", job["cluster"]):
             kept += [job] if wanted.has_name(job["name"]) else []
             continue
-        indices = bits(array["task"]) if task is None else [task]
-        if merged.is_array and not indices:
+        number = merged.number
+
+        def own_entries(number: int = number) -> list[int]:
             same = (one["array"] for one in document["jobs"])
-            elsewhere = (plain(one["task_id"]) for one in same if plain(one["job_id"]) == merged.number)
-            found = shares_of_rest(merged, (index for index in elsewhere if index is not None))
-        else:
-            found = shares(merged, indices, task is None and bool(indices), 0, str(job["job_id"]))
+            indices = [plain(one["task_id"]) for one in same if plain(one["job_id"]) == number]
+            return [index for index in indices if index is not None]
+
+        tasks = TaskSet.of_mask(array["task"]) if task is None else TaskSet((task,))
+        id_ = JobId(number, tasks or None, folded=task is None and bool(tasks))
+        found = shares_of_entry(merged, Entry(id_, str(job["job_id"]), job["name"], ""), own_entries)
         for shown in found:
             seen.add(shown.ticket)
             chosen = accounting.takes(shown)

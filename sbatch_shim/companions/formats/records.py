@@ -12,30 +12,18 @@ from sbatch_shim.companions import as_shown
 from sbatch_shim.companions.context import Context, write
 from sbatch_shim.companions.formats import document
 from sbatch_shim.companions.options import Line
-from sbatch_shim.companions.parts import Part, parse_tasks, shares, shares_of_rest
+from sbatch_shim.companions.parts import Part, shares, shares_of_rest
 from sbatch_shim.companions.this_job import own_element
 from sbatch_shim.companions.to_tickets import dependency_with_tickets, error_with_tickets
 from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.errors import ShimError
 from sbatch_shim.state.calls import Call
-from sbatch_shim.state.tickets import (
-    DROPPED,
-    FLYING,
-    QUEUED,
-    REFUSED,
-    SUBMITTED,
-    SessionTickets,
-    Target,
-    elements,
-    target,
-    task_string,
-)
+from sbatch_shim.state.ids import NO_TASK, JobId, TaskSet
+from sbatch_shim.state.tickets import Named, elements
 
 HEAD = re.compile(
     r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName="
 )
-# The task of a record that no longer tells its tasks: they were cancelled together while they waited.
-NO_TASKS = "4294967294"
 
 
 class Records:
@@ -51,16 +39,14 @@ class Records:
             return document.scontrol(self.context, self.line, given)
         if given is not None and not re.fullmatch("\\+?[0-9]+(_[0-9]+)?", given):
             return self.context.become(self.context.words)
-        found = target(given) if given else None
-        pages = self.context.tickets.landed(found.ticket) if found else None
+        named = self.context.tickets.named(given) if given else None
         options = [one for one in self.line.options if one[0] != "oneliner"]
         asked: list[str] = []
         names: dict[str, str] = {}
-        if found is not None and pages is not None:
-            state = pages.state(found.ticket)
-            if state in (QUEUED, REFUSED, FLYING, DROPPED):
-                return self.print_records([record_of_queued(self.context, pages, found, state or "")])
-            asked = [str(pages.places[found.ticket].job)]
+        if named is not None:
+            if not named.submitted:
+                return self.print_records([record_of_queued(self.context, named)])
+            asked = [str(named.place.job)]
             names[asked[0]] = given or ""
         elif given:
             asked = [own_element(self.context, given) or given]
@@ -71,14 +57,14 @@ class Records:
         originals = re.split(r"^(?=JobId=)", text, flags=re.M)
         records: list[str] = []
         for record in originals:
-            records += self.translated(record, originals, found)
-        if found is None and not given:
+            records += self.translated(record, originals, named)
+        if not given:
             records += [
-                record_of_queued(self.context, where, Target(ticket, None, ""), where.state(ticket) or "")
-                for ticket, where in self.context.tickets.unsubmitted()
+                record_of_queued(self.context, Named(JobId(ticket), held))
+                for ticket, held in self.context.tickets.unsubmitted()
             ]
             records = [record for record in records if not record.startswith("No jobs")] or records
-        if found is not None and answer.status == 0 and not records and found.tasks:
+        if named is not None and answer.status == 0 and not records and named.tasks:
             write(b"" if self.line.has("quiet") else f"Job {given} not found\n".encode())
             return 1
         self.print_records(records)
@@ -96,20 +82,19 @@ class Records:
             return self.context.become(self.context.words)
         word, dot, step = given.partition(",")[0].partition(".")
         element = own_element(self.context, word)
-        found = target(word) if element is None else None
-        pages = self.context.tickets.landed(found.ticket) if found else None
+        named = self.context.tickets.named(word) if element is None else None
         asked = [element + dot + step] if element else [given] if given else []
         places: list[str] | None = None
-        looks_at_step = strict or (found is not None and found.tasks is None)
+        looks_at_step = strict or (named is not None and named.tasks is None)
         wanted = "" if not dot or not looks_at_step else step if strict or step.isdigit() else "0"
         missing = f"Job step {word}.{wanted} not found\n"
-        if found is not None and pages is not None:
-            if pages.state(found.ticket) != SUBMITTED:
+        if named is not None:
+            if not named.submitted:
                 write(missing.encode())
                 return 1
-            place = pages.places[found.ticket]
+            place = named.place
             every = place.elements() if place.spec is None else elements(place, tuple(place.local_ids))
-            places = every if found.tasks is None else elements(place, found.tasks)
+            places = every if named.tasks is None else elements(place, named.tasks)
             if wanted:
                 places = [one for one in places if one == every[-1]]
             asked = [str(place.job)]
@@ -134,7 +119,7 @@ class Records:
     def step_of_ticket(self, record: str, head: re.Match[str]) -> tuple[Part | None, str]:
         """A record of a step, with the ticket of its call."""
         job = self.context.tickets.jobs.get(int(head[2]))
-        for shown in shares(job, [int(head[3])] if head[3] else [], False) if job else ():
+        for shown in shares(job, TaskSet.parse(head[3] or ""), folded=False) if job else ():
             return shown, f"StepId={shown.ids('jobarrayid')}.{head[4]}{record[head.end() :]}"
         return None, record
 
@@ -160,7 +145,7 @@ class Records:
             write(record.encode(errors="surrogateescape"))
         return 0
 
-    def translated(self, record: str, others: list[str], wanted: Target | None) -> list[str]:
+    def translated(self, record: str, others: list[str], wanted: Named | None) -> list[str]:
         """A record of the real scontrol as those of our calls; as it is for other jobs."""
         head = HEAD.match(record)
         if head is None:
@@ -168,17 +153,16 @@ class Records:
         raw, array, tasks = head[1], int(head[2] or head[1]), head[3] or ""
         command = re.search(r"^   Command=(.*)$", record, re.M)
         if command and self.context.tickets.ours(command[1]):
-            self.context.tickets.job_landed(array)
+            self.context.tickets.await_job(array)
         job = self.context.tickets.jobs.get(array)
         if job is None:
             return [cut_tasks(record)]
-        indices, throttle = parse_tasks(tasks)
-        if tasks == NO_TASKS:
+        if tasks == str(NO_TASK):
             heads = (HEAD.match(other) for other in others)
-            same = (one[3] for one in heads if one and one[2] == str(array) and one[3] != NO_TASKS)
-            found = shares_of_rest(job, (index for spec in same for index in parse_tasks(spec)[0]))
+            same = (one[3] for one in heads if one and one[2] == str(array) and one[3] != str(NO_TASK))
+            found = shares_of_rest(job, (index for spec in same for index in TaskSet.parse(spec)))
         else:
-            found = shares(job, indices, not tasks.isdigit(), throttle, raw)
+            found = shares(job, TaskSet.parse(tasks), folded=not tasks.isdigit(), raw=raw)
         records = []
         for shown in found:
             if wanted is not None and wanted.ticket != shown.ticket:
@@ -197,7 +181,7 @@ class Records:
         name = self.context.tickets.name(shown.ticket, re.findall(r" JobName=(.*)$", record, re.M)[0])
         first = f"JobId={shown.ids('jobid')}"
         if call is not None and call.is_array:
-            first += f" ArrayJobId={shown.ticket} ArrayTaskId={shown.ids('arraytaskid') if shown.tasks else NO_TASKS}"
+            first += f" ArrayJobId={shown.ticket} ArrayTaskId={shown.ids('arraytaskid') if shown.tasks else NO_TASK}"
         lines = record.split("\n")
         lines[0] = f"{first}{rest} JobName={name}"
         for at, line in enumerate(lines):
@@ -223,8 +207,8 @@ def cut_tasks(record: str) -> str:
     """Undo SLURM_BITSTR_LEN=0 in somebody else's record."""
 
     def cut(found: re.Match[str]) -> str:
-        indices, throttle = parse_tasks(found[1])
-        return " ArrayTaskId=" + (found[1] if found[1].isdigit() or not indices else task_string(indices, throttle))
+        tasks = TaskSet.parse(found[1])
+        return " ArrayTaskId=" + (found[1] if found[1].isdigit() or not tasks else tasks.shown())
 
     return re.sub(r" ArrayTaskId=([^ ]+)", cut, record, count=1)
 
@@ -239,19 +223,19 @@ def own_line(context: Context, call: Call, key: str, shown: Part) -> str | None:
     return as_shown.log_name(context, call, kind, shown) if kind else None
 
 
-def record_of_queued(context: Context, pages: SessionTickets, found: Target, state: str) -> str:
+def record_of_queued(context: Context, named: Named) -> str:
     """What scontrol would show of a job that waits."""
-    call = pages.call(found.ticket)
+    call = named.call
     if call is None:
-        raise ShimError(f"the record of {found.ticket} cannot be read")
+        raise ShimError(f"the record of {named.ticket} cannot be read")
     tasks = None
     if call.is_array:
-        tasks = [task for task in call.tasks if found.tasks is None or task in found.tasks]
-    shown = Part(found.ticket, tasks, tasks is not None and (len(tasks) > 1 or found.tasks is None), call.throttle)
-    values = Unsubmitted(context, call, state)
+        tasks = [task for task in call.tasks if named.tasks is None or task in named.tasks]
+    shown = Part(named.ticket, tasks, tasks is not None and (len(tasks) > 1 or named.tasks is None), call.throttle)
+    values = Unsubmitted(context, call, named.state or "")
     first = f"JobId={shown.ids('jobid')}"
     if tasks is not None:
-        first += f" ArrayJobId={found.ticket} ArrayTaskId={shown.ids('arraytaskid')}"
+        first += f" ArrayJobId={named.ticket} ArrayTaskId={shown.ids('arraytaskid')}"
     keys = ("Command", "WorkDir", "StdErr", "StdIn", "StdOut")
     lines = [
         f"{first} JobName={call.shown_name}",

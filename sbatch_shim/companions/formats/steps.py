@@ -6,11 +6,11 @@ import sys
 import time
 
 from sbatch_shim.companions.context import Context
-from sbatch_shim.companions.formats.columns import ARRAY_ID, STEPS, Layout, asked, assemble, parts_of, sort_by_id
+from sbatch_shim.companions.formats.columns import STEPS, Layout, asked, assemble, parts_of, sort_by_id
 from sbatch_shim.companions.options import Line
-from sbatch_shim.companions.parts import Part, selection_of, shares
+from sbatch_shim.companions.parts import Entry, Part, selection_of, shares
 from sbatch_shim.companions.this_job import own_element
-from sbatch_shim.state.tickets import NO_JOB, SUBMITTED, elements, split_ids, target
+from sbatch_shim.state.ids import NO_JOB, JobId, split_ids
 
 
 def real_steps(context: Context, given: str) -> str:
@@ -18,11 +18,10 @@ def real_steps(context: Context, given: str) -> str:
     found = []
     for one in split_ids(given):
         job, dot, step = one.partition(".")
-        meant = target(job)
-        pages = context.tickets.landed(meant.ticket) if meant else None
-        if meant is not None and pages is not None and dot:
-            if pages.state(meant.ticket) == SUBMITTED:
-                found += [f"{real}.{step}" for real in elements(pages.places[meant.ticket], meant.tasks)]
+        named = context.tickets.named(job)
+        if named is not None and dot:
+            if named.submitted:
+                found += [f"{real}.{step}" for real in named.elements()]
         else:
             found.append(f"{own_element(context, job) or job}{dot}{step}")
     return ",".join(found) or f"{NO_JOB}.0"
@@ -43,7 +42,7 @@ def ask(context: Context, line: Line, layout: Layout) -> tuple[int, bytes]:
     steps = line.last("steps")
     real.options.append(("steps", None if steps is None else real_steps(context, steps)))
     if not wanted.anything:
-        real.options.append(("jobs", ",".join(wanted.asked) or NO_JOB))
+        real.options.append(("jobs", ",".join(wanted.asked) or str(NO_JOB)))
     answer, layout = asked(context, real, layout, STEPS)
     sys.stderr.buffer.write(answer.err)
     if answer.status != 0 and not answer.out:
@@ -54,18 +53,18 @@ def ask(context: Context, line: Line, layout: Layout) -> tuple[int, bytes]:
     ours: list[tuple[int, bytes]] = []
     places: list[int] = []
     for before, (raw, one), texts in parts_of(answer.out, layout):
-        found = ARRAY_ID.fullmatch(one.partition(".")[0])
-        job = tickets.jobs.get(int(found[1])) if found else None
+        found = JobId.printed(one)
+        job = tickets.jobs.get(found.job) if found else None
         if found is None or job is None:
             rows.append(assemble(layout, texts, before))
             continue
-        raw = raw if raw.isdigit() else ""
-        for shown in shares(job, [int(found[2])] if found[2] else [], False, 0, raw):
-            if not (wanted.names_real(found[1], raw, [found[2]]) or wanted.takes(shown)):
+        entry = Entry(found, raw if raw.isdigit() else "", "", "")
+        for shown in shares(job, entry.tasks, folded=False, raw=entry.raw):
+            if not (wanted.names_real(entry) or wanted.takes(shown)):
                 continue
             for at, column in enumerate(layout.fields):
                 if column.name in ("stepid", "jobid", "arrayjobid", "arraytaskid"):
-                    texts[at] = column.show(ids(shown, column.name, one.partition(".")[2]))
+                    texts[at] = column.show(ids(shown, column.name, found.step[1:]))
             places.append(len(rows))
             ours.append((shown.ticket, assemble(layout, texts, before)))
             rows.append(b"")
