@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import CLUSTER, SYSTEM_PATH, Person
-from faults import Cluster, descendants, free_port, spawn, wait_for
+from support.faults import Cluster, descendants, free_port, spawn, wait_for
+from support.person import CLUSTER, SYSTEM_PATH, Person
 from test_concurrency import one_of_each_while_flushes_run
 from test_fuzz import odd_calls_come_out_as_they_went_in
 

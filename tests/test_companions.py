@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SYSTEM_PATH, Person, Result
+from support.person import SYSTEM_PATH, Person, Result
 
 pytestmark = pytest.mark.slurm
 

@@ -7,8 +7,8 @@ import os
 import subprocess
 
 import pytest
-from conftest import SYSTEM_PATH, USER, Person
-from faults import spawn
+from support.faults import spawn
+from support.person import SYSTEM_PATH, USER, Person
 
 CALLERS = """
 for i in $(seq 64); do

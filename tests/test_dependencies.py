@@ -7,8 +7,8 @@ import re
 import time
 
 import pytest
-from conftest import SYSTEM_PATH, Person
-from simulator import Job, outcomes
+from support.person import SYSTEM_PATH, Person
+from support.simulator import Job, outcomes
 
 pytestmark = pytest.mark.slurm
 

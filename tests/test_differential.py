@@ -11,8 +11,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
-from conftest import USER, Person
-from differential import differences, run_both
+from support.differential import differences, run_both
+from support.person import USER, Person
 
 AS_OPERATOR = re.compile(rb"^# as operator$", re.M)
 
@@ -44,15 +44,21 @@ def operator(person: Person) -> Iterator[None]:
         subprocess.run([*accounting, "delete", "account", "operators"], env=slurm, check=True)
 
 
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_pipeline_says_what_it_shows(pipeline: Path) -> None:
+    first = pipeline.read_text(errors="replace").split("\n", 1)[0]
+    assert re.fullmatch(r"# shows: .{10,120}", first), first
+
+
 @pytest.mark.slurm
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_a_pipeline_leaves_the_same(person: Person, scratch: Path, pipeline: Path) -> None:
-    """Comments in a pipeline: `# arrays: N`, into how many submissions it merges; `# as operator`, who runs it."""
+    """Comments in a pipeline: `# shows: ...` first; `# arrays: N`, into how many submissions it merges; `# as operator`, who runs it."""
     tools = scratch / "tools"
     if not tools.exists():
         tools.mkdir()
-        for name in ("probe.py",):
-            shutil.copy(Path(__file__).parent / name, tools)
+        for name in ("probe.py", "lib.sh"):
+            shutil.copy(Path(__file__).parent / "support" / name, tools)
             (tools / name).chmod(0o755)
         tools.chmod(0o755)
     copy = scratch / "tools" / pipeline.name
@@ -62,6 +68,7 @@ def test_a_pipeline_leaves_the_same(person: Person, scratch: Path, pipeline: Pat
         direct, queued, flushed = run_both(person, copy, tools)
     found = differences(direct, queued)
     assert not found, found
+    assert b"gave up" not in direct.err, direct.err.decode()
     assert direct.files, "the pipeline left nothing that could differ"
     wanted = re.search(r"^# arrays: (\d+)", pipeline.read_text(errors="replace"), re.M)
     if wanted:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import CLUSTER, SYSTEM_PATH, Person, Result
-from faults import CUT_ANSWER, LOSE_ANSWER, LOSE_REQUEST, PASS, Cluster, Proxy, free_port, spawn, wait_for
+from support.faults import CUT_ANSWER, LOSE_ANSWER, LOSE_REQUEST, PASS, Cluster, Proxy, free_port, spawn, wait_for
+from support.person import CLUSTER, SYSTEM_PATH, Person, Result
 
 from sbatch_shim.spool import Session
 from sbatch_shim.state.calls import look

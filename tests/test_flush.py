@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import SYSTEM_PATH, Person
+from support.person import SYSTEM_PATH, Person
 
 pytestmark = pytest.mark.slurm
 

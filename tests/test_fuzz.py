@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import SYSTEM_PATH, Person
+from support.person import SYSTEM_PATH, Person
 
 # What shells, printf, sbatch's patterns and our own tables might trip over.
 PIECES = [

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import SYSTEM_PATH, USER, Person, Result
+from support.person import SYSTEM_PATH, USER, Person, Result
 
 from sbatch_shim.errors import SpoolError
 from sbatch_shim.softlock import acquire

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import REPO, SYSTEM_PATH
+from support.person import REPO, SYSTEM_PATH
 
 PYTHON = os.environ.get("SHIM_TEST_PYTHON", "/usr/bin/python3")
 

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import SYSTEM_PATH, USER, Person
+from support.person import SYSTEM_PATH, USER, Person
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="needs root and a test user")
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Person
+from support.person import Person
 
 USUAL = {"HOME": "/tmp", "SHLVL": "1", "PWD": "/tmp", "_": "/usr/bin/bash", "LANG": "C.UTF-8"}
 ENVIRONMENTS = {

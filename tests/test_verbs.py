@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import SYSTEM_PATH, Person, Result
-from terminal import Terminal
+from support.person import SYSTEM_PATH, Person, Result
+from support.terminal import Terminal
 
 SHELLS = ("bash", "zsh", "fish")
 VERBS = ("status", "flush", "submit", "cancel", "throttle", "rerun", "listen", "doctor", "gc", "completion")

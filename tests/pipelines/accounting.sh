@@ -1,5 +1,5 @@
-# What sacct tells by the ids that sbatch printed: of calls that wait, of chains that share arrays lane by lane, of what failed.
-flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1; }
+# shows: what sacct tells of calls that wait, of chains that share arrays lane by lane, of what failed
+. "$TOOLS/lib.sh"
 m=_$$_
 n=4
 for i in $(seq 1 $n); do
@@ -15,7 +15,7 @@ ids=$(IFS=,; echo "${a[*]},${b[*]},${c[*]},$d,$e")
 form=JobID,JobName%30,State,ExitCode
 look() { sacct "$@" 2>&1 | sed "s/$m//; s/CANCELLED by [0-9]*/CANCELLED/" | tr -s ' ' | sort; }
 known() { # NUMBER: accounting lags behind; until it lists as many rows
-    until [ "$(sacct -n -X -P -j "$ids" -o JobID | wc -l)" = "$1" ]; do sleep 0.1; done
+    until [ "$(sacct -n -X -P -j "$ids" -o JobID | wc -l)" = "$1" ]; do again || break; done
 }
 document() { # what programs read of sacct --json, and the shape of a job
     sacct --json "$@" | python3 -c '
@@ -53,9 +53,9 @@ document -j "$ids" > flushed.json
 scancel "$e"
 for i in $(seq 1 $n); do scontrol release ${a[i]}; done
 scontrol release $d
-until [ "$(squeue -h -j "$ids" -S i -o %F | tr '\n' ' ')" = "${b[2]} ${c[2]} " ]; do sleep 0.1; done
+until [ "$(squeue -h -j "$ids" -S i -o %F | tr '\n' ' ')" = "${b[2]} ${c[2]} " ]; do again || break; done
 scancel ${b[2]} ${c[2]}
-until [ "$(sacct -n -X -P -j "$ids" -o End | grep -vc Unknown)" = 19 ]; do sleep 0.1; done
+until [ "$(sacct -n -X -P -j "$ids" -o End | grep -vc Unknown)" = 19 ]; do again || break; done
 {
     look -P -j "$ids" -o $form
     look -P -X -j "$ids" -s F -o $form

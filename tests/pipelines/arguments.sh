@@ -1,3 +1,4 @@
+# shows: arguments reach the job byte for byte
 # arrays: 1
 cp "$TOOLS/probe.py" job.py
 i=0

@@ -1,3 +1,4 @@
+# shows: array calls in all spellings of --array have their own task ids and variables
 cp "$TOOLS/probe.py" job.py
 n=0
 for spec in 1-3 0-4:2 1,3,7 5 0-9:3,20 1-4,6-8:2 0-2:5 3,1,2 04,08 1-3,2; do

@@ -1,3 +1,4 @@
+# shows: what sbatch refuses is refused in its own words, with its exit status
 printf '#!/bin/sh\necho ok' > job.sh
 printf 'echo no shebang' > bare.sh
 : > empty.sh

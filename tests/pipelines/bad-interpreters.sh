@@ -1,3 +1,4 @@
+# shows: scripts that cannot be executed fail with the exit codes and words of slurmstepd
 printf '#!/no/such/interpreter\necho x' > missing.sh
 printf '#!\necho x' > none.sh
 printf '#!/etc/passwd\necho x' > notexec.sh

@@ -1,9 +1,9 @@
-# Cancelled while they wait among others that go on: they stay in the queue as cancelled, and what waits for their success never starts.
-flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1; }
+# shows: calls that are cancelled while they wait stay listed, and what waits for their success never starts
+. "$TOOLS/lib.sh"
 m=_$$_
 states() { squeue -h -t all -S i -j "$1" -o '%i %A %j %T %r' | sed "s/$m//"; }
 known() { # STATE NUMBER IDS: accounting lags behind
-    until [ "$(sacct -n -X -P -j "$(IFS=,; echo "${*:3}")" -o State | grep -c "$1")" = "$2" ]; do sleep 0.1; done
+    until [ "$(sacct -n -X -P -j "$(IFS=,; echo "${*:3}")" -o State | grep -c "$1")" = "$2" ]; do again || break; done
 }
 accounted() { sacct -n -X -P -j "$1" -o JobID,JobName,State,ExitCode | sed "s/$m//; s/ by [0-9]*//"; }
 # One by one, by name, by a filter, in a list; and of an array only some.
@@ -30,13 +30,13 @@ states $b | grep -v ' CANCELLED' > array.txt
 scontrol show job ${a[1]} | grep -oE '^JobId=.*|JobState=.*' | sed "s/$m//" > record.txt
 scontrol release ${a[7]} ${a[8]}
 for i in 1 2 3 4 5 6 7 8; do
-    until [ -e end.$i ]; do sleep 0.1; done
+    until [ -e end.$i ]; do again || break; done
 done
 for i in 1 2 3 4 5 6; do
-    until [ -e fail.$i ] && [ "$(squeue -h -j ${ok[i]} -o %r)" = DependencyNeverSatisfied ]; do sleep 0.1; done
+    until [ -e fail.$i ] && [ "$(squeue -h -j ${ok[i]} -o %r)" = DependencyNeverSatisfied ]; do again || break; done
 done
 for i in 7 8; do
-    until [ -e after.$i ] && [ "$(squeue -h -j ${not[i]} -o %r)" = DependencyNeverSatisfied ]; do sleep 0.1; done
+    until [ -e after.$i ] && [ "$(squeue -h -j ${not[i]} -o %r)" = DependencyNeverSatisfied ]; do again || break; done
 done
 squeue -h -S i -o '%i %T %r %E' | sed "s/$m//" > left.txt
 known CANCELLED 6 "${a[@]}"

@@ -1,3 +1,4 @@
+# shows: the answers of sbatch: plain, --parsable and --quiet, from all places
 printf '#!/bin/sh\ntrue' > job.sh
 sbatch -o 1.log job.sh
 sbatch -o 2.log --parsable job.sh

@@ -1,7 +1,7 @@
-# Held, shown in every way, changed, cancelled, released, waited for: all by the ids that sbatch printed.
-flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1; }
+# shows: jobs are held, shown, changed, cancelled, released and waited for by the ids that sbatch printed
+. "$TOOLS/lib.sh"
 lines() { tr -s ' ' | sed 's/^ //' | sort; }
-gone() { while [ -n "$(squeue -h -j "$1" 2>/dev/null)" ]; do sleep 0.1; done; }
+gone() { while [ -n "$(squeue -h -j "$1" 2>/dev/null)" ]; do again || break; done; }
 printf '#!/bin/sh\necho "$0" "$@" >/dev/null; echo ran "$@"\n' > job.sh
 a=$(sbatch --parsable -H -J one -o one.%j.log --wrap='echo one')
 b=$(sbatch --parsable -H -J two -o two.%A_%a.log -a 1-5:2 job.sh x y)
@@ -46,7 +46,7 @@ squeue -h -o '%i %j %T' | lines > left.txt
 scontrol release $a ${b}_1 $d
 gone $a
 gone $d
-while [ -n "$(squeue -h -j ${b}_1 2>/dev/null)" ]; do sleep 0.1; done
+while [ -n "$(squeue -h -j ${b}_1 2>/dev/null)" ]; do again || break; done
 squeue -h -o '%i %j %T' | lines > later.txt
 scontrol release $b
 gone $b

@@ -1,6 +1,6 @@
-# scontrol's verbs, and steps in all commands, by the ids that sbatch printed, single and in lists.
+# shows: verbs of scontrol, and steps in all commands, by the ids that sbatch printed
+. "$TOOLS/lib.sh"
 m=_$$_
-flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1; }
 cat > steps.sh <<'S'
 #!/bin/bash
 srun -Q -n1 --overlap -J first sh -c "echo > begun.$1.$SLURM_ARRAY_TASK_ID.1; while [ ! -e go.$1 ]; do sleep 0.1; done" &
@@ -21,7 +21,7 @@ steps() { # the order of arrays' elements is that of their raw ids
     echo "== $*"
     { "$@" 2>&1; echo "= $?"; } | sed -E 's/[0-9-]*T[0-9:]{8}/<time>/g; s/Pid=[a-z]*:[0-9]*/Pid=/; s/ +/ /g' | sort
 }
-while [ ! -e begun.c..2 -o ! -e begun.a..2 -o ! -e begun.b.3.2 -o ! -e begun.b.4.2 ]; do sleep 0.1; done
+while [ ! -e begun.c..2 -o ! -e begun.a..2 -o ! -e begun.b.3.2 -o ! -e begun.b.4.2 ]; do again || break; done
 {
     steps squeue -h -s -o '%i %j'
     steps squeue -s -j "$a,${b}_4" -O StepID:30,ArrayJobID,ArrayTaskID,StepName,StepState,Nodes
@@ -54,7 +54,7 @@ while [ ! -e begun.c..2 -o ! -e begun.a..2 -o ! -e begun.b.3.2 -o ! -e begun.b.4
     steps scontrol show steps "$c"
     steps scontrol show step "$b"
     steps scontrol show step
-    while [ "$(sacct -n -P -j "$a.0,${b}_3.batch,${b}_4.1" -o State | uniq -c | tr -d ' ')" != 3RUNNING ]; do sleep 0.1; done
+    while [ "$(sacct -n -P -j "$a.0,${b}_3.batch,${b}_4.1" -o State | uniq -c | tr -d ' ')" != 3RUNNING ]; do again || break; done
     steps sacct -n -P -j "$a.0,${b}_3.batch,${b}_4.1" -o JobID,JobIDRaw,JobName,State
 } > steps.txt
 {
@@ -105,5 +105,5 @@ while [ ! -e begun.c..2 -o ! -e begun.a..2 -o ! -e begun.b.3.2 -o ! -e begun.b.4
 squeue -h -j "$d,$e,$f" -S i -o '%i %j %t %r %l %k %E' | sed "s/$m//" > changed.txt
 for id in $d ${e}_3 $f; do scontrol -o show job $id | grep -oE 'JobState=[A-Z]* Reason=[^ ]*|Dependency=.* Requeue'; done > records.txt
 touch go.a go.b go.c
-while [ -n "$(squeue -h -j "$a,$b,$c" -o %i)" ]; do sleep 0.1; done
+while [ -n "$(squeue -h -j "$a,$b,$c" -o %i)" ]; do again || break; done
 scancel "$d" "$e" "$f"

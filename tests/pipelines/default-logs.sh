@@ -1,3 +1,4 @@
+# shows: logs without a name are where Slurm puts them
 # arrays: 1
 printf '#!/bin/sh\necho out "$@"; echo err >&2' > job.sh
 sbatch job.sh 1

@@ -1,3 +1,4 @@
+# shows: chains with failures, by all kinds of dependency
 step() { sbatch --parsable "$@"; }
 for s in a b c; do
     j=$(step -o $s.1.log --wrap="echo 1 $s > $s.txt; [ $s != b ]")

@@ -1,3 +1,4 @@
+# shows: #SBATCH lines in all their spellings
 head='#!/bin/bash'
 body='env | grep -E "^SLURM_(JOB_NAME|NTASKS|CPUS_PER_TASK|JOB_NUM_NODES|MEM_PER|JOB_PARTITION)" | sort'
 n=0

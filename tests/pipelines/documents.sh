@@ -1,6 +1,6 @@
-# Documents and log columns: what squeue and scontrol tell of jobs, by the ids that sbatch printed.
-flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1; }
+# shows: documents and log columns of squeue and scontrol
 # Our jobs, without times and what the scheduler has looked at; an option that this Slurm does not have is an error.
+. "$TOOLS/lib.sh"
 jobs() {
     python3 -c '
 import json, re, sys
@@ -71,7 +71,7 @@ q=$(sbatch --parsable $later -H -J array -a 1-9:2%3 job.sh)
 ids="$o $p $q"
 for id in $ids; do echo "$id"; done
 known() { [ "$(sacct -n -X -P -j "${ids// /,}" -o JobID | wc -l)" = 3 ]; } # accounting lags behind
-[ -n "${SARRAY_MODE-}" ] || until known; do sleep 0.1; done
+[ -n "${SARRAY_MODE-}" ] || until known; do again || break; done
 squeue --json | shapes > waiting.queue.txt
 sacct --json -j "${ids// /,}" | shapes > waiting.accounting.txt
 for id in $ids; do scontrol show job $id --json 2>&1 | shapes; done > waiting.scontrol.txt
@@ -82,8 +82,8 @@ done > waiting.forms.txt
 scancel $ids
 ids="$a $b $c $d $e $f $g"
 flush
-until [ "$(squeue -h -j $e -o %r)" = Dependency ]; do sleep 0.1; done
-while [ -n "$(squeue -h -n eight,nine)" ]; do sleep 0.1; done
+until [ "$(squeue -h -j $e -o %r)" = Dependency ]; do again || break; done
+while [ -n "$(squeue -h -n eight,nine)" ]; do again || break; done
 squeue --json | jobs > squeue.json.txt
 # 22.05 has all jobs in each.
 for words in "-j $a,${b}_3" "-j ${c}_4,${c}_6" "-n one,three" "-t R" "-t all -j $d" "-h -j $e" "-l -h -n two"; do
@@ -105,5 +105,5 @@ squeue --expand-patterns -h -S i -O 'Name,StdOut:200,StdErr:200,StdIn:200' 2>&1 
 scancel $c $f $g
 ids="$a $b $d $e"
 scontrol release $a $b $d
-for id in $a $b $d $e; do while [ -n "$(squeue -h -j $id 2>/dev/null)" ]; do sleep 0.1; done; done
+for id in $a $b $d $e; do while [ -n "$(squeue -h -j $id 2>/dev/null)" ]; do again || break; done; done
 squeue --json -t all -j $a,$b,$d | jobs > ended.txt

@@ -1,3 +1,4 @@
+# shows: the environment reaches the job byte for byte, odd names and functions too
 # arrays: 1
 cp "$TOOLS/probe.py" job.py
 export MULTI=$'first\nsecond' EMPTY= ODD='a=b=c \ " '"'" BYTES=$'\xff\x01\x7f' CR=$'x\ry\\n'

@@ -1,3 +1,4 @@
+# shows: --export in all its forms
 cp "$TOOLS/probe.py" job.py
 export A=1 B=2 SLURM_MINE=3
 n=0

@@ -1,3 +1,4 @@
+# shows: calls from folders with odd names
 # arrays: 1
 cp "$TOOLS/probe.py" job.py
 for sample in a 'b c' $'d\ne' '%j'; do

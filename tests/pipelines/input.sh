@@ -1,3 +1,4 @@
+# shows: --input files by name and by pattern
 # arrays: 1
 cp "$TOOLS/probe.py" job.py
 echo one > in.1; echo two > in.x; echo in > "in%"

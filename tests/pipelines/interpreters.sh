@@ -1,3 +1,4 @@
+# shows: scripts in any language, with interpreter options
 # arrays: 1
 printf '#!/usr/bin/python3\nimport sys; print(sys.argv[1:], sys.flags.isolated)' > p.py
 printf '#!/usr/bin/perl -w\nprint "perl @ARGV\\n";' > p.pl

@@ -1,3 +1,4 @@
+# shows: samples with chains, a diamond, a pair, arrays behind arrays, and a summary become few arrays
 # arrays: 10
 # Samples with chains, a diamond, a pair, tasks of an array one by one, an array behind an array, and a summary.
 step() { sbatch --parsable --kill-on-invalid-dep=yes "$@"; }

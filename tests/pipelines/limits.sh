@@ -1,3 +1,4 @@
+# shows: soft limits and umask are the call's
 cp "$TOOLS/probe.py" job.py
 sbatch -o 1.log job.py
 (ulimit -Sn 512; sbatch -o 2.log job.py)

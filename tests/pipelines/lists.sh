@@ -1,5 +1,5 @@
-# Lists of ids as programs write them: blanks, leading zeros, empty places, words that are no ids; jobs chosen and renamed by name.
-flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1; }
+# shows: lists of ids as programs write them, jobs chosen and renamed by name
+. "$TOOLS/lib.sh"
 m=_$$_
 try() { { "$@" 2>&1; echo "= $?"; } | sed "s/$m//g"; }
 look() { squeue -h -S i -r -j $all -o '%i %j %l %r %k' | sed "s/$m//; s/SarrayQueued/JobHeldUser/" | sort; }

@@ -1,3 +1,4 @@
+# shows: logs are truncated or appended to, with the call's umask
 printf '#!/bin/sh\necho out "$@"' > job.sh
 echo before > t.out; echo before > a.out; echo before > b.out
 sbatch -o t.out job.sh 1

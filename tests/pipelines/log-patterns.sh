@@ -1,3 +1,4 @@
+# shows: log patterns mean what they mean directly
 printf '#!/bin/sh\necho out "$@"; echo err >&2' > job.sh
 mkdir p; cd p
 for pattern in a%j.log b%J.log c%A.log d%a.log e%x.log f%u.log g%%.log h%%%j.log i%4a j%5j k%04A m%0j 'n o' 'p\%j' 'q%j\x' 'r\\' s%z t%5z u% v%5 w%n%t w2%s "x%-4j" 'y;$HOME' $'z\nz' 'none'; do

@@ -1,3 +1,4 @@
+# shows: the job's name in all the ways it can be given
 # arrays: 1
 cp "$TOOLS/probe.py" job.py
 sbatch -o 1.log job.py

@@ -1,3 +1,4 @@
+# shows: jobs that submit jobs
 cat > outer.sh <<'S'
 #!/bin/bash
 echo "mode=${SARRAY_MODE-none} session=${SARRAY_SESSION-none}"

@@ -1,5 +1,5 @@
-# Odd invocations of squeue, scontrol and scancel by the ids that sbatch printed, wrong ones too.
-flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1; }
+# shows: odd invocations of squeue, scontrol and scancel, wrong ones too
+. "$TOOLS/lib.sh"
 m=_$$_
 a=$(sbatch --parsable -H -J a$m -o /dev/null -t 60 --wrap='echo a')
 b=$(sbatch --parsable -H -J b$m -o /dev/null -t 60 -a 1-6:2%2 --wrap='echo b')
@@ -12,7 +12,7 @@ for id in $a $b $c $d $e $r $x; do echo "$id"; done
 flush
 export SLURM_BITSTR_LEN=0
 try() { echo "== $*" | sed "s/$m//g"; { "$@" 2>&1; echo "= $?"; } | sed "s/$m//g" | tr -s ' ' | sed 's/^ //;s/T[0-9][0-9]:[0-9:]*/T<time>/g;s/ [0-9]:[0-9][0-9] / <t> /;s/^[A-Z][a-z][a-z] .* 20[0-9][0-9]$/<date>/' | sort; }
-until [ "$(squeue -h -t R -j $d,$e -o %i | wc -l)" = 3 -a -z "$(squeue -h -j $r -t PD,R,CG -o %i)" ]; do sleep 0.1; done
+until [ "$(squeue -h -t R -j $d,$e -o %i | wc -l)" = 3 -a -z "$(squeue -h -j $r -t PD,R,CG -o %i)" ]; do again || break; done
 all=$a,$b,$c,$d,$e,$r,$x
 {
 try squeue -j "$a $b"
@@ -124,11 +124,11 @@ try scancel -n c$m
 try scancel "$a $d"
 try scancel $a $d
 } > scancel.txt
-until [ -z "$(squeue -h -j $d,$a -o %i)" ]; do sleep 0.1; done
+until [ -z "$(squeue -h -j $d,$a -o %i)" ]; do again || break; done
 squeue -h -j $all -o '%i %t' > left.txt
 scancel -n e$m,x$m -t R
 scancel -n e$m -t R
-until [ -z "$(squeue -h -j $e,$x -o %i)" ]; do sleep 0.1; done
+until [ -z "$(squeue -h -j $e,$x -o %i)" ]; do again || break; done
 # %F: an array call that was cancelled among others is listed task by task, and directly by a filter without tasks.
 squeue -h -j $all -t all -S i -o '%F %t' > left2.txt
 scancel $a $b $c $d $e $r $x

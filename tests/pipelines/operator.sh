@@ -1,6 +1,6 @@
-# What only operators may do, by the ids that sbatch printed.
+# shows: what only operators may do, by the ids that sbatch printed
 # as operator
-flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1; }
+. "$TOOLS/lib.sh"
 a=$(sbatch --parsable -J a -o /dev/null --wrap 'echo >begun.a; while [ ! -e end ]; do sleep 0.1; done')
 b=$(sbatch --parsable -J b -o /dev/null --wrap 'echo >begun.b; while [ ! -e end ]; do sleep 0.1; done')
 c=$(sbatch --parsable -J c -o /dev/null -a 1-3 --wrap 'echo >begun.$SLURM_ARRAY_TASK_ID; while [ ! -e end ]; do sleep 0.1; done')
@@ -9,7 +9,7 @@ e=$(sbatch --parsable -J e -o /dev/null --begin=now+1hour --wrap true)
 f=$(sbatch --parsable -J f -o /dev/null -H --wrap true)
 for id in $a $b $c $d $e $f; do echo "$id"; done
 flush
-for one in a b 1 2 3; do while [ ! -e begun.$one ]; do sleep 0.1; done; done
+for one in a b 1 2 3; do while [ ! -e begun.$one ]; do again || break; done; done
 # The scheduler's reasons come when it looks.
 show() { squeue -h -r -S i -o '%i %j %t %r' -j "$a,$b,$c,$d,$e,$f" | sed -E 's/ (None|BeginTime|Priority)$//'; }
 try() { echo "== $*"; "$@" 2>&1; echo "= $?"; show; }
@@ -34,14 +34,14 @@ states() { [ "$(squeue -h -r -t "$1" -o x -j "$2" 2>/dev/null | wc -l)" = "$3" ]
     scontrol show job "$e" | grep -o ' Nice=[-0-9]*'
     scontrol show job "$d" | grep -o 'Priority=77 '
     scontrol requeuehold "$b" 2>&1
-    until states PD "$b" 1; do sleep 0.1; done
+    until states PD "$b" 1; do again || break; done
     show
     scontrol requeue "${c}_3" 2>&1
-    until states PD "$c" 1; do sleep 0.1; done
+    until states PD "$c" 1; do again || break; done
     squeue -h -r -S i -o '%i %j %t' -j "$c"
     scontrol requeuehold state=SpecialExit "$a" 2>&1
-    until states SE "$a" 1; do sleep 0.1; done
-    until ! states CG "$a" 1; do sleep 0.1; done
+    until states SE "$a" 1; do again || break; done
+    until ! states CG "$a" 1; do again || break; done
     show | grep " a "
 } > operator.txt
 touch end

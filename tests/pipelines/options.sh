@@ -1,3 +1,4 @@
+# shows: options in several spellings give the job the same resources
 cp "$TOOLS/probe.py" job.py
 n=0
 call() { n=$((n + 1)); sbatch -o "$n.log" "$@" job.py; }

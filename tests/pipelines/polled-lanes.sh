@@ -1,5 +1,5 @@
-# Chains that share arrays lane by lane, looked at and changed by the ids that sbatch printed, while they wait, run and end.
-flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1; }
+# shows: chains that share arrays, looked at and changed while they wait, run and end
+. "$TOOLS/lib.sh"
 waits() { echo "while [ ! -e go.$1 ]; do sleep 0.1; done"; }
 n=15
 for i in $(seq 1 $n); do
@@ -13,12 +13,12 @@ echo "$d"
 ids=$(IFS=,; echo "${a[*]},${b[*]},${c[*]},$d")
 look() { squeue -h -j "$ids" "$@" 2>&1 | tr -s ' ' | sort; }
 until_shown() { # NAME TEXT ID: a line of squeue
-    until [ "$(squeue -h -j "$3" -t all -o "$1" 2>/dev/null)" = "$2" ]; do sleep 0.1; done
+    until [ "$(squeue -h -j "$3" -t all -o "$1" 2>/dev/null)" = "$2" ]; do again || break; done
 }
 { look -t PD -o '%i %t %l %j %E' | grep -v align; for i in 2 9; do scontrol show job ${b[i]} | grep -o 'Dependency=.*'; done; } > shown.queued
 [ -z "${SARRAY_MODE-}" ] || look -o '%i %t' >/dev/null
 flush
-until [ "$(look -o '%t %r' | uniq -c | tr -s ' \n' ' ')" = " 30 PD Dependency 18 R None " ]; do sleep 0.1; done
+until [ "$(look -o '%t %r' | uniq -c | tr -s ' \n' ' ')" = " 30 PD Dependency 18 R None " ]; do again || break; done
 look -o '%i|%A|%F|%K|%j|%t|%r|%E|%l|%o|' > shown.waiting
 look -r -o '%i %t' > shown.apart
 look -O JobID,JobArrayID,ArrayTaskID,Name,Dependency:60 > shown.long
@@ -38,9 +38,9 @@ scancel ${b[7]}
 scancel ${a[9]}
 until_shown %r DependencyNeverSatisfied ${c[7]}
 until_shown %r DependencyNeverSatisfied ${b[9]}
-while look -o '%t %r' | grep -q 'PD None'; do sleep 0.1; done # the scheduler has not looked since a change
+while look -o '%t %r' | grep -q 'PD None'; do again || break; done # the scheduler has not looked since a change
 look -o '%i %t %r %E' > shown.cancelled
 scancel ${c[7]} ${b[9]} ${c[9]}
 touch $(seq -f go.a.%g 1 $n) $(seq -f go.b.%g 1 $n) go.map.{2,4,6}
-until [ -z "$(look)" ]; do sleep 0.1; done
+until [ -z "$(look)" ]; do again || break; done
 look -t all -o '%i %j %T' > shown.ended

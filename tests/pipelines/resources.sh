@@ -1,3 +1,4 @@
+# shows: what scontrol tells a job of its own resources
 # A job without a limit shows as a year where the backfill scheduler started it.
 printf '#!/bin/sh\nscontrol show job $SLURM_JOB_ID | grep -oE "(TimeLimit|NumCPUs|NumTasks|MinMemory[A-Za-z]*|Partition|Comment|Requeue|Nice|OverSubscribe)=[^ ]*" | sed "s/365-00:00:00/UNLIMITED/" | sort -u' > job.sh
 sbatch -o 1.log -n 2 --mem=100 job.sh

@@ -1,3 +1,4 @@
+# shows: scripts that look at themselves, their process and their descriptors
 # arrays: 1
 printf '#!/bin/bash\necho "$BASH_SOURCE" | grep -c slurm_script; wc -c < "$0"; stat -c %%a "$0"; echo $BASH_ARGV0 | grep -c slurm; ps -o args= -p $$ | sed "s,/.*/,,"' > self.sh
 sbatch -o 1.log self.sh

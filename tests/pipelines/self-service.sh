@@ -1,5 +1,5 @@
-# Jobs that cancel and requeue themselves by the ids that they see; spelt so that no planner rule recognises them.
-flush() { [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1; }
+# shows: jobs cancel and requeue themselves by the ids that they see
+. "$TOOLS/lib.sh"
 cat > plain.sh <<'JOB'
 #!/bin/bash
 echo "start $1" >> ran.p$1
@@ -25,7 +25,7 @@ a=$(sbatch --parsable -o /dev/null -a 1-3 array.sh s)
 echo $a
 flush
 while [ "$(squeue -h -t PD,R,CG -o '%j %K %t' | grep -v CG | sort)" != "array.sh 3 PD
-p4 N/A PD" ]; do sleep 0.1; done
+p4 N/A PD" ]; do again || break; done
 squeue -h -t PD -o '%i %j %t %r' | sed '/p4/s/^[0-9]*/id/' | sort > left
 scancel ${a}_3
 scancel --name=p4

@@ -1,3 +1,4 @@
+# shows: signals reach the script, and jobs that trap them
 cat > job.sh <<'S'
 #!/bin/bash
 trap 'echo got USR1; exit 5' USR1

@@ -1,4 +1,6 @@
+# shows: scripts from files, PATH, stdin and --wrap
 # arrays: 1
+. "$TOOLS/lib.sh"
 printf '#!/bin/bash\necho from a file "$@"; cat "$0"' > file.sh
 mkdir sub bin; cp file.sh sub/x.sh; cp file.sh bin/found; export PATH=$PATH:$PWD/bin
 sbatch -o 1.log file.sh a b

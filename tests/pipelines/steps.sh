@@ -1,3 +1,4 @@
+# shows: srun steps in merged jobs
 cat > job.sh <<'S'
 #!/bin/bash
 srun -Q -n2 -o step-$1-%t.out sh -c 'echo task $SLURM_PROCID of $SLURM_NTASKS in $PWD; echo $SAMPLE'

@@ -1,3 +1,4 @@
+# shows: TMPDIR that is there, missing, or no folder
 cp "$TOOLS/probe.py" job.py
 unset TMPDIR
 sbatch -o unset.log job.py

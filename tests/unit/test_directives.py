@@ -7,7 +7,7 @@ import shlex
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import QUICK
+from support.strategies import QUICK
 
 from sbatch_shim.directives import directive_words, words_of
 from sbatch_shim.errors import HandOver

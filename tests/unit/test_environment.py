@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import EXPORTS, QUICK, call, environments
+from support.strategies import EXPORTS, QUICK, call, environments
 
 from sbatch_shim.merge.environment import SPANK_PREFIX, SUBMIT_VARIABLES, exported, for_job, needs_login, share
 from sbatch_shim.state.calls import Call, Environment

@@ -7,7 +7,7 @@ import ctypes
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import QUICK, no_nul
+from support.strategies import QUICK, no_nul
 
 from sbatch_shim.errors import HandOver
 from sbatch_shim.grammar import FLAG, OPTIONAL, OPTIONS, REQUIRED, SAME_FIELD, SHORT, parse

@@ -8,8 +8,8 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulator import Job, Task, outcomes, waits
-from strategies import QUICK, call
+from support.simulator import Job, Task, outcomes, waits
+from support.strategies import QUICK, call
 
 from sbatch_shim.errors import ShimError
 from sbatch_shim.merge import submission

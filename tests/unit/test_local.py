@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import simulator
+from support import simulator
 
 from sbatch_shim.flush.backends.local import Job, Local, Task
 from sbatch_shim.flush.patience import Stop

@@ -8,7 +8,7 @@ import re
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from strategies import QUICK, call, environment
+from support.strategies import QUICK, call, environment
 
 from sbatch_shim.merge.logs import expand, literal
 from sbatch_shim.request import STDIN

@@ -7,7 +7,7 @@ import copy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import QUICK, call, call_lists, environment
+from support.strategies import QUICK, call, call_lists, environment
 
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, merge_key, plan, reason_alone, singleton_names, task_count

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import QUICK
+from support.strategies import QUICK
 
 from sbatch_shim.errors import ShimError, SpoolError
 from sbatch_shim.flush.backends.local import Local

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import NAMES, PROCESSES, array_of, call, no_nul
+from support.strategies import NAMES, PROCESSES, array_of, call, no_nul
 
 from sbatch_shim.merge.environment import SPANK_PREFIX, SUBMIT_VARIABLES, for_job
 from sbatch_shim.merge.limits import Limits

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import pytest
-from strategies import array_of, call
+from support.strategies import array_of, call
 
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.render import render

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import QUICK
+from support.strategies import QUICK
 
 from sbatch_shim.grammar import HAND, OPTIONS
 from sbatch_shim.merge.meaning import canonical, fixed_begin

@@ -14,7 +14,7 @@ import termios
 import time
 from types import TracebackType
 
-from conftest import USER, Person
+from support.person import USER, Person
 
 # Colours, cursor moves, titles: what a reader does not see.
 ESCAPES = re.compile(

@@ -14,7 +14,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import SYSTEM_PATH, Person, Result
+from support.person import SYSTEM_PATH, Person, Result
 
 # The test cluster counts from 500001; tickets have ten digits.
 ID = re.compile(rb"(?<![0-9])(?:5[0-9]{5}|[12][0-9]{9})(?![0-9])")

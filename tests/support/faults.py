@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from conftest import Person
+from support.person import Person
 
 HERE = Path(__file__).parent
 SUBMIT = struct.pack(">H", 4003)  # REQUEST_SUBMIT_BATCH_JOB, in the header of a message
