@@ -53,7 +53,7 @@ def test_a_pipeline_says_what_it_shows(pipeline: Path) -> None:
 @pytest.mark.slurm
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_a_pipeline_leaves_the_same(person: Person, scratch: Path, pipeline: Path) -> None:
-    """Comments in a pipeline: `# shows: ...` first; `# arrays: N`, into how many submissions it merges; `# as operator`, who runs it."""
+    """Comments in a pipeline: `# shows:` first; `# arrays: N`, its submissions; `# as operator`, who runs it."""
     tools = scratch / "tools"
     if not tools.exists():
         tools.mkdir()
