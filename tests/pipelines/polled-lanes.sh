@@ -15,7 +15,7 @@ look() { squeue -h -j "$ids" "$@" 2>&1 | tr -s ' ' | sort; }
 until_shown() { # NAME TEXT ID: a line of squeue
     until [ "$(squeue -h -j "$3" -t all -o "$1" 2>/dev/null)" = "$2" ]; do again || break; done
 }
-{ look -t PD -o '%i %t %l %j %E' | grep -v align; for i in 2 9; do scontrol show job ${b[i]} | grep -o 'Dependency=.*'; done; } > shown.queued
+{ look -t PD -o '%i %t %l %j %E' | grep -vE 'align|map'; for i in 2 9; do scontrol show job ${b[i]} | grep -o 'Dependency=.*'; done; } > shown.queued
 [ -z "${SARRAY_MODE-}" ] || look -o '%i %t' >/dev/null
 flush
 until [ "$(look -o '%t %r' | uniq -c | tr -s ' \n' ' ')" = " 30 PD Dependency 18 R None " ]; do again || break; done
