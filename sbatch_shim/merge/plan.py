@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from sbatch_shim.merge import environment, lanes, logs
 from sbatch_shim.merge.lanes import WAITED, Group, Member
@@ -18,9 +19,48 @@ from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.meaning import array_options, canonical
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.dependency import BY_ELEMENT, MOST_ELEMENTS, Dependency, parse
+from sbatch_shim.state.span import Span
 
 # A summary that waits for this many tasks names their arrays, not each of them, if these hold nothing else.
 FAN_IN = 500
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    One task of an array.
+
+    Attributes:
+        index: What Slurm calls the array task id; 0 for a plain job.
+        local_id: The task id that the call asked for; None for a plain call.
+    """
+
+    index: int
+    call: Call
+    local_id: int | None
+
+
+class Placed(NamedTuple):
+    """A call in an array, and the indices of its tasks."""
+
+    call: Call
+    span: Span
+
+    @classmethod
+    def at(cls, call: Call, first: int | None) -> Placed:
+        """
+        A call whose tasks stand side by side.
+
+        Args:
+            first: Index of the first task; None for a plain job, or where the local ids are the indices.
+        """
+        return cls(call, Span(first, call.tasks if call.is_array else None))
+
+    def tasks(self) -> list[Task]:
+        """Its tasks, by index."""
+        if not self.call.is_array:
+            return [Task(self.span.first or 0, self.call, None)]
+        return [Task(index, self.call, self.span.local_id_of(index)) for index in self.span.indices]
 
 
 @dataclass(eq=False)
@@ -29,8 +69,7 @@ class Array:
     One submission.
 
     Attributes:
-        calls: By index.
-        firsts: For each call the index of its first task; None where its local ids are the indices.
+        members: Its calls, each with the indices of its tasks; by index.
         options: What Slurm applies to all of it but the dependency, from the first call (the others mean the same).
         waits: What all of it waits for.
         upstream: The arrays whose element of the same index each task waits for (aftercorr).
@@ -38,8 +77,7 @@ class Array:
         login: The node adds the user's login environment.
     """
 
-    calls: list[Call]
-    firsts: list[int | None]
+    members: list[Placed]
     options: dict[str, bytes | None]
     waits: Dependency
     upstream: list[Array] = field(default_factory=list)
@@ -47,19 +85,24 @@ class Array:
     login: bool = False
 
     @property
+    def calls(self) -> list[Call]:
+        """Its calls, by index."""
+        return [member.call for member in self.members]
+
+    @property
     def own_indices(self) -> bool:
         """Its indices are the local ids of its one call."""
-        return self.firsts == [None]
+        return len(self.members) == 1 and self.members[0].span.first is None
 
     @property
     def is_plain(self) -> bool:
         """One plain call: submitted without --array."""
-        return len(self.calls) == 1 and not self.calls[0].is_array
+        return len(self.members) == 1 and not self.members[0].call.is_array
 
     @property
     def size(self) -> int:
         """The number of tasks."""
-        return sum(task_count(call) for call in self.calls)
+        return sum(member.span.size for member in self.members)
 
     @property
     def producers(self) -> list[int]:
@@ -67,15 +110,9 @@ class Array:
         lanes_of = (call.ticket for array in self.upstream for call in array.calls)
         return list(dict.fromkeys([*self.waits.tickets, *lanes_of]))
 
-    def tasks(self) -> list[tuple[int, Call, int | None]]:
-        """(index, call, local id or None) for each task, by index; a plain job's index is 0."""
-        found: list[tuple[int, Call, int | None]] = []
-        for call, first in zip(self.calls, self.firsts):
-            if not call.is_array:
-                found.append((first or 0, call, None))
-                continue
-            found += [(task if first is None else first + at, call, task) for at, task in enumerate(call.tasks)]
-        return found
+    def tasks(self) -> list[Task]:
+        """All tasks, by index."""
+        return [task for member in self.members for task in member.tasks()]
 
 
 def task_count(call: Call) -> int:
@@ -257,8 +294,7 @@ class Block:
             members = sorted(slot.members, key=lambda pair: pair[0])
             first = members[0][1]
             array = Array(
-                [member.call for _, member in members],
-                [None if ids and member.call.is_array else ids[at] if ids else at for at, member in members],
+                [Placed.at(member.call, first_index(member, at, ids)) for at, member in members],
                 array_options(first.call.options, first.call.time),
                 Dependency(tuple(one for one in first.waits.conditions if one not in first.lanes), first.waits.any_of),
                 [made[one] for one in slot.upstream],
@@ -277,10 +313,23 @@ class Block:
         return list(ids) if len(ids) == self.size else []
 
 
+def first_index(member: Member, at: int, ids: Sequence[int]) -> int | None:
+    """
+    The index of a call's first task; None where its local ids are the indices.
+
+    Args:
+        at: The place that the block has given it.
+        ids: What the block's places stand for (see Block.lone_ids), or empty: its own numbers.
+    """
+    if not ids:
+        return at
+    return None if member.call.is_array else ids[at]
+
+
 def settled(array: Array) -> Array:
     """A plain call by itself is no array, so it has no index to meet anything by."""
     if array.is_plain:
-        array.firsts, array.upstream = [None], []
+        array.members, array.upstream = [Placed.at(array.calls[0], None)], []
         array.waits = parse(array.calls[0].options.get("dependency"))
     return array
 
@@ -313,7 +362,7 @@ def halve(array: Array, later: list[Array]) -> list[Array]:
         All of them: those that follow it lane by lane are cut at the same index, so that each piece has one array
         to follow.
     """
-    index = array.firsts[len(array.calls) // 2]
+    index = array.members[len(array.members) // 2].span.first
     assert index is not None
     pieces = {array: cut(array, index, {})}
     rest = []
@@ -330,11 +379,9 @@ def cut(array: Array, index: int, pieces: dict[Array, list[Array]]) -> list[Arra
     """The calls below an index and the others, each following the right piece of what was cut before."""
     made = []
     for side in (0, 1):
-        chosen = [pair for pair in zip(array.calls, array.firsts) if ((pair[1] or 0) >= index) == bool(side)]
         part = replace(
             array,
-            calls=[call for call, _ in chosen],
-            firsts=[first for _, first in chosen],
+            members=[member for member in array.members if ((member.span.first or 0) >= index) == bool(side)],
             upstream=[pieces[one][side] if one in pieces else one for one in array.upstream],
         )
         made.append(settled(part))

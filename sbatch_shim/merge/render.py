@@ -77,8 +77,8 @@ def render(array: Array, limits: Limits) -> tuple[bytes, dict[bytes, bytes]]:
     submit = environment.for_sbatch(array.calls[0], shared, array.login)
     start = common_folder(array)
     tasks = array.tasks()
-    first = tasks[0][0]
-    row_count = tasks[-1][0] - first + 1
+    first = tasks[0].index
+    row_count = tasks[-1].index - first + 1
 
     common = b"".join(escape(entry) + b"\n" for entry in entries(shared.common))
     records: list[bytes] = []
@@ -128,9 +128,11 @@ def render(array: Array, limits: Limits) -> tuple[bytes, dict[bytes, bytes]]:
         place += len(body)
 
     rows = [ROW % (b"-", 0, 0, 0, 0)] * row_count
-    for index, call, task in tasks:
-        local_id = b"-" if task is None else b"%d" % task
-        rows[index - first] = ROW % (local_id, *record_places[call.ticket], *body_places[call.body_hash])
+    for task in tasks:
+        local_id = b"-" if task.local_id is None else b"%d" % task.local_id
+        rows[task.index - first] = ROW % (
+            local_id, *record_places[task.call.ticket], *body_places[task.call.body_hash]
+        )
     return b"".join([head, *rows, common, *records, *bodies.values()]), submit
 
 

@@ -36,7 +36,7 @@ def array_spec(array: Array, throttle: int | None) -> bytes | None:
         spec = (array.calls[0].options["array"] or b"").partition(b"%")[0]
         limit = array.calls[0].throttle if throttle is None else throttle
     else:
-        spec = ranges(index for index, _, _ in array.tasks()).encode()
+        spec = ranges(task.index for task in array.tasks()).encode()
         limit = throttle or 0
     return spec + (b"%%%d" % limit if limit else b"")
 
@@ -65,7 +65,7 @@ def elements_to_split(array: Array, limits: Limits) -> bytes:
     """
     if not array.upstream or array.size <= limits.lookahead:
         return b""
-    return ranges([index for index, _, _ in array.tasks()][:-1]).encode()
+    return ranges([task.index for task in array.tasks()][:-1]).encode()
 
 
 def log_options(array: Array, folder: bytes, limits: Limits) -> list[bytes]:
@@ -81,13 +81,14 @@ def log_options(array: Array, folder: bytes, limits: Limits) -> list[bytes]:
         # A backslash in the folder of a default name would switch the pattern off: links, then.
         by_pattern = not call.is_array or kind in call.options or b"\\" not in call.folder
         if (array.own_indices or array.is_plain) and by_pattern:
-            task = call.tasks[0] if call.is_array else None
-            name = logs.expand(call, kind, task, call.is_array, limits.launch_sets_name)
+            first = call.tasks[0] if call.is_array else None
+            name = logs.expand(call, kind, first, call.is_array, limits.launch_sets_name)
             if name is not None:
                 words.append(option(kind, name.path if call.is_array or name.on_node else logs.literal(name.path)))
             continue
         found = [
-            logs.expand(call, kind, task, launch_sets_name=limits.launch_sets_name) for _, call, task in array.tasks()
+            logs.expand(task.call, kind, task.local_id, launch_sets_name=limits.launch_sets_name)
+            for task in array.tasks()
         ]
         if not any(found):
             continue
@@ -97,10 +98,10 @@ def log_options(array: Array, folder: bytes, limits: Limits) -> list[bytes]:
             continue
         links = folder + b"/" + kind.encode()
         make_folder(links)
-        for (index, _, _), name in zip(array.tasks(), names):
+        for task, name in zip(array.tasks(), names):
             if limits.makes_log_folders and kind != "input":
                 make_log_folder(os.path.dirname(name.path))
-            os.symlink(name.path, b"%s/%d" % (links, index))
+            os.symlink(name.path, b"%s/%d" % (links, task.index))
         if b"\\" in links:
             raise ShimError("the path of the state folder holds a backslash, which switches Slurm's log patterns off")
         words.append(option(kind, links.replace(b"%", b"%%") + b"/%a"))
@@ -167,7 +168,7 @@ def command_line(
 def places(array: Array) -> dict[str, tuple[int | None, str | None]]:
     """For the journal: for each ticket of the array, the index of its first task, and its --array."""
     found: dict[str, tuple[int | None, str | None]] = {}
-    for call, first in zip(array.calls, array.firsts):
+    for call, span in array.members:
         spec = call.options.get("array")
-        found[str(call.ticket)] = (first, None if spec is None else spec.decode())
+        found[str(call.ticket)] = (span.first, None if spec is None else spec.decode())
     return found

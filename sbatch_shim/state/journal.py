@@ -28,13 +28,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import BLOCK, Session, dropped, replace, session_of, sync_folder, write
+from sbatch_shim.state.span import Span
 from sbatch_shim.values import indices
 
 # The events that tell where tickets run.
@@ -67,16 +68,19 @@ class Place:
     end: int
 
     @cached_property
-    def local_ids(self) -> list[int]:
-        """The task ids that the call asked for, in rising order; empty for a plain call."""
-        return [] if self.spec is None else indices(self.spec.encode())[0]
+    def span(self) -> Span:
+        """The indices of the call's tasks."""
+        return Span(self.first, None if self.spec is None else indices(self.spec.encode())[0])
 
     @property
-    def indices(self) -> list[int]:
+    def local_ids(self) -> Sequence[int]:
+        """The task ids that the call asked for, in rising order; empty for a plain call."""
+        return self.span.local_ids or ()
+
+    @property
+    def indices(self) -> Sequence[int]:
         """The indices of the call's tasks; empty for a plain job."""
-        if self.first is None:
-            return self.local_ids
-        return list(range(self.first, self.first + max(1, len(self.local_ids))))
+        return self.span.indices
 
     def elements(self) -> list[str]:
         """The ids of all tasks, as Slurm writes them; the job's own where the call's indices are the job's."""
@@ -91,10 +95,10 @@ class Place:
         For one that it does not have, an element that nobody has: Slurm judges that, as it does directly. (An index
         beyond MaxArraySize stays one, since Slurm has other words for those.)
         """
-        if self.first is None:
-            return f"{self.job}_{local_id}"
-        ids = self.local_ids
-        return f"{self.job}_{self.first + ids.index(local_id) if local_id in ids else max(self.end, local_id)}"
+        index = self.span.index_of(local_id)
+        if index is None:
+            index = local_id if self.first is None else max(self.end, local_id)
+        return f"{self.job}_{index}"
 
 
 class Journal:

@@ -196,15 +196,8 @@ class Job:
         at = bisect_right(self.starts, index) - 1
         if at < 0:
             raise KeyError(index)
-        first, ticket, place = self.entries[at]
-        if place.spec is None:
-            if index != first:
-                raise KeyError(index)
-            return ticket, None
-        ids = place.local_ids
-        if index - first >= len(ids):
-            raise KeyError(index)
-        return ticket, ids[index - first]
+        _, ticket, place = self.entries[at]
+        return ticket, place.span.local_id_of(index)
 
     def last_task(self, ticket: int) -> int | None:
         """The highest local id of an array call; None for a plain one."""

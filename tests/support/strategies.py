@@ -12,7 +12,7 @@ from itertools import accumulate
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from sbatch_shim.merge.plan import Array
+from sbatch_shim.merge.plan import Array, Placed
 from sbatch_shim.spool import FIRST_TICKET, Session, open_state
 from sbatch_shim.state.calls import Call, Environment
 from sbatch_shim.state.dependency import Dependency
@@ -81,7 +81,7 @@ def array_of(calls: list[Call], **fields: object) -> Array:
     firsts: list[int | None] = [None]
     if len(calls) > 1:
         firsts = list(accumulate([0] + [len(one.tasks) if one.is_array else 1 for one in calls[:-1]]))
-    return Array(calls, firsts, {}, Dependency(), **fields)  # type: ignore[arg-type]
+    return Array([Placed.at(*pair) for pair in zip(calls, firsts)], {}, Dependency(), **fields)  # type: ignore[arg-type]
 
 
 # Bytes that shells, line formats and locales stumble over, among all others but NUL.

@@ -101,7 +101,8 @@ def merged(arrays: list[Array]) -> tuple[list[Job], dict[Task, Task]]:
         jobs.append(Job(number, found, submission.dependency(array, Limits(), place_of).decode()))
         event = json.loads(json.dumps({"event": "submitted", "job": number, "tickets": submission.places(array)}))
         known.update(places_in(event))
-        for index, made, local in array.tasks():
+        for placed in array.tasks():
+            index, made, local = placed.index, placed.call, placed.local_id
             task = (number, None if spec is None else index)
             assert task in jobs[-1].tasks() and task not in names
             names[task] = (made.ticket, local)
@@ -120,7 +121,7 @@ def check(calls: list[Call], arrays: list[Array], limits: Limits) -> None:
             f"task {name} waits for other tasks in {after[task[0]]}"
         )
     for array in arrays:
-        numbers = [index for index, _, _ in array.tasks()]
+        numbers = [task.index for task in array.tasks()]
         if array.upstream and len(numbers) > limits.lookahead:
             assert indices(submission.elements_to_split(array, limits))[0] == numbers[:-1]
         assert array.size <= limits.array_size or len(array.calls) == 1

@@ -38,7 +38,7 @@ def test_a_plan_holds_each_call_once_within_the_limit(calls: list[Call], limits:
     for array in arrays:
         assert array.size <= limits.array_size or len(array.calls) == 1
         assert len(array.tasks()) == array.size
-        indices = [index for index, _, _ in array.tasks()]
+        indices = [task.index for task in array.tasks()]
         assert indices == sorted(set(indices))
         assert array.own_indices or indices[-1] < limits.array_size
 

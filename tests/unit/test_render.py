@@ -156,8 +156,8 @@ def test_a_task_is_the_job_that_was_asked_for(array: Array, as_slurm: bool, data
     script, _ = render(array, Limits())
     assert b"\0" not in script
     assert b"\r\n" not in script
-    index, made, task = data.draw(st.sampled_from(array.tasks()))
-    check(run(array, index, as_slurm=as_slurm), made, task)
+    task = data.draw(st.sampled_from(array.tasks()))
+    check(run(array, task.index, as_slurm=as_slurm), task.call, task.local_id)
 
 
 @pytest.mark.parametrize("as_slurm", [False, True])
@@ -169,8 +169,8 @@ def test_all_tasks_of_an_array(as_slurm: bool) -> None:
     ]
     array = array_of(calls)
     assert len(array.tasks()) == 5
-    for index, made, task in array.tasks():
-        check(run(array, index, as_slurm=as_slurm), made, task)
+    for task in array.tasks():
+        check(run(array, task.index, as_slurm=as_slurm), task.call, task.local_id)
 
 
 def test_an_array_call_of_its_own_keeps_its_ids() -> None:
