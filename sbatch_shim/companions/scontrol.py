@@ -238,7 +238,7 @@ class Control:
             if len(name) > 2 and "dependency".startswith(name.lower()) and value:
                 self.submit_named(value)
                 real = with_places(parse(value.encode()), self.context.tickets.place, for_array=True)
-                changed[at] = f"{name}={real.decode()}"
+                changed[at] = f"{name}={real.spec.decode()}"
         return self.plain([words[0], *changed])
 
     def submit_named(self, spec: str) -> None:

@@ -14,14 +14,13 @@ from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.local import Local
 from sbatch_shim.flush.backends.sbatch import real_sbatch
-from sbatch_shim.flush.backends.slurm import Slurm
+from sbatch_shim.flush.backends.slurm import Slurm, option
 from sbatch_shim.flush.flush import Adopted, Flush, Outcome, Wishes, by_controller, prepare
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.grammar import ARRAY, OPTIONS, REQUIRED, long_name, parse
 from sbatch_shim.merge.graph import counted, describe, graph, reason, summary
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.meaning import describe_time
-from sbatch_shim.merge.submission import option
 from sbatch_shim.spool import Session, open_state, session_name
 from sbatch_shim.state.calls import look, waiting_sessions
 from sbatch_shim.state.ids import ranges

@@ -18,11 +18,11 @@ from sbatch_shim.flush.backends.controller import NoAnswer
 from sbatch_shim.flush.backends.recovery import Fate
 from sbatch_shim.flush.backends.sbatch import Answer
 from sbatch_shim.flush.patience import Patience
-from sbatch_shim.merge import submission
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, plan
 from sbatch_shim.merge.render import render
+from sbatch_shim.merge.submission import array_spec, places, submission_of
 from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
 from sbatch_shim.state.calls import Call, pending, tickets_in
 from sbatch_shim.state.journal import COLLECTED, STARTED, Journal, TicketMap, flush_folders, places_in
@@ -116,7 +116,7 @@ def prepare(calls: list[Call], limits: Limits, wishes: Wishes) -> list[tuple[Arr
         at = len(ready)
         array = arrays[at]
         script, environment = render(array, limits)
-        spec = submission.array_spec(array, wishes.throttle) or b""
+        spec = array_spec(array, wishes.throttle) or b""
         if len(array.calls) > 1 and (len(script) > limits.script_bytes or len(spec) > MAX_SPEC):
             arrays[at:] = halve(array, arrays[at + 1 :])
         else:
@@ -334,30 +334,30 @@ class Flush:
         """Submit one array, with a line in the journal before and after."""
         tickets = [call.ticket for call in array.calls]
         try:
-            words = submission.command_line(
+            submission = submission_of(
                 array,
                 home,
-                path,
+                environment,
                 limits,
-                self.wishes.throttle,
-                self.wishes.extra,
                 self.tickets.place,
+                throttle=self.wishes.throttle,
+                extra=tuple(self.wishes.extra),
             )
         except (ShimError, ValueError) as error:
             return Outcome(array, path, None, f"not submitted: {error}")
-        places = submission.places(array)
+        self.backend.prepare(submission, limits)
+        tasks_of = places(array)
         more = self.backend.origin(array)
-        elements = submission.elements_to_split(array, limits)
-        if elements and not self.wishes.wide_lanes:
-            more["lanes"] = {"elements": elements.decode(), "name": os.fsdecode(submission.job_name(array))}
+        if submission.to_split and not self.wishes.wide_lanes:
+            more["lanes"] = {"elements": submission.to_split.ranges(), "name": os.fsdecode(submission.name)}
         while True:
-            event = journal.add("submitting", array=number, script=os.fsdecode(path), tickets=places, **more)
-            answer = self.backend.submit(array, words, environment)
+            event = journal.add("submitting", array=number, script=os.fsdecode(path), tickets=tasks_of, **more)
+            answer = self.backend.submit(submission)
             if answer.uncertain:
                 journal.add("uncertain", array=number, tickets=tickets, text=answer.text)
                 answer = self.ask_about(event, answer)
             if answer.job is not None:
-                taken = journal.add(self.backend.accepted, array=number, job=answer.job, tickets=places)
+                taken = journal.add(self.backend.accepted, array=number, job=answer.job, tickets=tasks_of)
                 self.tickets.learn(taken)
                 if taken["event"] == COLLECTED:
                     self.collected[answer.job] = (journal, taken)

@@ -53,7 +53,7 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None) -> lis
     for name in sorted(name for name in sessions if name is not None):
         submit_now(Session(state, name), lambda: real_sbatch(os.environ.get("PATH", os.defpath)), tickets)
     real = with_places(parse(dependency), tickets.place, for_array=True)
-    return with_option(words, b"--dependency=" + real)
+    return with_option(words, b"--dependency=" + real.spec)
 
 
 def submit_now(session: Session, sbatch: Callable[[], str], tickets: TicketMap | None = None) -> None:

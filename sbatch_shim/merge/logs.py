@@ -66,8 +66,27 @@ def literal(path: bytes) -> bytes:
     return path.replace(b"%", b"%%")
 
 
+@dataclass(frozen=True)
+class Node:
+    """
+    What only the node knows of a task.
+
+    Attributes:
+        name: Of the host, short.
+        job: The task's own job id.
+    """
+
+    name: bytes
+    job: int
+
+
 def expand(
-    call: Call, kind: str, task: int | None, keep_index: bool = False, launch_sets_name: bool = False
+    call: Call,
+    kind: str,
+    task: int | None,
+    keep_index: bool = False,
+    launch_sets_name: bool = False,
+    node: Node | None = None,
 ) -> Name | None:
     """
     What a log pattern of a call means for one of its tasks.
@@ -77,6 +96,7 @@ def expand(
         task: The local id; None for a plain call.
         keep_index: Leave %a to Slurm (the array's indices are the call's own ids); the result is a pattern.
         launch_sets_name: Slurm 24.11 and newer: a script from stdin has a name at launch.
+        node: Where the task runs, if that is known: then nothing is left to the node.
 
     Returns:
         The name, a pattern when it says on_node or keep_index is given; None where there is no such file.
@@ -103,6 +123,11 @@ def expand(
         b"x": name,
     }
     on_node = b"N" + (b"jJ" if call.is_array else b"")
+    if node is not None:
+        values[b"N"] = node.name
+        if call.is_array:
+            values[b"j"] = values[b"J"] = b"%d" % node.job
+        on_node = b""
     parts: list[tuple[bytes, bool]] = [(before, False)]  # text, and whether it is a pattern still
     at = 0
     while at < len(path):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET
@@ -41,12 +41,12 @@ class Condition:
     delay: int = 0
 
     @property
-    def as_slurm_reads(self) -> tuple[str, bytes]:
-        """Type and id, as Slurm reads them."""
+    def number(self) -> bytes:
+        """The id, as Slurm reads it; empty for singleton."""
         number = b"%d" % self.job if self.job else b""
         if self.element is not None:
             number += b"_%d" % self.element
-        return self.kind, number + (b"+%d" % self.delay if self.delay else b"")
+        return number + (b"+%d" % self.delay if self.delay else b"")
 
     @property
     def on_ticket(self) -> bool:
@@ -65,6 +65,23 @@ class Dependency:
     def tickets(self) -> list[int]:
         """The tickets named, each once."""
         return list(dict.fromkeys(condition.job for condition in self.conditions if condition.on_ticket))
+
+    def __bool__(self) -> bool:
+        return bool(self.conditions)
+
+    @property
+    def spec(self) -> bytes:
+        """As --dependency takes it: neighbours of one type in one term; with `?` each is an alternative of its own."""
+        words: list[bytes] = []
+        last = ""
+        for condition in self.conditions:
+            number = condition.number
+            if condition.kind == last and number and not self.any_of:
+                words[-1] += b":" + number
+            else:
+                words.append(condition.kind.encode() + (b":" + number if number else b""))
+            last = condition.kind
+        return (b"?" if self.any_of else b",").join(words)
 
 
 # An id with several of its elements.
@@ -110,22 +127,9 @@ def elements_of_brackets(found: re.Match[bytes]) -> bytes:
     return b":".join(b"%s_%d" % (found.group(1), one) for one in ids)
 
 
-def write(terms: list[tuple[str, bytes]], any_of: bool) -> bytes:
-    """Types with ids as one spec, neighbours of one type in one term; with `?` each is an alternative of its own."""
-    words: list[bytes] = []
-    last = ""
-    for kind, number in terms:
-        if kind == last and not any_of:
-            words[-1] += b":" + number
-        else:
-            words.append(kind.encode() + b":" + number if number else kind.encode())
-        last = kind
-    return (b"?" if any_of else b",").join(words)
-
-
 def with_places(
     waits: Dependency, place_of: Callable[[int], Place], for_array: bool, may_be_cancelled: bool = True
-) -> bytes:
+) -> Dependency:
     """
     The dependency as Slurm must be told, every ticket replaced by the real ids of its tasks.
 
@@ -136,36 +140,59 @@ def with_places(
     Raises:
         ShimError: a ticket whose tasks share an array with others, in a way that Slurm cannot express.
     """
-    found: list[tuple[str, bytes, Place | None]] = []  # type, id, and the array that it is one element of
+    found: list[Real] = []
     for condition in waits.conditions:
-        kind = condition.kind
-        if kind == "aftercorr" and not for_array:
-            kind = "afterok"  # all that a job without an index can mean by it (tried)
-        delay = b"+%d" % condition.delay if condition.delay else b""
-        if not condition.on_ticket:
-            found.append((kind, condition.as_slurm_reads[1], None))
-            continue
-        place = place_of(condition.job)
-        one_task = place.spec is None or condition.element is not None
-        if kind == "aftercorr" and one_task and not place.whole:
-            kind = "afterok"  # said of a shared array, it would look at the others too
-        if condition.element is not None:
-            exists = condition.element in place.local_ids
-            found.append((kind, place.element(condition.element).encode() + delay, place if exists else None))
-        elif place.whole and (kind != "aftercorr" or place.first is None):
-            found.append((kind, b"%d" % place.job + delay, None))
-        elif one_task or (kind in BY_ELEMENT and not waits.any_of):
-            found += [(kind, element.encode() + delay, place) for element in place.elements()]
+        if condition.kind == "aftercorr" and not for_array:
+            condition = replace(condition, kind="afterok")  # all that a job without an index can mean by it (tried)
+        if condition.on_ticket:
+            found += placed(condition, place_of(condition.job), any_of=waits.any_of)
         else:
-            raise ShimError(
-                f"{kind} on {condition.job}: that call was merged with others, so Slurm cannot be told to wait for "
-                "it in this way; submit this call with SARRAY_MODE=pass"
-            )
-    terms = [(kind, number) for kind, number, _ in found] if waits.any_of else fold(found, may_be_cancelled)
-    return write(list(dict.fromkeys(terms)), waits.any_of)
+            found.append(Real(condition))
+    if waits.any_of:
+        conditions = [one.condition for one in found]
+    else:
+        conditions = fold(found, may_be_cancelled)
+    return Dependency(tuple(dict.fromkeys(conditions)), waits.any_of)
 
 
-def fold(found: list[tuple[str, bytes, Place | None]], may_be_cancelled: bool) -> list[tuple[str, bytes]]:
+@dataclass(frozen=True)
+class Real:
+    """
+    A condition by real ids.
+
+    Attributes:
+        place: Of the call whose element it names; None where it names a whole job, or an element that nobody has.
+    """
+
+    condition: Condition
+    place: Place | None = None
+
+
+def placed(condition: Condition, place: Place, *, any_of: bool) -> list[Real]:
+    """
+    A condition on a ticket as conditions on the jobs that it became.
+
+    Args:
+        any_of: It is one of several alternatives.
+    """
+    one_task = place.spec is None or condition.element is not None
+    if condition.kind == "aftercorr" and one_task and not place.whole:
+        condition = replace(condition, kind="afterok")  # said of a shared array, it would look at the others too
+    here = replace(condition, job=place.job)
+    if condition.element is not None:
+        element = replace(here, element=place.element_index(condition.element))
+        return [Real(element, place if condition.element in place.local_ids else None)]
+    if place.whole and (condition.kind != "aftercorr" or place.first is None):
+        return [Real(here)]
+    if one_task or (condition.kind in BY_ELEMENT and not any_of):
+        return [Real(replace(here, element=index), place) for index in place.indices]
+    raise ShimError(
+        f"{condition.kind} on {condition.job}: that call was merged with others, so Slurm cannot be told to wait for "
+        "it in this way; submit this call with SARRAY_MODE=pass"
+    )
+
+
+def fold(found: list[Real], may_be_cancelled: bool) -> list[Condition]:
     """
     An array's id in place of all its elements, where that means the same.
 
@@ -174,12 +201,15 @@ def fold(found: list[tuple[str, bytes, Place | None]], may_be_cancelled: bool) -
     kinds: tuple[str, ...] = BY_ELEMENT
     if may_be_cancelled and len(found) <= MOST_ELEMENTS:
         kinds = ("after", "afterany")
-    elements: dict[tuple[str, int], set[bytes]] = {}
-    for kind, number, place in found:
-        if place is not None and kind in kinds and b"+" not in number:
-            elements.setdefault((kind, place.job), set()).add(number)
+    elements: dict[tuple[str, int], set[int | None]] = {}
+    for one in found:
+        condition = one.condition
+        if one.place is not None and condition.kind in kinds and not condition.delay:
+            elements.setdefault((condition.kind, condition.job), set()).add(condition.element)
     folded = []
-    for kind, number, place in found:
-        whole = place is not None and len(elements.get((kind, place.job), ())) == place.tasks
-        folded.append((kind, b"%d" % place.job if whole and place is not None else number))
+    for one in found:
+        condition = one.condition
+        named = elements.get((condition.kind, condition.job), ())
+        whole = one.place is not None and not condition.delay and len(named) == one.place.tasks
+        folded.append(replace(condition, element=None) if whole else condition)
     return folded

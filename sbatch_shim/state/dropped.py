@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable
 
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import Session, read, write
-from sbatch_shim.state.dependency import parse
-from sbatch_shim.state.dependency import write as write_spec
+from sbatch_shim.state.dependency import Dependency, parse
 
 # Conditions that a job which was cancelled satisfies (tried on 22.05).
 MET_BY_CANCELLED = ("after", "afterany", "afternotok")
@@ -68,4 +67,4 @@ def without_met(spec: bytes, is_dropped: Callable[[int], bool]) -> bytes | None:
         return spec
     if waits.any_of:
         return None  # any one of them is enough
-    return write_spec([one.as_slurm_reads for one in waits.conditions if one not in met], waits.any_of) or None
+    return Dependency(tuple(one for one in waits.conditions if one not in met), waits.any_of).spec or None

@@ -95,10 +95,14 @@ class Place:
         For one that it does not have, an element that nobody has: Slurm judges that, as it does directly. (An index
         beyond MaxArraySize stays one, since Slurm has other words for those.)
         """
+        return f"{self.job}_{self.element_index(local_id)}"
+
+    def element_index(self, local_id: int) -> int:
+        """The index in that id."""
         index = self.span.index_of(local_id)
-        if index is None:
-            index = local_id if self.first is None else max(self.end, local_id)
-        return f"{self.job}_{index}"
+        if index is not None:
+            return index
+        return local_id if self.first is None else max(self.end, local_id)
 
 
 class Journal:

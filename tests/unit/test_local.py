@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 from support import simulator
+from support.strategies import array_of, call
 
-from sbatch_shim.flush.backends.local import Job, Local, Task
+from sbatch_shim.flush.backends.local import Local, LocalJob
 from sbatch_shim.flush.patience import Stop
+from sbatch_shim.merge.submission import Submission
+from sbatch_shim.state.dependency import parse
+from sbatch_shim.state.ids import TaskSet
 
 # Dependency, and whether it is cancelled when that cannot be met, of jobs 1, 2, ..; job 1 fails.
 PIPELINES = [
@@ -18,31 +22,36 @@ PIPELINES = [
 ]
 
 
+def job(number: int, script: bytes = b"", dependency: str = "", kills: bool = False, name: bytes = b"") -> LocalJob:
+    """A plain job that waits for others by their numbers here."""
+    array = array_of([call(number, {"output": b"/dev/null"})])
+    array.options["kill-on-invalid-dep"] = b"yes" if kills else b"no"
+    waits = parse(dependency.encode())
+    return LocalJob(
+        number, Submission(array, script, {}, name or b"j%d" % number, None, b"/", waits, (), TaskSet())
+    )
+
+
 @pytest.mark.parametrize("jobs", PIPELINES)
 def test_what_runs_is_what_slurm_runs(tmp_path: Path, jobs: list[tuple[str, bool]]) -> None:
     local = Local(bytes(tmp_path))
     for number, (dependency, kills) in enumerate(jobs, 1):
         script = tmp_path / str(number)
         script.write_text(f"#!/bin/sh\nexit {int(number == 1)}\n")
-        options = {"job-name": b"j%d" % number, "dependency": dependency.encode(), "output": b"/dev/null"}
-        options["kill-on-invalid-dep"] = b"yes" if kills else b"no"
-        job = Job(number, bytes(script), {}, 0o022, options)
-        job.tasks = [Task(job, None)]
-        local.jobs[number] = job
-    local.complete(Stop(), lambda job, event: None)
+        script.chmod(0o700)
+        local.jobs[number] = job(number, bytes(script), dependency, kills)
+    local.complete(Stop(), lambda number, event: None)
     ended = simulator.outcomes(
-        [simulator.Job(number, None, *job) for number, job in enumerate(jobs, 1)], failing={(1, None)}
+        [simulator.Job(number, None, *one) for number, one in enumerate(jobs, 1)], failing={(1, None)}
     )
-    ran = {number for number, job in local.jobs.items() if job.tasks[0].status is not None}
+    ran = {number for number, one in local.jobs.items() if one.tasks[0].status is not None}
     assert ran == {number for (number, _), state in ended.items() if state in ("COMPLETED", "FAILED")}
 
 
 def test_a_singleton_waits_for_older_jobs_of_its_name() -> None:
     local = Local(b"/nowhere")
     for number, name in enumerate((b"x", b"y", b"x", b"x"), 1):
-        job = Job(number, b"", {}, 0o022, {"job-name": name, "dependency": b"singleton" if number == 3 else b""})
-        job.tasks = [Task(job, None)]
-        local.jobs[number] = job
+        local.jobs[number] = job(number, dependency="singleton" if number == 3 else "", name=name)
     waiting = local.jobs[3].tasks[0]
     assert local.may_start(waiting) is None
     local.jobs[1].tasks[0].status = 1

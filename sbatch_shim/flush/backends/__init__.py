@@ -10,6 +10,7 @@ from sbatch_shim.flush.backends.sbatch import Answer
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
+from sbatch_shim.merge.submission import Submission
 from sbatch_shim.state.calls import Call
 
 
@@ -26,7 +27,7 @@ class Backend(Protocol):
     placing_event: str
 
     def controller(self, call: Call) -> Hashable:
-        """Equal for calls that one controller takes."""
+        """A key that is equal for calls which one controller takes."""
 
     def limits(self, call: Call) -> Limits:
         """What the controller of a call allows; NoAnswer when it does not tell."""
@@ -34,8 +35,11 @@ class Backend(Protocol):
     def origin(self, array: Array) -> dict[str, Any]:
         """For the journal: what `settle` will need to know of a submission that is made now."""
 
-    def submit(self, array: Array, words: list[bytes], environment: dict[bytes, bytes]) -> Answer:
-        """Submit one array; `words` are those after `sbatch`, the last one is the script."""
+    def prepare(self, submission: Submission, limits: Limits) -> None:
+        """Make what a submission needs on disk beside its script."""
+
+    def submit(self, submission: Submission) -> Answer:
+        """Submit one array."""
 
     def settle(self, submitting: dict[str, Any], patience: Patience) -> Fate:
         """What became of a submission whose outcome is not known; NoAnswer when that cannot be asked now."""

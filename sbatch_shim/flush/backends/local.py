@@ -21,12 +21,14 @@ from typing import IO, Any
 from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate
 from sbatch_shim.flush.backends.sbatch import Answer
 from sbatch_shim.flush.patience import Patience, Stop
+from sbatch_shim.merge import logs
 from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.plan import Array
+from sbatch_shim.merge.plan import Array, Task
+from sbatch_shim.merge.submission import Submission
 from sbatch_shim.spool import Lock, read, replace
 from sbatch_shim.state.calls import Call
+from sbatch_shim.state.dependency import Condition
 from sbatch_shim.state.journal import COLLECTED, RAN, STARTED
-from sbatch_shim.values import indices
 
 # Between two looks at the tasks that run.
 POLL_SECONDS = 0.02
@@ -34,8 +36,8 @@ POLL_SECONDS = 0.02
 KILL_WAIT_SECONDS = 5
 
 
-@dataclass
-class Task:
+@dataclass(eq=False)
+class LocalTask:
     """
     One task of a local job.
 
@@ -44,8 +46,8 @@ class Task:
         cancelled: Its dependency cannot be met, and it asked to be cancelled then; else it waits for ever.
     """
 
-    job: Job
-    index: int | None
+    job: LocalJob
+    task: Task
     status: int | None = None
     started: bool = False
     cancelled: bool = False
@@ -54,18 +56,31 @@ class Task:
     def ended(self) -> bool:
         return self.cancelled or self.status is not None
 
+    @property
+    def index(self) -> int | None:
+        """Its index; None in a plain job."""
+        return None if self.job.submission.spec is None else self.task.index
 
-@dataclass
-class Job:
-    """One submission: sbatch's words taken apart."""
+
+@dataclass(eq=False)
+class LocalJob:
+    """One submission, with the number that it has here."""
 
     number: int
-    script: bytes
-    environment: dict[bytes, bytes]
-    umask: int
-    options: dict[str, bytes]
-    tasks: list[Task] = field(default_factory=list)
+    submission: Submission
+    tasks: list[LocalTask] = field(default_factory=list)
     over: bool = False
+
+    def __post_init__(self) -> None:
+        self.tasks = [LocalTask(self, task) for task in self.submission.array.tasks()]
+
+    @property
+    def umask(self) -> int:
+        return int(self.submission.array.calls[0].umask, 8)
+
+    def option(self, name: str) -> bytes:
+        """The value of an option; empty where there is none."""
+        return self.submission.options.get(name) or b""
 
 
 class Local:
@@ -75,7 +90,7 @@ class Local:
 
     def __init__(self, state: bytes) -> None:
         self.state = state
-        self.jobs: dict[int, Job] = {}
+        self.jobs: dict[int, LocalJob] = {}
 
     def controller(self, call: Call) -> Hashable:
         return None
@@ -93,15 +108,12 @@ class Local:
             return NEVER_LEFT
         return Fate(known=False, why="it may have gone to Slurm, which `sarray-flush` without --local asks")
 
-    def submit(self, array: Array, words: list[bytes], environment: dict[bytes, bytes]) -> Answer:
+    def prepare(self, submission: Submission, limits: Limits) -> None:
+        """Nothing: a task's logs are opened by their own names."""
+
+    def submit(self, submission: Submission) -> Answer:
         """Keep an array for `complete`."""
-        options: dict[str, bytes] = {}
-        for word in words[:-1]:
-            name, _, value = word[2:].partition(b"=")
-            options[name.decode()] = value
-        job = Job(self.next_number(), words[-1], environment, int(array.calls[0].umask, 8), options)
-        spec = options.get("array")
-        job.tasks = [Task(job, index) for index in (indices(spec)[0] if spec is not None else [None])]
+        job = LocalJob(self.next_number(), submission)
         self.jobs[job.number] = job
         return Answer(job.number, False, 0, "")
 
@@ -128,7 +140,7 @@ class Local:
         """
         jobs = [job for job in self.jobs.values() if not job.over]
         waiting = [task for job in jobs for task in job.tasks]
-        running: dict[int, tuple[Task, str, subprocess.Popen[bytes]]] = {}
+        running: dict[int, tuple[LocalTask, str, subprocess.Popen[bytes]]] = {}
         cores = len(os.sched_getaffinity(0))
         total = len(waiting)
         while waiting or running:
@@ -140,7 +152,7 @@ class Local:
                     continue
                 waiting.remove(task)
                 if not ready:
-                    task.cancelled = task.job.options.get("kill-on-invalid-dep", b"").lower() == b"yes"
+                    task.cancelled = task.job.option("kill-on-invalid-dep").lower() == b"yes"
                     continue
                 if not any(other.started for other in task.job.tasks):
                     note(task.job.number, STARTED)
@@ -188,75 +200,76 @@ class Local:
                 file=sys.stderr,
             )
 
-    def may_start(self, task: Task) -> bool | None:
-        """True now, None not yet, False never."""
-        spec = task.job.options.get("dependency")
-        if not spec:
-            return True
-        any_of = b"?" in spec
-        answers = [self.term(task, term.decode()) for term in spec.split(b"?" if any_of else b",")]
-        if any_of:
-            return True if True in answers else None if None in answers else False
-        return False if False in answers else None if None in answers else True
+    def may_start(self, task: LocalTask) -> bool | None:
+        """Whether what a task waits for is met: True, None not yet, False never."""
+        waits = task.job.submission.waits
+        answers = [self.is_met(condition, task) for condition in waits.conditions]
+        # Of alternatives one that is met decides; else one that cannot be.
+        decisive = waits.any_of
+        if decisive in answers:
+            return decisive
+        if None in answers:
+            return None
+        return not decisive
 
-    def term(self, task: Task, term: str) -> bool | None:
-        """One `type:id:id` term, by the rules of sbatch(1)."""
-        kind, _, ids = term.partition(":")
-        if kind == "singleton":
-            return None if any(self.in_the_way(task, other) for other in self.jobs.values()) else True
-        answers = [self.one(kind, self.tasks_of(one, kind, task)) for one in ids.split(":")]
-        return False if False in answers else None if None in answers else True
+    def is_met(self, condition: Condition, task: LocalTask) -> bool | None:
+        """Whether one condition is met, by the rules of sbatch(1): True, None not yet, False never."""
+        if condition.kind == "singleton":
+            in_the_way = any(self.in_the_way(task, other) for other in self.jobs.values())
+            return None if in_the_way else True
+        tasks = self.tasks_of(condition, task)
+        if condition.kind == "after":
+            begun = all(one.started or one.cancelled for one in tasks)
+            return True if begun else None
+        if not all(one.ended for one in tasks):
+            return None
+        succeeded = all(one.status == 0 for one in tasks)
+        if condition.kind == "afternotok":
+            return not succeeded or not tasks
+        return succeeded or condition.kind not in ("afterok", "aftercorr")
 
     @staticmethod
-    def in_the_way(task: Task, other: Job) -> bool:
+    def in_the_way(task: LocalTask, other: LocalJob) -> bool:
         """Whether a singleton waits for another job: one of its name that is older or runs."""
-        if other is task.job or other.options["job-name"] != task.job.options["job-name"]:
+        if other is task.job or other.submission.name != task.job.submission.name:
             return False
         return any(not one.ended and (one.started or other.number < task.job.number) for one in other.tasks)
 
-    def tasks_of(self, one: str, kind: str, task: Task) -> list[Task]:
-        """The tasks that an id names; none for a job that is not one of this run."""
-        number, _, index = one.partition("+")[0].partition("_")
-        job = self.jobs.get(int(number))
+    def tasks_of(self, condition: Condition, task: LocalTask) -> list[LocalTask]:
+        """The tasks that a condition names; none for a job that is not one of this run."""
+        job = self.jobs.get(condition.job)
         if job is None:
             return []
-        if kind == "aftercorr" and any(other.index == task.index for other in job.tasks):
-            return [other for other in job.tasks if other.index == task.index]
-        return [other for other in job.tasks if index in ("", "*") or other.index == int(index)]
-
-    @staticmethod
-    def one(kind: str, tasks: list[Task]) -> bool | None:
-        if kind == "after":
-            return True if all(task.started or task.cancelled for task in tasks) else None
-        if not all(task.ended for task in tasks):
-            return None
-        good = all(task.status == 0 for task in tasks)
-        if kind == "afternotok":
-            return not good if tasks else True
-        return good if kind in ("afterok", "aftercorr") else True
+        if condition.kind == "aftercorr":
+            same = [other for other in job.tasks if other.index == task.index]
+            if same:
+                return same
+        return [other for other in job.tasks if condition.element in (None, other.index)]
 
 
-def log_name(pattern: bytes, task: Task) -> bytes:
-    """What Slurm would open."""
-    if b"\\" in pattern:
-        return pattern.replace(b"\\\\", b"\\")
-    values = {
-        b"%": b"%",
-        b"a": b"%d" % (task.index or 0),
-        b"A": b"%d" % task.job.number,
-        b"j": b"%d" % (task.job.number + (task.index or 0)),
-        b"N": socket.gethostname().partition(".")[0].encode(),
-    }
-    out = b""
-    at = 0
-    while at < len(pattern):
-        if pattern[at : at + 1] == b"%" and pattern[at + 1 : at + 2] in values:
-            out += values[pattern[at + 1 : at + 2]]
-            at += 2
-        else:
-            out += pattern[at : at + 1]
-            at += 1
-    return out
+def short_host() -> bytes:
+    return socket.gethostname().partition(".")[0].encode()
+
+
+def opened_logs(task: LocalTask, opened: list[IO[bytes]]) -> dict[str, IO[bytes] | int]:
+    """
+    A task's streams by kind of log; what was opened is added to `opened`, also before an OSError.
+
+    As in Slurm stderr joins stdout where it has no file of its own.
+    """
+    job = task.job
+    node = logs.Node(short_host(), job.number + (task.index or 0))
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if job.option("open-mode")[:1] == b"a" else os.O_TRUNC)
+    streams: dict[str, IO[bytes] | int] = {"input": subprocess.DEVNULL, "error": subprocess.STDOUT}
+    for kind in logs.KINDS:
+        name = logs.expand(task.task.call, kind, task.task.local_id, node=node)
+        if name is None:
+            continue
+        reads = kind == "input"
+        descriptor = os.open(name.path, os.O_RDONLY if reads else flags, 0o666)
+        opened.append(os.fdopen(descriptor, "rb" if reads else "wb"))
+        streams[kind] = opened[-1]
+    return streams
 
 
 def end(processes: list[subprocess.Popen[bytes]]) -> None:
@@ -271,46 +284,42 @@ def end(processes: list[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def start(task: Task, folder: str) -> subprocess.Popen[bytes]:
+def variables(task: LocalTask) -> dict[bytes, bytes]:
+    """The environment that slurmd would start a task with."""
+    job = task.job
+    found = {
+        **job.submission.environment,
+        b"ENVIRONMENT": b"BATCH",
+        b"HOSTNAME": socket.gethostname().encode(),
+        b"SLURM_JOB_ID": b"%d" % job.number,
+        b"SLURM_JOBID": b"%d" % job.number,
+        b"SLURM_PROCID": b"0",
+        b"SLURM_NTASKS": job.option("ntasks") or b"1",
+        b"SLURM_CPUS_ON_NODE": b"%d" % len(os.sched_getaffinity(0)),
+        b"SLURMD_NODENAME": short_host(),
+    }
+    if job.option("cpus-per-task"):
+        found[b"SLURM_CPUS_PER_TASK"] = job.option("cpus-per-task")
+    found.setdefault(b"TMPDIR", b"/tmp")
+    if task.index is not None:
+        found[b"SLURM_ARRAY_TASK_ID"] = b"%d" % task.index
+    return found
+
+
+def start(task: LocalTask, folder: str) -> subprocess.Popen[bytes]:
     """Start one task as slurmd would: its own copy of the script, its log files, its environment."""
     job = task.job
     script = os.path.join(folder, "slurm_script")
-    shutil.copyfile(job.script, script)
+    shutil.copyfile(job.submission.script, script)
     os.chmod(script, 0o700)
-    environment = dict(job.environment)
-    host = socket.gethostname()
-    environment.update(
-        {
-            b"ENVIRONMENT": b"BATCH",
-            b"HOSTNAME": host.encode(),
-            b"SLURM_JOB_ID": b"%d" % job.number,
-            b"SLURM_JOBID": b"%d" % job.number,
-            b"SLURM_PROCID": b"0",
-            b"SLURM_NTASKS": job.options.get("ntasks", b"1"),
-            b"SLURM_CPUS_ON_NODE": b"%d" % len(os.sched_getaffinity(0)),
-            b"SLURMD_NODENAME": host.partition(".")[0].encode(),
-        }
-    )
-    if "cpus-per-task" in job.options:
-        environment[b"SLURM_CPUS_PER_TASK"] = job.options["cpus-per-task"]
-    environment.setdefault(b"TMPDIR", b"/tmp")
-    if task.index is not None:
-        environment[b"SLURM_ARRAY_TASK_ID"] = b"%d" % task.index
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if job.options.get("open-mode", b"")[:1] == b"a" else os.O_TRUNC)
     before = os.umask(job.umask)
     opened: list[IO[bytes]] = []
     try:
-        streams: dict[str, IO[bytes] | int] = {"input": subprocess.DEVNULL, "error": subprocess.STDOUT}
-        for kind in ("input", "output", "error"):
-            if kind in job.options:
-                name = log_name(job.options[kind], task)
-                descriptor = os.open(name, os.O_RDONLY if kind == "input" else flags, 0o666)
-                opened.append(os.fdopen(descriptor, "rb" if kind == "input" else "wb"))
-                streams[kind] = opened[-1]
-        chdir = job.options.get("chdir", b"/")
+        streams = opened_logs(task, opened)
+        chdir = job.submission.folder
         return subprocess.Popen(
             [script],
-            env=environment,
+            env=variables(task),
             cwd=chdir if os.path.isdir(chdir) else "/tmp",
             stdin=streams["input"],
             stdout=streams["output"],

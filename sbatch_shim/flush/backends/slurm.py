@@ -11,9 +11,12 @@ from sbatch_shim.flush.backends.controller import Controller
 from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate, hold, settle
 from sbatch_shim.flush.backends.sbatch import Answer, limits_of, submit
 from sbatch_shim.flush.patience import Patience, Stop
+from sbatch_shim.grammar import OPTIONS
 from sbatch_shim.merge.environment import controller_variables
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
+from sbatch_shim.merge.submission import Submission
+from sbatch_shim.spool import make_folder
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.journal import SUBMITTED
 
@@ -44,16 +47,26 @@ class Slurm:
             self.clocks[sbatch, variables] = int(values["clock"]) - time.monotonic()
         return limits_of(values)
 
-    def submit(self, array: Array, words: list[bytes], environment: dict[bytes, bytes]) -> Answer:
-        call = array.calls[0]
+    def prepare(self, submission: Submission, limits: Limits) -> None:
+        """Make the links that lead to the log files of its tasks."""
+        for log in submission.logs:
+            if log.links:
+                make_folder(log.folder)
+            for index, target in log.links.items():
+                if limits.makes_log_folders and log.kind != "input":
+                    make_log_folder(os.path.dirname(target))
+                os.symlink(target, b"%s/%d" % (log.folder, index))
+
+    def submit(self, submission: Submission) -> Answer:
+        call = submission.array.calls[0]
         limits = {}
         for part in call.limits.decode().split(","):
             name, _, value = part.partition("=")
             limits[name] = int(value)
-        held = hold(words[-1])
+        held = hold(submission.script)
         try:
-            words = [os.fsencode(self.sbatch(call)), *words]
-            return submit(words, environment, int(call.umask, 8), limits, b"/", held)
+            words = [os.fsencode(self.sbatch(call)), *words_of(submission)]
+            return submit(words, submission.environment, int(call.umask, 8), limits, b"/", held)
         finally:
             os.close(held)
 
@@ -79,3 +92,43 @@ class Slurm:
 
     def complete(self, stop: Stop, note: Callable[[int, str], None]) -> None:
         """Slurm does."""
+
+
+def make_log_folder(path: bytes) -> None:
+    """
+    Make a log's missing folders, 0755, as Slurm does from 23.02 on: it would make those of the link only.
+
+    Where that fails, Slurm cannot open the log either, and fails the job as it does directly.
+    """
+    before = os.umask(0o022)
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError:
+        pass
+    finally:
+        os.umask(before)
+
+
+def option(name: str, value: bytes | None) -> bytes:
+    """One word of sbatch's command line that sets an option."""
+    return b"--" + name.encode() + (b"" if value is None else b"=" + value)
+
+
+def words_of(submission: Submission) -> list[bytes]:
+    """The words after `sbatch` that submit an array."""
+    array = submission.array
+    words = [b"--parsable", b"--ignore-pbs"]
+    for name, value in submission.options.items():
+        if name == "mail-type" and value is not None and not array.own_indices and not array.is_plain:
+            value += b",ARRAY_TASKS"
+        words.append(option(name, value if OPTIONS[name][1] else None))
+    if submission.waits:
+        words.append(option("dependency", submission.waits.spec))
+    if submission.spec is not None:
+        words.append(option("array", submission.spec))
+    words.append(option("job-name", submission.name))
+    words.append(option("chdir", submission.folder))
+    if array.login:
+        words.append(b"--export=NONE")
+    words += [option(log.kind, log.pattern) for log in submission.logs]
+    return [*words, *submission.extra, submission.script]
