@@ -15,7 +15,7 @@ from pathlib import Path
 
 from support.person import Person
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent.parent
 SUBMIT = struct.pack(">H", 4003)  # REQUEST_SUBMIT_BATCH_JOB, in the header of a message
 # The proxy's ways: what happens to a submission; everything else is passed on.
 PASS, LOSE_REQUEST, LOSE_ANSWER, CUT_ANSWER = "pass", "lose request", "lose answer", "cut answer"
