@@ -9,8 +9,18 @@ Every error that this package raises on purpose, and who hears of it.
       Unsure           the call may be on disk: it must not be submitted as well
       NoRealSbatch     exit 127: every place that was looked at
 
-Imported on the hot path: nothing but the builtins may be used here.
+Imported on the hot path: nothing but what is compiled into the interpreter may be used here.
 """
+
+import posix
+
+
+def complain(text: str) -> None:
+    """Write to stderr if that can be: one that is closed or full, or whose reader has gone, stops nothing."""
+    try:
+        posix.write(2, text.encode("utf-8", "surrogateescape"))
+    except (OSError, ValueError):
+        pass
 
 
 class HandOver(Exception):

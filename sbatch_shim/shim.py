@@ -12,7 +12,7 @@ import time
 from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal  # type: ignore[import-not-found]
 
 from sbatch_shim import request
-from sbatch_shim.errors import HandOver, ShimError, Unsure
+from sbatch_shim.errors import HandOver, ShimError, Unsure, complain
 from sbatch_shim.record import encode
 from sbatch_shim.spool import (
     Session,
@@ -24,6 +24,7 @@ from sbatch_shim.spool import (
     session_name,
     ticket_numbers,
     was_issued,
+    wrong_path,
 )
 from sbatch_shim.values import is_path
 
@@ -35,7 +36,28 @@ SUBMIT_LINE = 1000000
 
 
 def say(text: str) -> None:
-    posix.write(2, ("sbatch: error: %s\n" % text).encode("utf-8", "surrogateescape"))
+    complain("sbatch: error: %s\n" % text)
+
+
+def hold_closed(*streams: int) -> None:
+    """
+    Put /dev/null where the caller has closed a stream, or a file of ours would be opened there and written to as such.
+
+    The real sbatch finds the stream closed again.
+    """
+    for stream in streams:
+        try:
+            posix.fstat(stream)
+            continue
+        except OSError:
+            pass
+        try:
+            null = posix.open(b"/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+            if null != stream:
+                posix.dup2(null, stream, False)
+                posix.close(null)
+        except OSError:
+            pass
 
 
 def soft_limits() -> bytes:
@@ -111,12 +133,17 @@ def main() -> int:
             asked[name] = value
         else:
             own.append(entry)
-    state = asked.get(b"SARRAY_STATE_DIR") or state
-    if asked.get(b"SARRAY_MODE", b"") in (b"", b"pass"):
+    given = asked.get(b"SARRAY_STATE_DIR")
+    state = given or state
+    if asked.get(b"SARRAY_MODE", b"") in (b"", b"pass") or inherited(asked):
         # A call that may name a ticket, or whose environment a shell cannot hand on.
         if any(ticket_numbers(word) for word in words):
             return run_behind_tickets(real, words, entries, state, None)
         return run_real(real, words, entries, None)
+    if given and wrong_path(given):
+        say("%s; nothing was submitted" % wrong_path(given))
+        return 1
+    hold_closed(1, 2)
     session = None
     try:
         open_state(state)
@@ -125,9 +152,7 @@ def main() -> int:
     except HandOver as reason:
         if session is not None:
             session.note_passed(str(reason))
-        if any(ticket_numbers(word) for word in words) or ticket_numbers(request.script_of(words, reason.script)):
-            return run_behind_tickets(real, words, own, state, reason.script, reason.descriptor)
-        return run_real(real, words, own, reason.script, reason.descriptor)
+        return hand_over(real, words, own, state, reason.script, reason.descriptor)
     except UnknownTicket:
         # What sbatch says to a dependency that cannot be.
         say("Batch job submission failed: Job dependency problem")
@@ -137,9 +162,37 @@ def main() -> int:
         return 1
     except Exception as error:  # nothing is queued yet, so submitting cannot duplicate
         say("not queued, submitting directly: %s" % error)
-        return run_real(real, words, own, getattr(error, "script", None), getattr(error, "descriptor", 0))
+        script, descriptor = getattr(error, "script", None), getattr(error, "descriptor", 0)
+        return hand_over(real, words, own, state, script, descriptor)
     answer(ticket, understood)
     return 0
+
+
+def inherited(asked: "dict[bytes, bytes]") -> bool:
+    """
+    Whether SARRAY_MODE came into a job by accident: by a login profile, or with an environment that was dumped outside.
+
+    Nobody flushes there. A driver that runs in a job and means it names a session. The launcher has the same rule.
+    """
+    return (
+        asked.get(b"SARRAY_MODE") == b"queue"
+        and not asked.get(b"SARRAY_SESSION")
+        and bool(posix.environ.get(b"SLURM_JOB_ID"))
+    )
+
+
+def hand_over(
+    real: bytes,
+    words: "list[bytes]",
+    entries: "list[bytes]",
+    state: bytes,
+    script: "bytes | None",
+    descriptor: int,
+) -> int:
+    """Become the real sbatch, which must see no ticket."""
+    if any(ticket_numbers(word) for word in words) or ticket_numbers(request.script_of(words, script)):
+        return run_behind_tickets(real, words, entries, state, script, descriptor)
+    return run_real(real, words, entries, script, descriptor)
 
 
 def run_behind_tickets(
@@ -151,6 +204,7 @@ def run_behind_tickets(
     descriptor: int = 0,
 ) -> int:
     """Become the real sbatch, with the tickets that the call waits for submitted and named by their real ids."""
+    hold_closed(0, 1, 2)
     # python -S left these out; they stand beside this package.
     import site
 
@@ -159,7 +213,7 @@ def run_behind_tickets(
 
     try:
         words = with_real_ids(words, state, script)
-    except ShimError as error:
+    except (ShimError, OSError) as error:
         say("not submitted: %s" % error)
         return 1
     except ValueError:

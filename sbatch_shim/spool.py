@@ -29,6 +29,10 @@ import time
 from sbatch_shim.errors import SpoolError, Unsure
 from sbatch_shim.record import HEAD_BYTES, TAIL_BYTES, digest, frame, frames, has_tail, tail_ticket
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 FORMAT = b"1\n"
 QUEUE_HEAD = b"sarray-queue 1\n"
 EMPTY_QUEUE = len(QUEUE_HEAD) + HEAD_BYTES + TAIL_BYTES
@@ -49,13 +53,23 @@ def make_folder(path: bytes) -> None:
 
 
 def make_folders(path: bytes) -> None:
-    """Create a private folder and the missing ones above it."""
-    above = path.rpartition(b"/")[0]
-    if above:
-        try:
-            posix.stat(above)
-        except FileNotFoundError:
-            make_folders(above)
+    """
+    Create a private folder and the missing ones above it.
+
+    Raises SpoolError where the first would be in a folder of another user: root with the HOME that su or sudo -E has
+    kept would make ~/.local its own. Root's own (an administrator's scratch folder) and those like /tmp are fine.
+    """
+    above = path.rpartition(b"/")[0] or b"/"
+    try:
+        found = posix.stat(above)
+    except FileNotFoundError:
+        make_folders(above)
+    else:
+        if found.st_uid not in (posix.geteuid(), 0) and found.st_mode & 0o1002 != 0o1002:
+            raise SpoolError(
+                "%s is missing, and %s, in which it would be, belongs to another user (%d); make it yourself, or name "
+                "another folder in SARRAY_STATE_DIR" % (text(path), text(above), found.st_uid)
+            )
     make_folder(path)
 
 
@@ -154,12 +168,32 @@ def handed_on(source: bytes, writer: bytes, count: bytes) -> "list[bytes]":
     return entries
 
 
+def wrong_path(state: bytes) -> str:
+    """
+    Why a state folder cannot have this path, in words; an empty string for a good one.
+
+    A relative path means another folder to each caller. A backslash switches Slurm's log patterns off, and a line end
+    makes its lists of jobs ambiguous (all other bytes, and paths near PATH_MAX, were tried on 22.05 and 24.11).
+    """
+    if state[:1] == b"/" and b"\\" not in state and b"\n" not in state:
+        return ""
+    shown = text(state).replace("\n", "\\n")
+    if state[:1] != b"/":
+        return "SARRAY_STATE_DIR must be an absolute path, which %s is not" % shown
+    return "no state folder can have a backslash or a line end in its path: %s; set SARRAY_STATE_DIR" % shown
+
+
 def open_state(state: bytes) -> None:
     """
     Make the state folder, or see that it is ours, private and of our format.
 
-    Raises SpoolError when it belongs to somebody else, others may write to it, or a newer version made it.
+    Raises SpoolError when its path will not do, it belongs to somebody else, others may write to it, or a newer
+    version made it.
     """
+    wrong = wrong_path(state)
+    if wrong:
+        raise SpoolError(wrong)
+    state = state.rstrip(b"/") or b"/"  # lstat would follow a link with a slash behind it
     try:
         found = posix.lstat(state)
     except FileNotFoundError:
@@ -208,11 +242,24 @@ class Lock:
     """
     flock(2) on a file, the very lock that filelock's UnixFileLock takes on it (a test holds that).
 
-    Where the file system has no flock, filelock's soft lock, for both sides alike.
+    Where the file system has no flock, filelock's soft lock, for both sides alike. A holder that shows no sign of life
+    is not waited for: SpoolError (contended.py).
     """
 
-    def __init__(self, path: bytes) -> None:
+    def __init__(self, path: bytes, sign: bytes = b"") -> None:
+        """`sign`: a file that changes each time the lock was held."""
         self.path = path
+        self.sign = sign
+
+    def soft_look(self) -> "Callable[[], None] | None":
+        """The same for the soft lock, which has a bound of its own."""
+        return None
+
+    def look(self) -> "Callable[[], None]":
+        """What is asked again and again while somebody else holds the lock, and raises to give up."""
+        from sbatch_shim.contended import Stuck
+
+        return Stuck(self.path, self.sign)
 
     def __enter__(self) -> None:
         self.soft = None
@@ -220,12 +267,20 @@ class Lock:
         self.descriptor = posix.open(self.path, flags, 0o600)
         posix.fchmod(self.descriptor, 0o600)
         try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            from sbatch_shim.contended import wait
+
+            try:
+                wait(self.descriptor, self.look())
+            except BaseException:
+                close(self.descriptor)
+                raise
         except OSError:
             posix.close(self.descriptor)
             from sbatch_shim.softlock import acquire
 
-            self.soft = acquire(self.path)
+            self.soft = acquire(self.path, self.soft_look())
 
     def __exit__(self, *_: object) -> None:
         if self.soft is None:
@@ -253,7 +308,7 @@ class Session:
             make_folder(self.folder + part)
 
     def lock(self) -> Lock:
-        return Lock(self.folder + b"/lock")
+        return Lock(self.folder + b"/lock", self.queue)
 
     def keep_blob(self, data: bytes) -> bytes:
         """Store bytes under the hash of their content, once; return the hash."""

@@ -6,16 +6,21 @@ import ast
 import json
 import os
 import pwd
+import re
+import shlex
 import shutil
+import signal
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.faults import spawn, wait_for
 from support.person import SYSTEM_PATH, USER, Person, Result
 
 from sbatch_shim.errors import SpoolError
+from sbatch_shim.setup import install
 from sbatch_shim.softlock import acquire
 from sbatch_shim.spool import QUEUE_HEAD, Session
 from sbatch_shim.state.calls import look
@@ -531,6 +536,409 @@ for second in range(120):
     assert done.status == 1
     assert b"Operation not permitted" in done.err
     assert person.flush("--local").status == 0
+
+
+# What becomes of stderr: a disk that is full, closed, or a pipe whose reader has gone (SIGPIPE ignored, as by Python).
+DEAF = {
+    "full": "exec 2>/dev/full",
+    "full, both": "exec >/dev/full 2>&1",
+    "closed": "exec 2>&-",
+    "all closed": "exec <&- >&- 2>&-",
+    "no reader": "trap '' PIPE; exec 2> >(:); wait $!",
+}
+
+
+def deaf(person: Person, how: str, command: str, **more: str) -> Result:
+    """Run a command so; what stands for sbatch must not mind its own stdout."""
+    site = person.home / "site/sbatch"
+    site.write_text(site.read_text().replace("echo Submitted batch job 7\n", "echo Submitted batch job 7 2>&-; true\n"))
+    env = person.environment(SARRAY_SESSION="test", **more)
+    return person.run("bash", "-c", f"{DEAF[how]}; {command}", env=env)
+
+
+@pytest.mark.parametrize("how", DEAF)
+@pytest.mark.parametrize("words", ["--wrap=true", "--wait --wrap=true"])
+def test_a_call_is_submitted_though_nobody_hears_why(person: Person, how: str, words: str) -> None:
+    path = recorder(person)
+    (person.home / "file").write_text("")
+    person.own(person.home / "file")
+    done = deaf(person, how, f"sbatch {words}", SARRAY_MODE="queue", PATH=path, SARRAY_STATE_DIR=f"{person.home}/file")
+    assert direct(person) == [words]
+    assert done.status == 0
+
+
+@pytest.mark.parametrize("how", DEAF)
+def test_words_on_stderr_never_end_up_in_a_file_of_ours(person: Person, how: str) -> None:
+    """Which is opened in the place of a stream that the caller has closed."""
+    path = recorder(person)
+    queue_echo(person, "1", PATH=path)
+    faults = ["fdatasync:error=EIO", "fdatasync:error=EIO"]
+    trace = faulty(person, faults[0], file="queue")
+    command = " ".join([*trace, "sbatch", "--wrap=true"])
+    assert deaf(person, how, command, SARRAY_MODE="queue", PATH=path).status == 0
+    assert deaf(person, how, "sbatch --parsable --wrap=true", SARRAY_MODE="queue", PATH=path).status == 0
+    assert direct(person) == ["--wrap=true"]
+    (person.home / "state/sessions/test/flushes").chmod(0o500)
+    deaf(person, how, "sarray-flush")
+    deaf(person, how, "sarray status; squeue -j 2000000000; scancel 2000000000")
+    (person.home / "state/sessions/test/flushes").chmod(0o700)
+    for file in (person.home / "state").rglob("*"):
+        assert file.is_dir() or not any(word in file.read_bytes() for word in (b"error", b"Submitted", b"TICKET")), file
+    assert len(held(person)[0]) == 2
+
+
+@pytest.mark.parametrize("how", DEAF)
+def test_a_call_behind_tickets_is_submitted_though_nobody_hears_sbatch(person: Person, how: str) -> None:
+    path = recorder(person)
+    ticket = queue_echo(person, "1", PATH=path)
+    site = person.home / "site/sbatch"
+    warns = 'case "$*" in *parsable*) echo a warning >&2; esac; echo 7; true'
+    site.write_text(site.read_text().replace("echo Submitted batch job 7", warns))
+    done = deaf(person, how, f"sbatch -d afterok:{ticket} --wrap=true", PATH=path)
+    assert done.status == 0
+    assert "--dependency=afterok:7" in direct(person)[-1]
+
+
+@pytest.mark.parametrize("how", DEAF)
+@pytest.mark.parametrize("command", ["sbatch", "squeue"])
+def test_a_package_that_is_gone_stops_nothing_though_nobody_hears_it(person: Person, how: str, command: str) -> None:
+    recorder(person)
+    code = install.start_code(command, "/nowhere")
+    words = shlex.join([code, "/proc/self/environ", "", "", "/state", f"{person.home}/site/sbatch", "--wrap=true"])
+    assert deaf(person, how, f"/usr/bin/python3 -I -S -c {words}").status == 0
+    assert direct(person) == ["--wrap=true"]
+
+
+def test_ids_are_told_though_the_reader_of_stderr_has_gone(person: Person) -> None:
+    path = recorder(person)
+    for number in range(40):
+        queue_echo(person, "1", PATH=path, SBATCH_PARTITION=f"p{number}")
+    site = person.home / "site/sbatch"
+    site.write_text(site.read_text().replace("echo Submitted batch job 7", "echo 7"))
+    done = deaf(person, "no reader", "sarray-flush --parsable", PATH=path)
+    assert (done.status, done.out.split()) == (0, [b"7"] * 40)
+
+
+RELATIVE = ["state", "./state", "~/state", "..", " ", "~"]
+
+
+@pytest.mark.parametrize("state", RELATIVE)
+def test_a_relative_state_folder_is_an_error_everywhere(person: Person, state: str) -> None:
+    """It would be another one for each working folder: the same ticket twice, and calls that no flush finds."""
+    more = {"PATH": recorder(person), "SARRAY_STATE_DIR": state}
+    more["PATH"] = f"{person.prefix}/bin:{more['PATH']}"
+    for name in ("squeue", "scancel", "sacct", "scontrol"):
+        shutil.copy(person.home / "site/sbatch", person.home / f"site/{name}")
+    told = b"SARRAY_STATE_DIR must be an absolute path, which %s is not" % state.encode()
+    before = sorted(person.home.rglob("*"))
+    done = person.queue("--wrap=true", **more)
+    assert (done.status, done.out, done.err) == (1, b"", b"sbatch: error: %s; nothing was submitted\n" % told)
+    env = person.environment(**more)
+    for words in (
+        ["sarray-flush"],
+        ["sarray-flush", "--local", "--all"],
+        ["sarray", "status"],
+        ["sarray", "flush"],
+        ["sarray", "cancel", "-y"],
+        ["sarray", "listen"],
+        ["sarray", "gc"],
+        ["squeue", "--me"],
+        ["scancel", "1"],
+        ["sacct"],
+        ["scontrol", "show", "job"],
+        ["sbatch", "-d", "afterok:2000000001", "--wrap=true"],
+    ):
+        done = person.run(*words, env=env)
+        assert (done.status, done.out) == (1, b""), words
+        assert told in done.err and done.err.count(b"\n") == 1, words
+    done = person.run("sarray", "doctor", env=env)
+    assert done.status == 1
+    assert b"! the state folder cannot be used: " + told in done.out
+    assert direct(person) == ["--version", "show config"]  # of doctor
+    assert sorted(person.home.rglob("*")) == before
+
+
+@pytest.mark.parametrize("home", [".", "some\\home"])
+def test_a_home_that_cannot_hold_a_state_folder(person: Person, home: str) -> None:
+    """It is not our variable that is wrong: the call is submitted, and the reason said."""
+    done = person.queue("--wrap=true", PATH=recorder(person), HOME=home, SARRAY_STATE_DIR="")
+    assert fell_through(done)
+    assert b"SARRAY_STATE_DIR" in done.err
+
+
+@pytest.mark.parametrize("name", ["back\\slash", "line\nend", "\\", "a/b\\/c"])
+def test_a_state_folder_that_no_flush_could_use_is_refused_at_the_call(person: Person, name: str) -> None:
+    more = {"PATH": recorder(person), "SARRAY_STATE_DIR": f"{person.home}/{name}"}
+    done = person.queue("--wrap=true", **more)
+    assert (done.status, done.out, direct(person)) == (1, b"", [])
+    assert b"no state folder can have a backslash or a line end in its path" in done.err
+    assert done.err.count(b"\n") == 1
+    done = person.flush(**more)
+    assert done.status == 1 and done.err.count(b"\n") == 1
+    assert not (person.home / name).exists()
+
+
+PATHS = {
+    "bytes that mean something to a shell or to Slurm": b"a b\t%j%A,:;'\"$`*?[x]{y}|&<>()#!~=+@^%%",
+    "bytes that are no text": b" \xff\xfe\x01\x7f\r\x1b ",
+    "long": b"/".join([b"d" * 250] * 14),
+    "a slash at the end": b"state/",
+    "slashes and dots": b"a//b/./../state/.",
+    "a link": b"link/state",
+}
+
+
+@pytest.mark.slurm
+@pytest.mark.parametrize("kind", PATHS)
+def test_a_state_folder_of_an_odd_path(person: Person, kind: str) -> None:
+    """Calls share an array, and their logs are where they belong; the companions know their tickets."""
+    (person.home / "real").mkdir(0o700)
+    (person.home / "link").symlink_to("real")
+    person.own(person.home)
+    state = os.fsdecode(os.fsencode(person.home) + b"/" + PATHS[kind])
+    told = [person.queue("--parsable", f"--wrap=echo {n}", SARRAY_STATE_DIR=state) for n in range(2)]
+    assert [(done.status, done.err) for done in told] == [(0, b"")] * 2
+    tickets = [int(done.out) for done in told]
+    env = person.environment(SARRAY_STATE_DIR=state)
+    assert b" PD SarrayQueued" in person.run("squeue", "-h", "-j", str(tickets[1]), "-o", "%i %t %r", env=env).out
+    done = person.flush(SARRAY_STATE_DIR=state)
+    assert (done.status, done.out.count(b"\n")) == (0, 1), done.err
+    person.settle()
+    assert [(person.home / f"slurm-{ticket}.out").read_text() for ticket in tickets] == ["0\n", "1\n"]
+    assert b"COMPLETED" in person.run("sarray", "status", str(tickets[0]), env=env).out
+
+
+@needs_root
+def test_a_slash_behind_the_link_of_somebody_else_hides_nothing(person: Person) -> None:
+    shared = person.home / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    mine = person.home / "mine"
+    mine.mkdir(0o700)
+    person.own(mine)
+    run_as(pwd.getpwnam(OTHER), "ln", "-s", str(mine), str(shared / "sarray"))
+    for more in ("", "/", "//"):
+        state = f"{shared}/sarray{more}"
+        assert fell_through(person.queue("--wrap=true", PATH=recorder(person), SARRAY_STATE_DIR=state))
+        assert list(mine.iterdir()) == []
+
+
+IN_JOB = {
+    "a login profile": ({"SARRAY_MODE": "queue", "SLURM_JOB_ID": "12"}, True),
+    "an empty session": ({"SARRAY_MODE": "queue", "SLURM_JOB_ID": "12", "SARRAY_SESSION": ""}, True),
+    "a session": ({"SARRAY_MODE": "queue", "SLURM_JOB_ID": "12", "SARRAY_SESSION": "test"}, False),
+    "no job": ({"SARRAY_MODE": "queue", "SLURM_JOB_ID": ""}, False),
+    "an environment for Python": ({"SARRAY_MODE": "queue", "SLURM_JOB_ID": "12", "OPTIND": "7"}, True),
+}
+
+
+@pytest.mark.parametrize("kind", IN_JOB)
+@pytest.mark.parametrize("words", ["--wrap=true", "-J 1999999999 --wrap=true"])
+def test_in_a_job_only_who_names_a_session_queues(person: Person, kind: str, words: str) -> None:
+    """Nobody flushes on a node; SARRAY_MODE comes there with a login profile or a dumped environment."""
+    more, submits = IN_JOB[kind]
+    done = person.run("sbatch", *words.split(), env=person.environment(PATH=recorder(person), **more))
+    assert (done.status, done.err) == (0, b"")
+    assert direct(person) == ([words] if submits else [])
+    assert (person.home / "state").exists() == (not submits)
+
+
+def test_status_and_doctor_tell_that_a_job_does_not_queue(person: Person) -> None:
+    env = person.environment(SARRAY_MODE="queue", SLURM_JOB_ID="12", PATH=f"{person.prefix}/bin:{recorder(person)}")
+    told = b"in job 12 sbatch submits although SARRAY_MODE=queue; set SARRAY_SESSION too to queue there"
+    assert told in person.run("sarray", "status", env=env).err
+    assert told in person.run("sarray", "doctor", env=env).out
+    env["SARRAY_SESSION"] = "x"
+    assert told not in person.run("sarray", "status", env=env).err
+
+
+@pytest.mark.slurm
+def test_a_login_shell_in_a_merged_job_submits(person: Person) -> None:
+    (person.home / ".bash_profile").write_text(
+        f"export SARRAY_MODE=queue SARRAY_STATE_DIR={person.home}/state PATH={person.prefix}/shims:$PATH\n"
+    )
+    job = "#!/bin/bash -l\necho $SARRAY_MODE; sbatch --parsable -o inner.%j --wrap='echo inner'\n"
+    (person.home / "job.sh").write_text(job)
+    person.own(person.home)
+    for number in range(2):
+        assert person.queue("-o", f"outer.{number}", "job.sh").status == 0
+    assert person.flush().status == 0
+    person.settle()
+    for number in range(2):
+        mode, inner = (person.home / f"outer.{number}").read_text().split()
+        assert (mode, (person.home / f"inner.{inner}").read_text()) == ("queue", "inner\n")
+
+
+HOLD = "import fcntl, os, sys, signal, time; f = open(sys.argv[1], 'r+'); fcntl.flock(f, fcntl.LOCK_EX); "
+HOLD_STOPPED = HOLD + "print(flush=True); os.kill(os.getpid(), signal.SIGSTOP)"
+
+
+@pytest.fixture
+def stopped(person: Person) -> Iterator[Callable[[str], int]]:
+    """Holds a lock of the session (its file's name) in a process that was stopped; its id."""
+    processes = []
+
+    def hold(file: str) -> int:
+        words = ["/usr/bin/python3", "-c", HOLD_STOPPED, str(person.home / "state/sessions/test" / file)]
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        assert process.stdout and process.stdout.readline() == b"\n"
+        processes.append(process)
+        wait_for(lambda: Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+        return process.pid
+
+    yield hold
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_a_stopped_holder_of_the_lock_does_not_hold_up_sbatch(person: Person, stopped: Callable[[str], int]) -> None:
+    """Nothing is queued yet, so submitting cannot duplicate; the environment and the timers of sbatch are its own."""
+    path = recorder(person)
+    ticket = queue_echo(person, "1", PATH=path)
+    pid = stopped("lock")
+    done = person.queue("--wrap=true", PATH=path)
+    assert fell_through(done)
+    assert b"state/sessions/test/lock has been held for 5 s by process %d (python3, stopped)" % pid in done.err
+    assert direct(person) == ["--wrap=true"]
+    # What waits for a ticket is not submitted with it.
+    done = person.queue("-d", f"afterok:{ticket}", "--wrap=true", PATH=path)
+    assert (done.status, done.out) == (1, b"")
+    assert done.err.splitlines()[-1].startswith(b"sbatch: error: not submitted: ")
+    assert direct(person) == ["--wrap=true"]
+    assert len(held(person)[0]) == 1
+
+
+def test_a_stopped_holder_of_the_lock_does_not_hold_up_squeue(person: Person, stopped: Callable[[str], int]) -> None:
+    """Which would only tidy up; it does so another time."""
+    path = recorder(person)
+    queue_echo(person, "1", PATH=path)
+    assert person.flush("--local").status == 0
+    (person.home / "site/squeue").write_text("#!/bin/sh\nexit 0\n")
+    (person.home / "site/squeue").chmod(0o755)
+    live = person.home / "state/live/test"
+    os.utime(live, (0, 0))
+    pid = stopped("lock")
+    done = person.run("squeue", env=person.environment(PATH=path), timeout=60)
+    assert (done.status, done.err) == (0, b"")
+    assert live.exists()
+    os.kill(pid, signal.SIGKILL)
+    os.utime(live, (0, 0))
+    person.run("squeue", env=person.environment(PATH=path))
+    assert not live.exists()
+
+
+@pytest.mark.parametrize("file", ["lock", "flush.lock"])
+def test_a_stopped_holder_ends_the_wait_of_a_flush(person: Person, stopped: Callable[[str], int], file: str) -> None:
+    """And all others that need the lock; each names it, and what is queued stays."""
+    path = f"{person.prefix}/bin:{recorder(person)}"
+    ticket = queue_echo(person, "1", PATH=path)
+    (person.home / "state/sessions/test/flush.lock").touch()
+    person.own(person.home / "state")
+    pid = stopped(file)
+    env = person.environment(SARRAY_SESSION="test", PATH=path)
+    commands = [["sarray-flush"], ["sarray", "flush"], ["sbatch", "-d", f"afterok:{ticket}", "--wrap=true"]]
+    if file == "flush.lock":
+        commands += [["sarray", "cancel", "-y"]]
+    for words in commands:
+        done = person.run(*words, env=env, timeout=60)
+        assert (done.status, done.out) == (1, b""), done.err
+        assert b"process %d (python3, stopped)" % pid in done.err, words
+        assert b"Traceback" not in done.err
+    with spawn(person, "sarray-flush", PATH=path) as process:
+        waits = re.compile(rf"-> FLOCK  ADVISORY  WRITE {process.pid} ")
+        wait_for(lambda: waits.search(Path("/proc/locks").read_text()) or process.poll() is not None)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+    assert direct(person) == []
+    assert [call.ticket for call in look(Session(os.fsencode(person.home / "state"), b"test"))[0]] == [ticket]
+    os.kill(pid, signal.SIGKILL)
+    assert person.flush("--local").status == 0
+    assert (person.home / "ran").read_text() == "1\n"
+
+
+@needs_root
+@pytest.mark.parametrize("where", ["home", "XDG_STATE_HOME", "SARRAY_STATE_DIR", "half of it"])
+def test_root_makes_nothing_in_the_home_of_a_user(person: Person, where: str) -> None:
+    """su and sudo -E keep HOME: ~/.local of the user would be root's."""
+    entry = pwd.getpwnam(USER)
+    env = person.environment(SARRAY_MODE="queue", PATH=f"{person.prefix}/bin:{recorder(person)}")
+    del env["SARRAY_STATE_DIR"]
+    if where == "half of it":
+        os.makedirs(person.home / ".local/state")
+        person.own(person.home / ".local")
+    elif where != "home":
+        env[where] = str(person.home / "a/b")
+    before = {path: path.stat().st_uid for path in person.home.rglob("*")}
+    done = subprocess.run(["sbatch", "--wrap=true"], env=env, cwd="/", capture_output=True, check=False)
+    assert fell_through(Result(done.returncode, done.stdout, done.stderr))
+    assert b"belongs to another user (%d)" % entry.pw_uid in done.stderr
+    for words in (["sarray-flush"], ["sarray", "status"]):
+        done = subprocess.run(words, env=env, cwd="/", capture_output=True, check=False)
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert b"belongs to another user" in done.stderr and done.stderr.count(b"\n") == 1
+    subprocess.run(["squeue"], env=env, cwd="/", capture_output=True, check=False)
+    assert {path: path.stat().st_uid for path in person.home.rglob("*")} == before
+    # The user's own calls go on as before.
+    assert person.run("sbatch", "--parsable", "--wrap=true", env=env).err == b""
+
+
+@needs_root
+def test_root_changes_nothing_in_the_state_folder_of_a_user(person: Person) -> None:
+    """Least of all does it submit as root what the user has queued."""
+    path = f"{person.prefix}/bin:{recorder(person)}"
+    ticket = queue_echo(person, "1", PATH=path)
+    shutil.copy(person.home / "site/sbatch", person.home / "site/squeue")
+    shutil.copy(person.home / "site/sbatch", person.home / "site/scancel")
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=path)
+
+    def all_of_it() -> dict[Path, tuple[object, ...]]:
+        found = {}
+        for one in [person.home / "state", *(person.home / "state").rglob("*")]:
+            info = one.lstat()
+            found[one] = (info.st_uid, info.st_mode, info.st_mtime_ns, info.st_ctime_ns, info.st_size)
+        return found
+
+    before = all_of_it()
+    for words in (
+        ["sbatch", "--wrap=true"],
+        ["sbatch", "-d", f"afterok:{ticket}", "--wrap=true"],
+        ["env", "SARRAY_MODE=", "sbatch", "-d", f"afterok:{ticket}", "--wrap=true"],
+        ["squeue"],
+        ["squeue", "-j", str(ticket)],
+        ["scancel", str(ticket)],
+        ["sarray", "status"],
+        ["sarray", "cancel", "-y"],
+        ["sarray", "gc"],
+        ["sarray", "doctor"],
+        ["sarray-flush"],
+        ["sarray-flush", "--local"],
+    ):
+        done = subprocess.run(words, env=env, cwd="/", capture_output=True, check=False)
+        assert b"is not a folder that only you can write" in done.stderr + done.stdout, words
+        assert all_of_it() == before, words
+    # Of these one submitted: that which waits for nothing.
+    assert [line for line in direct(person) if "wrap" in line or "afterok" in line] == ["--wrap=true"]
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("owner", "mode", "fine"), [("root", 0o777, True), (OTHER, 0o777, False), (OTHER, 0o1777, True)]
+)
+def test_where_a_state_folder_may_be_made(person: Person, owner: str, mode: int, fine: bool) -> None:
+    """Below an administrator's folder, and below one like /tmp; in another user's one makes it by hand."""
+    above = person.home / "above"
+    above.mkdir()
+    os.chown(above, pwd.getpwnam(owner).pw_uid, -1)
+    above.chmod(mode)
+    more = {"PATH": recorder(person), "SARRAY_STATE_DIR": f"{above}/mine/state"}
+    done = person.queue("--wrap=true", **more)
+    assert (done.err == b"") == fine
+    assert fell_through(done) != fine
+    if not fine:
+        assert b"make it yourself" in done.err
+        person.run("mkdir", "-p", f"{above}/mine/state")
+        assert person.queue("--wrap=true", **more).err == b""
 
 
 @needs_root

@@ -13,6 +13,7 @@ import time
 from sbatch_shim.companions.context import Context
 from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
 from sbatch_shim.state.journal import SUBMITTED, Journal, flush_folders
+from sbatch_shim.state.locks import Busy, unless_held
 from sbatch_shim.state.tickets import IN_FLIGHT, QUEUED, REFUSED, SessionTickets
 
 LIVE_SECONDS = 60
@@ -67,19 +68,22 @@ def retire(pages: SessionTickets, listed: set[int]) -> bool:
         return False
     if any(place.job in listed for place in pages.places.values()):
         return False
-    with session.lock():
-        # What came meanwhile is in the queue, or in a flush folder that is new or not done.
-        try:
-            empty = os.stat(session.queue).st_size <= EMPTY_QUEUE
-        except FileNotFoundError:
-            empty = True
-        now = flush_folders(session)
-        if not empty or now != known or not all(os.path.exists(folder + b"/done") for folder in now):
-            return False
-        try:
-            os.unlink(session.live)
-        except FileNotFoundError:
-            pass
+    try:
+        with unless_held(session.folder + b"/lock"):
+            # What came meanwhile is in the queue, or in a flush folder that is new or not done.
+            try:
+                empty = os.stat(session.queue).st_size <= EMPTY_QUEUE
+            except FileNotFoundError:
+                empty = True
+            now = flush_folders(session)
+            if not empty or now != known or not all(os.path.exists(folder + b"/done") for folder in now):
+                return False
+            try:
+                os.unlink(session.live)
+            except FileNotFoundError:
+                pass
+    except Busy:
+        return False  # a call is being queued, or its sbatch hangs
     return True
 
 

@@ -10,9 +10,9 @@ import os
 from importlib import import_module
 from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGINT, getsignal, signal
 
-from sbatch_shim.companions.context import Context, say
+from sbatch_shim.companions.context import Context, may_write, say
 from sbatch_shim.errors import ShimError
-from sbatch_shim.spool import handed_on, open_state, read, ticket_numbers
+from sbatch_shim.spool import handed_on, open_state, read, ticket_numbers, wrong_path
 from sbatch_shim.state.streams import open_closed_streams
 
 
@@ -21,6 +21,7 @@ def main(command: str) -> int:
     if getsignal(SIGINT) != SIG_IGN:
         signal(SIGINT, SIG_DFL)
     signal(SIGCHLD, SIG_DFL)  # who ignores it is not told how a command of Slurm ended
+    open_closed_streams()
     raw = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
     state, real, words = raw[3], os.fsdecode(raw[4]), [os.fsdecode(word) for word in raw[5:]]
     environment = {}
@@ -35,7 +36,9 @@ def main(command: str) -> int:
     context = Context(command, real, state, words, environment, os.umask(0o077))
     if not real:
         return context.become(words)
-    open_closed_streams()
+    if not os.path.isabs(state):
+        say(f"{command}: error: {wrong_path(state)}")
+        return 1
     try:
         if os.path.isdir(state):
             open_state(state)
@@ -53,7 +56,7 @@ def main(command: str) -> int:
             from sbatch_shim.companions.this_job import own_job
 
             own = own_job(context)
-            context.state = own.state if own else state
+            context.state = own.state if own and may_write(own.state) else state
         status: int = import_module(f"sbatch_shim.companions.{command}").main(context)
     except ShimError as error:
         say(f"{command}: error: {error}")

@@ -175,7 +175,6 @@ def report(
     outcomes: list[Outcome], adopted: list[Adopted], own: dict[str, str], kept: list[int], uncertain: list[int]
 ) -> None:
     """Ids to stdout; the table of what became what, and what Slurm said, to stderr."""
-    signal(SIGPIPE, SIG_DFL)  # all is submitted and on disk
     if "json" in own:
         document = {
             "adopted": [
@@ -317,18 +316,26 @@ def main() -> None:
     open_closed_streams()
     # Folders and files of ours are private whatever the caller's umask; sbatch gets each call's own.
     os.umask(0o077)
+    trouble: OSError | None = None
     try:
         status = run(sys.argv[1:])
     except ShimError as error:
         print(f"sarray-flush: {error}", file=sys.stderr)
         status = error.status
+    except BrokenPipeError as error:
+        trouble, status = error, 1
     except OSError as error:
         print(f"sarray-flush: {error}; what is not submitted stays queued", file=sys.stderr)
         status = 1
     except KeyboardInterrupt:
         print("sarray-flush: interrupted; what is not submitted stays queued", file=sys.stderr)
         status = 130
-    trouble = flush_stdout()
+    trouble = flush_stdout() or trouble
+    if isinstance(trouble, BrokenPipeError):
+        # Nobody reads the ids any more, as in `sarray-flush | head -1`: all is submitted and on disk. (That the reader
+        # of stderr has gone is not noticed: streams.Words.)
+        signal(SIGPIPE, SIG_DFL)
+        os.kill(os.getpid(), SIGPIPE)
     if trouble:
         say(f"stdout cannot be written ({trouble.strerror}); what was submitted is in the state folder")
         status = status or 1

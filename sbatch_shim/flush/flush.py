@@ -26,7 +26,7 @@ from sbatch_shim.merge.submission import array_spec, places, submission_of
 from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
 from sbatch_shim.state.calls import Call, pending, tickets_in
 from sbatch_shim.state.journal import COLLECTED, STARTED, Journal, TicketMap, flush_folders, places_in
-from sbatch_shim.state.locks import Busy, exclusive
+from sbatch_shim.state.locks import Busy, brief, exclusive
 
 LEFT_BEHIND = "it waits for a call that was not submitted"
 
@@ -280,12 +280,14 @@ class Flush:
     def claim(self) -> bytes | None:
         """Set the queue aside in a new flush folder; None when nothing was queued."""
         folder = self.new_folder()
-        with exclusive(self.session.folder + b"/lock"):
-            claimed = self.session.claim(folder + b"/claimed")
-        if not claimed:
-            os.rmdir(folder)
-            return None
-        return folder
+        claimed = False
+        try:
+            with brief(self.session, self.patience):
+                claimed = self.session.claim(folder + b"/claimed")
+        finally:
+            if not claimed and not os.listdir(folder):
+                os.rmdir(folder)
+        return folder if claimed else None
 
     def submit_all(self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None]) -> None:
         """Plan `calls` and submit their arrays, one after the other."""

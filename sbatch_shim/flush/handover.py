@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable
 
 from sbatch_shim import grammar, request
-from sbatch_shim.errors import HandOver, ShimError
+from sbatch_shim.errors import HandOver, ShimError, complain
 from sbatch_shim.flush.backends.sbatch import real_sbatch
 from sbatch_shim.flush.backends.slurm import Slurm
 from sbatch_shim.flush.flush import Flush, Wishes
-from sbatch_shim.flush.patience import Patience, Stop
-from sbatch_shim.spool import Session, ticket_numbers
+from sbatch_shim.flush.patience import Stop, bystander
+from sbatch_shim.spool import Session, open_state, ticket_numbers, wrong_path
 from sbatch_shim.state.dependency import parse, with_places
 from sbatch_shim.state.journal import TicketMap
 
@@ -40,16 +40,20 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None) -> lis
         The words unchanged when no ticket of ours is in the dependency.
 
     Raises:
-        ShimError: a producer could not be submitted; the call must not be either, as Slurm takes an unknown
-            id for a job that has ended.
+        ShimError: a producer could not be submitted, or the state folder is not to be used; the call must not be
+            submitted either, as Slurm takes an unknown id for a job that has ended.
     """
     dependency = dependency_of(words, script)
     if not dependency:
         return words
+    named = ticket_numbers(dependency)
+    if named and wrong_path(state):
+        raise ShimError(wrong_path(state))
     tickets = TicketMap(state)
-    sessions = {tickets.session(ticket) for ticket in ticket_numbers(dependency)} - {None}
+    sessions = {tickets.session(ticket) for ticket in named} - {None}
     if not sessions:
         return words
+    open_state(state)  # root with the HOME of a user must not submit what is queued there
     for name in sorted(name for name in sessions if name is not None):
         submit_now(Session(state, name), lambda: real_sbatch(os.environ.get("PATH", os.defpath)), tickets)
     real = with_places(parse(dependency), tickets.place, for_array=True)
@@ -67,13 +71,13 @@ def submit_now(session: Session, sbatch: Callable[[], str], tickets: TicketMap |
     Raises ShimError when a signal cut it short.
     """
     with Stop() as stop:
-        flush = Flush(session, Slurm(sbatch), Wishes(keep_arrays=True), tickets, Patience(stop=stop))
+        flush = Flush(session, Slurm(sbatch), Wishes(keep_arrays=True), tickets, bystander(stop))
         flush.run()
     if stop.signal:
         raise ShimError("interrupted")
     for outcome in flush.outcomes:
         if outcome.text:
-            os.write(2, outcome.text.rstrip("\n").encode() + b"\n")
+            complain(outcome.text.rstrip("\n") + "\n")
 
 
 def with_option(words: list[bytes], option: bytes) -> list[bytes]:

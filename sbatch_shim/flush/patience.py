@@ -8,9 +8,15 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from sbatch_shim.errors import complain
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LONGEST_WAIT = 30.0
 SLICE = 0.1
+# Who asks for something else than a flush, but waits for one, is told so after this time, in seconds.
+QUIET_SECONDS = 10
+# And no longer than this: the flush may hang on another host.
+BYSTANDER_SECONDS = 600
 
 
 class Stop:
@@ -56,23 +62,47 @@ class Stop:
         return False
 
 
+def bystander(stop: Stop | None = None) -> Patience:
+    """Of a command that is no flush as its user sees it, and may have to wait for one."""
+    return Patience(
+        stop=stop,
+        say=lambda text: complain(f"sarray: {text}\n"),
+        quiet=QUIET_SECONDS,
+        bound=BYSTANDER_SECONDS,
+    )
+
+
 class Patience:
     """
     Tries again what Slurm refuses for a time: after 1, 2, 4 ... 30 seconds, until `seconds` have gone since the
     first refusal. A success fills it up again.
+
+    Args:
+        say: Tells the user.
+        quiet: Not in the first so many seconds.
+        bound: How long to wait for another flush, in seconds; None: as long as it is not stopped.
     """
 
     def __init__(
-        self, seconds: float = 0, stop: Stop | None = None, say: Callable[[str], None] = lambda text: None
+        self,
+        seconds: float = 0,
+        stop: Stop | None = None,
+        say: Callable[[str], None] = lambda text: None,
+        quiet: float = 0,
+        bound: float | None = None,
     ) -> None:
         self.seconds = seconds
+        self.bound = bound
         self.stop = stop or Stop()
         self.tell = say
         self.told = ""
+        self.speaks_from = time.monotonic() + quiet
         self.refill()
 
     def say(self, text: str) -> None:
         """Tell the user why it takes long; the same words once."""
+        if time.monotonic() < self.speaks_from:
+            return
         if text != self.told:
             self.tell(text)
         self.told = text

@@ -7,18 +7,26 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TextIO
+    from typing import Any
 
 
 class Words:
-    """stderr, for as long as somebody hears it: then /dev/null, since what is under way must go on."""
+    """
+    stderr, for as long as somebody hears it: then /dev/null, since what is under way must go on.
 
-    def __init__(self, stream: TextIO) -> None:
+    Attributes:
+        buffer: The same for bytes.
+    """
+
+    def __init__(self, stream: Any) -> None:
         self.stream = stream
+        if hasattr(stream, "buffer"):
+            self.buffer = Words(stream.buffer)
 
-    def write(self, text: str) -> int:
+    def write(self, text: Any) -> int:
         try:
-            return self.stream.write(text)
+            written: int = self.stream.write(text)
+            return written
         except OSError:
             self.hush()
             return len(text)

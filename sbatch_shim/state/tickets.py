@@ -111,6 +111,8 @@ class SessionTickets:
 
         Returns:
             Those that a flush has submitted meanwhile.
+
+        Raises ShimError for a flush that was stopped in the middle of its work.
         """
         with exclusive(self.session.folder + b"/flush.lock"):
             self.queued.clear()

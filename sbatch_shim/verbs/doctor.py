@@ -16,10 +16,10 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends.controller import Controller
 from sbatch_shim.flush.backends.sbatch import find_command, is_ours, limits_of
 from sbatch_shim.merge.meaning import describe_time
-from sbatch_shim.spool import open_state
+from sbatch_shim.spool import Lock, open_state
 from sbatch_shim.state.calls import waiting_sessions
-from sbatch_shim.state.locks import exclusive
 from sbatch_shim.state.paths import prefix
+from sbatch_shim.verbs.words import inherited_mode
 
 ROUND_TRIP_SECONDS = 60
 NETWORK = ("nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "cifs", "smb3", "glusterfs", "panfs")
@@ -59,7 +59,7 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
         "sbatch-shim": __version__,
         "python": f"{platform.python_version()} {sys.executable}",
         "system": f"{platform.system()} {platform.release()}",
-        "SARRAY_MODE": context.variable("SARRAY_MODE") or "(unset: pass)",
+        "SARRAY_MODE": inherited_mode(context) or context.variable("SARRAY_MODE") or "(unset: pass)",
     }
     sbatch = find_command("sbatch", path)[0]
     hidden = []
@@ -92,10 +92,11 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
         found["its file system"] = f"{kind} (not a network file system: the compute nodes must see it)"
     try:
         open_state(context.state)
-        with exclusive(context.state + b"/doctor.lock"):
+        with Lock(context.state + b"/doctor.lock"):
             found["locks"] = "work"
     except (ShimError, OSError) as error:
         wrong.append(f"the state folder cannot be used: {error}")
+        return found, wrong
     found["sessions that hold calls"] = [
         f"{held.name}: {held.count} since {describe_time(held.since)}" for held in waiting_sessions(context.state)
     ]

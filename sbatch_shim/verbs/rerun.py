@@ -105,7 +105,7 @@ def rerun(context: Context, tickets: list[int], as_json: bool) -> int:
     A dependency on a call that is queued again follows it. Of all calls, those that have been queued again already are
     left out, so that this can be repeated until nothing fails. The exit status is 1 when nothing had failed.
     """
-    with exclusive(context.state + b"/rerun.lock"):
+    with exclusive(context.state + b"/rerun.lock", who="another sarray rerun"):
         queued, sessions = queue_failed(context, tickets)
     if as_json:
         calls = [{"ticket": old, "tasks": tasks, "queued_as": new} for old, tasks, new in queued]

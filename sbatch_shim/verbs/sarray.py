@@ -294,7 +294,7 @@ def run(words: list[str], umask: int) -> int:
         near = [name for name in (*VERBS, "flush") if verb and name.startswith(verb[:3])]
         raise cli.Usage(f"there is no verb {verb!a}{f'; {near[0]}?' if near else ''} (sarray --help)")
     state = os.fsencode(state_folder())
-    if not {"-h", "--help"} & set(words):
+    if verb != "doctor" and not {"-h", "--help"} & set(words):
         try:
             open_state(state)
         except OSError as error:

@@ -15,7 +15,7 @@ from sbatch_shim.spool import Session, replace, session_name, session_of
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import JobId
 from sbatch_shim.state.tickets import DROPPED, IN_FLIGHT, REFUSED, SUBMITTED, SessionTickets, Tickets, elements
-from sbatch_shim.verbs.words import complaint, named_session
+from sbatch_shim.verbs.words import complaint, inherited_mode, named_session
 
 CACHE_SECONDS = 3
 BROKEN = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")
@@ -313,6 +313,7 @@ def show(context: Context, tickets: list[int], session: str | None, as_json: boo
         print("\n".join([*table(found.lines), *by_session, *summary(found)]))
     elif not tickets:
         print("\n".join(["no call is queued or listed (--all: also of sessions that ended)", *summary(found)[1:]]))
-    for problem in found.problems:
-        print(f"sarray status: {problem}", file=sys.stderr)
+    for problem in (*found.problems, inherited_mode(context)):
+        if problem:
+            print(f"sarray status: {problem}", file=sys.stderr)
     return 1 if found.problems else 0

@@ -66,6 +66,14 @@ def named_session(context: Context, name: str) -> bytes:
     return os.fsencode(name)
 
 
+def inherited_mode(context: Context) -> str:
+    """In a job where SARRAY_MODE=queue does not count (shim.inherited): that it does not; elsewhere empty."""
+    job = context.variable("SLURM_JOB_ID")
+    if not job or context.variable("SARRAY_MODE") != "queue" or context.variable("SARRAY_SESSION"):
+        return ""
+    return f"in job {job} sbatch submits although SARRAY_MODE=queue; set SARRAY_SESSION too to queue there"
+
+
 def complaint(answer: Answer, otherwise: str) -> str:
     """What a command of Slurm said when it failed: the last of its lines, which names the cause."""
     lines = answer.err.decode(errors="replace").strip().splitlines()

@@ -367,6 +367,7 @@ def test_the_login_session_has_a_name_of_its_own() -> None:
 
 HOT = "from sbatch_shim.spool import Lock; lock = Lock(path)"
 FLUSH = "from sbatch_shim.state.locks import exclusive as lock_of; lock = None"
+FILELOCK = "from filelock import UnixFileLock; lock = UnixFileLock(sys.argv[1])"
 TAKER = """
 import os, sys
 sys.path.insert(0, {repo!r})
@@ -388,7 +389,10 @@ def taker(path: bytes, imports: str) -> subprocess.Popen[bytes]:
     )
 
 
-@pytest.mark.parametrize(("holds", "waits"), [(HOT, FLUSH), (FLUSH, HOT), (HOT, HOT), (FLUSH, FLUSH)])
+@pytest.mark.parametrize(
+    ("holds", "waits"),
+    [(HOT, FLUSH), (FLUSH, HOT), (HOT, HOT), (FLUSH, FLUSH), (HOT, FILELOCK), (FILELOCK, HOT)],
+)
 def test_the_locks_of_sbatch_and_flush_exclude_each_other(tmp_path: Path, holds: str, waits: str) -> None:
     path = os.fsencode(tmp_path) + b"/lock"
     holder = taker(path, holds)
