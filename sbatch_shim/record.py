@@ -19,6 +19,8 @@ FIELDS = (
     "body",  # hash of the script's bytes
     "environment",  # hash of the environment that this one is told as a difference from
 )
+# Told as NAME=value behind all else, each only where it is known; version 0.1.0 refuses a record that has any.
+OPTIONAL = (b"group",)  # id of the calling process's group, decimal
 HASH_BYTES = 20
 # One line before the payload and one after it, of fixed widths: the last ticket can be read from the end.
 HEAD = b"call %010d %010d\n"
@@ -58,13 +60,14 @@ def encode(values: "dict[str, bytes]", words: "list[bytes]", removed: "list[byte
     The payload of a call.
 
     Args:
-        values: One for each of FIELDS.
+        values: One for each of FIELDS; of OPTIONAL those that are known.
         words: The words after `sbatch`.
         removed: Names of the base environment that the call does not have.
         changed: NAME=value entries that the call has beyond, or other than, the base environment.
     """
     fields = [values[name] for name in FIELDS]
-    for group in (words, removed, changed):
+    more = [name + b"=" + values[name.decode()] for name in OPTIONAL if name.decode() in values]
+    for group in (words, removed, changed, more) if more else (words, removed, changed):
         fields.append(b"%d" % len(group))
         fields += group
     return b"".join([netstring(field) for field in fields])
@@ -77,8 +80,8 @@ def decode(payload: bytes) -> "tuple[dict[str, bytes], list[bytes], list[bytes],
         raise ValueError("not a call")
     values = dict(zip(FIELDS, fields))
     at = len(FIELDS)
-    groups = []
-    for _ in range(3):
+    groups: "list[list[bytes]]" = []
+    while len(groups) < 3 or (len(groups) == 3 and at < len(fields)):
         count = int(fields[at]) if at < len(fields) else -1
         if count < 0:
             raise ValueError("not a call")
@@ -86,6 +89,11 @@ def decode(payload: bytes) -> "tuple[dict[str, bytes], list[bytes], list[bytes],
         at += 1 + count
     if at != len(fields):
         raise ValueError("not a call")
+    for entry in groups[3] if len(groups) > 3 else ():
+        name, _, value = entry.partition(b"=")
+        if name not in OPTIONAL:
+            raise ValueError("it has a field of a newer version")
+        values[name.decode()] = value
     return values, groups[0], groups[1], groups[2]
 
 

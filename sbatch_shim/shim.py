@@ -309,6 +309,9 @@ def snapshot(
     except HandOver as reason:
         reason.script, reason.descriptor = script, descriptor
         raise
+    group = posix.getgid()
+    if group != posix.getegid():
+        raise HandOver("a real group other than the effective one")
     mask = posix.umask(0)
     posix.umask(mask)
     values = {
@@ -321,6 +324,7 @@ def snapshot(
         "limits": soft_limits(),
         "source": source,
         "script": path,
+        "group": b"%d" % group,
     }
     return values, body, understood, script, descriptor
 

@@ -454,6 +454,50 @@ def test_no_process_has_a_secret_among_its_words(person: Person, command: str, m
     assert b"secret-of-mine" not in log.read_bytes()
 
 
+# Looks at the words of all processes until its stdin ends; prints those with a secret, and how many were dispatchers'.
+WATCHER = r"""
+import glob, select, sys
+found, dispatchers = set(), 0
+while not select.select([sys.stdin], [], [], 0)[0]:
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as stream:
+                words = stream.read()
+        except OSError:
+            continue
+        if b"secret" + b"-of-mine" in words:
+            found.add(words)
+        dispatchers += words.startswith(b"/usr/bin/env\0-S-u _ ")
+print((dispatchers, sorted(found)))
+"""
+
+
+@needs_root
+@pytest.mark.slurm
+def test_another_user_sees_no_value_while_a_thousand_tasks_start(person: Person) -> None:
+    names = ("MAIL_PASSWORD", "COMP_TOKEN", "a.token", "with blank", "LC_SECRET", "HISTFILE", "BASH_FUNC_f%%", "PLAIN")
+    for number in range(10):
+        secrets = dict.fromkeys(names, f"() {{ secret-of-mine {number}; }}")
+        made = person.home / f"secret-of-mine-{number}"
+        done = person.queue("-o", "/dev/null", "-a", "0-99", "--wrap=:", TMPDIR=str(made), **secrets)
+        assert done.status == 0, done.err
+    other = pwd.getpwnam(OTHER)
+    watcher = subprocess.Popen(
+        ["/usr/bin/python3", "-c", WATCHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/",
+        user=other.pw_uid, group=other.pw_gid, extra_groups=[],
+    )
+    try:
+        done = person.flush()
+        assert done.status == 0, done.err
+        assert len(done.out.splitlines()) == 1
+        person.settle(300)
+    finally:
+        out, _ = watcher.communicate(b"end")
+    dispatchers, found = ast.literal_eval(out.decode())
+    assert found == []
+    assert dispatchers > 0
+
+
 def run_as(entry: pwd.struct_passwd, *words: str, env: dict[str, str] | None = None) -> tuple[int, bytes, bytes]:
     done = subprocess.run(
         words, user=entry.pw_uid, group=entry.pw_gid, extra_groups=[], env=env, cwd="/", stdin=subprocess.DEVNULL,

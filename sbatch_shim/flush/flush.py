@@ -21,7 +21,7 @@ from sbatch_shim.flush.patience import Patience
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, plan
-from sbatch_shim.merge.render import render
+from sbatch_shim.merge.render import Script, render
 from sbatch_shim.merge.submission import array_spec, places, submission_of
 from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
 from sbatch_shim.state.calls import Call, pending, tickets_in
@@ -106,16 +106,24 @@ def by_controller(backend: Backend, calls: list[Call]) -> list[list[Call]]:
     return list(groups.values())
 
 
-def prepare(calls: list[Call], limits: Limits, wishes: Wishes) -> list[tuple[Array, bytes, dict[bytes, bytes]]]:
-    """Plan and render: each array with its script and sbatch's environment, producers first."""
+def prepare(
+    calls: list[Call], limits: Limits, wishes: Wishes, folder: bytes | None = None
+) -> list[tuple[Array, Script, dict[bytes, bytes]]]:
+    """
+    Plan and render: each array with its script and sbatch's environment, producers first.
+
+    Args:
+        folder: The flush's own, where the scripts are to be submitted.
+    """
     for call in calls:
         apply_overrides(call, wishes.overrides)
-    ready: list[tuple[Array, bytes, dict[bytes, bytes]]] = []
+    ready: list[tuple[Array, Script, dict[bytes, bytes]]] = []
     arrays = plan(calls, limits, wishes.keep_names, wishes.keep_arrays)
     while len(ready) < len(arrays):
         at = len(ready)
         array = arrays[at]
-        script, environment = render(array, limits)
+        whole = b"%s/arrays/%d/whole" % (folder, at + 1) if folder and limits.stores_scripts else None
+        script, environment = render(array, limits, whole)
         spec = array_spec(array, wishes.throttle) or b""
         if len(array.calls) > 1 and (len(script) > limits.script_bytes or len(spec) > MAX_SPEC):
             arrays[at:] = halve(array, arrays[at + 1 :])
@@ -295,7 +303,7 @@ class Flush:
         self.kept += silent
         calls = [call for call in calls if call.ticket not in silent]
         self.flush_producers(calls)
-        ready = prepare(calls, limits, self.wishes)
+        ready = prepare(calls, limits, self.wishes, folder)
         journal = Journal(folder)
         make_folder(folder + b"/arrays")
         left_behind = dict.fromkeys(silent, LEFT_BEHIND)
@@ -313,7 +321,9 @@ class Flush:
                 outcome = Outcome(array, path, None, stopped)
             else:
                 make_folder(home)
-                create(path, script)
+                if limits.stores_scripts:
+                    create(home + b"/whole", script)
+                create(path, script.without_values() if limits.stores_scripts else script)
                 if self.wishes.scripts is not None:
                     self.keep_script(script, folder, number)
                 outcome = self.submit_one(journal, number, array, home, path, environment, limits)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sbatch_shim.record import digest
 from sbatch_shim.state.calls import Call, Environment
 
 # What says which controller is meant, and who asks.
@@ -16,9 +17,52 @@ CONTROLLER_VARIABLES = (b"SLURM_CONF", b"SLURM_CONF_SERVER", b"SLURM_JWT")
 # sbatch reads these when it submits the array, so they may differ between arrays but not inside one.
 SUBMIT_VARIABLES = (*CONTROLLER_VARIABLES, b"SLURM_CPUS_PER_TASK")
 SPANK_PREFIX = b"SLURM_SPANK_"
-UNSETTLING = (b"LANG", b"SHLVL", b"BASH_COMPAT")
+# bash complains of bad values of these, before the dispatcher's first line.
+UNSETTLING = (b"LANG", b"SHLVL", b"BASH_COMPAT", b"BASH_XTRACEFD")
+# These act on every program that is started, so on the dispatcher and its helpers too.
+INTRUSIVE = (b"LD_", b"MALLOC_", b"GLIBC_TUNABLES", b"EXECIGNORE")
+# Values that no machine lacks.
+COMMON_LOCALES = (b"", b"C", b"POSIX", b"C.UTF-8", b"C.utf8")
+# What a shell sets anew when it starts, and so does not see as its caller had it.
+SHELLS_OWN = (b"PWD", b"OLDPWD", b"SHLVL", b"_")
 # sbatch drops variables with longer names without a word (env_array of 22.05, tried).
 MAX_NAME = 255
+
+
+@dataclass(frozen=True)
+class Sending:
+    """
+    How an array's environment reaches its tasks.
+
+    Attributes:
+        login: The node adds a login environment.
+        exposed: The site sees, and may change, what sbatch sends (TaskProlog, plugins).
+    """
+
+    login: bool = False
+    exposed: bool = False
+
+    @property
+    def by_script(self) -> bool:
+        """All of it is in the script, since the calls' values must beat the login environment."""
+        return self.login and not self.exposed
+
+    def keeps(self, name: bytes, value: bytes) -> bool:
+        """
+        Variables that must not be around when the array is submitted.
+
+        sbatch would read some as options. Others would act on the dispatcher: bash would complain of them on the
+        task's stderr, where the job's own interpreter may not, before the dispatcher's first line; or they change
+        every program that starts. What a site's TaskProlog is to see stays, but for what bash complains of.
+        """
+        if name[:7] == b"SBATCH_" or name[:6] == b"SLURM_":
+            return True
+        if self.exposed:
+            complains = name in (b"SHLVL", b"BASH_COMPAT", b"BASH_XTRACEFD") or (
+                name in (b"LC_ALL", b"LC_CTYPE") and value not in COMMON_LOCALES
+            )
+            return complains and not self.login
+        return name[:3] == b"LC_" or name in UNSETTLING or name.startswith(INTRUSIVE)
 
 
 @dataclass
@@ -132,14 +176,25 @@ def split_list(value: bytes) -> list[bytes]:
     return [item for item in items if item]
 
 
-def kept_from_sbatch(name: bytes) -> bool:
+def exposed_key(call: Call) -> tuple[bytes | None, str]:
     """
-    Variables that must not be around when the array is submitted.
+    What calls of one array agree on where the site sees, and may change, what sbatch sends.
 
-    sbatch would read some as options; bash would complain of others on the task's stderr, where the job's
-    own interpreter may not, before the dispatcher's first line.
+    That is everything but what a shell sets anew when it starts (most are such scripts), and what Slurm itself tells of
+    a job: its name, its number, the folder it was submitted from.
     """
-    return name[:7] == b"SBATCH_" or name[:6] == b"SLURM_" or name[:3] == b"LC_" or name in UNSETTLING
+    sent = exported(call).whole()
+    entries = [
+        name + b"=" + value
+        for name, value in sent.items()
+        if name not in SHELLS_OWN and name[:6] != b"SLURM_" and name[:7] != b"SBATCH_"
+    ]
+    return call.options.get("export") if needs_login(call) else None, digest(b"\0".join(sorted(entries)))
+
+
+def loader_variables(call: Call) -> dict[bytes, bytes]:
+    """The part of a call's environment that says where programs find their libraries."""
+    return {name: value for name, value in call.environment.whole().items() if name[:3] == b"LD_"}
 
 
 def controller_variables(call: Call) -> tuple[tuple[bytes, bytes], ...]:
@@ -164,7 +219,7 @@ def submit_key(call: Call) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(sorted(set(found)))
 
 
-def for_sbatch(call: Call, shared: Shared, login: bool) -> dict[bytes, bytes]:
+def for_sbatch(call: Call, shared: Shared, sending: Sending) -> dict[bytes, bytes]:
     """
     The environment to start sbatch with for an array that holds `call`.
 
@@ -172,20 +227,21 @@ def for_sbatch(call: Call, shared: Shared, login: bool) -> dict[bytes, bytes]:
     mode sbatch passes nothing else on, but a site's wrapper around it needs a PATH all the same.
     """
     around = shared.submit
-    if login:
+    if sending.by_script:
         whole = call.environment.whole()
-        around = {name: whole[name] for name in whole if name[:5] != b"SLURM" and not kept_from_sbatch(name)}
+        around = {name: whole[name] for name in whole if name[:5] != b"SLURM" and not sending.keeps(name, whole[name])}
+    elif sending.login:
+        # sbatch itself chooses what to send; what the calls differ in is each one's own.
+        whole = call.environment.whole()
+        differing = {name for own in shared.own for name in own}
+        around = {
+            name: value for name, value in whole.items() if name not in differing and not sending.keeps(name, value)
+        }
     return {**around, **dict(submit_key(call))}
 
 
-def share(environments: list[Environment], login: bool) -> Shared:
-    """
-    Take the environments of one array's calls apart.
-
-    Args:
-        login: The node adds a login environment, which the calls' values must beat: then nothing but what
-            sbatch needs is submitted, and the script carries the rest.
-    """
+def share(environments: list[Environment], sending: Sending) -> Shared:
+    """Take the environments of one array's calls apart."""
     base = environments[0].base
     rebased = [environment if environment.base is base else rebase(environment, base) for environment in environments]
     touched: set[bytes] = set()
@@ -211,7 +267,7 @@ def share(environments: list[Environment], login: bool) -> Shared:
     submit: dict[bytes, bytes] = {}
     common: dict[bytes, bytes] = {}
     for name, value in alike.items():
-        (common if login or kept_from_sbatch(name) else submit)[name] = value
+        (common if sending.by_script or sending.keeps(name, value) else submit)[name] = value
     return Shared(submit, common, own)
 
 

@@ -19,6 +19,9 @@ class Limits:
             (correspond_after_task_cnt).
         kills_impossible: Jobs whose dependency cannot be met any more are cancelled, unless they ask not to be
             (kill_invalid_depend).
+        propagates_nice: Jobs run with the nice value of their submission (PropagatePrioProcess).
+        site_changes_environment: A TaskProlog or plugins see what sbatch sends with a job, and may change it.
+        stores_scripts: The accounting keeps batch scripts, and no environments (AccountingStoreFlags).
     """
 
     array_size: int = 1001
@@ -27,6 +30,9 @@ class Limits:
     makes_log_folders: bool = False
     lookahead: int = 10
     kills_impossible: bool = False
+    propagates_nice: bool = False
+    site_changes_environment: bool = False
+    stores_scripts: bool = False
 
     def narrowed(self, other: Limits | None) -> Limits:
         """What this and another controller allow, for a plan that serves both."""
@@ -38,4 +44,7 @@ class Limits:
             script_bytes=min(self.script_bytes, other.script_bytes),
             lookahead=min(self.lookahead, other.lookahead),
             kills_impossible=self.kills_impossible or other.kills_impossible,
+            site_changes_environment=self.site_changes_environment or other.site_changes_environment,
+            stores_scripts=self.stores_scripts or other.stores_scripts,
+            propagates_nice=self.propagates_nice or other.propagates_nice,
         )

@@ -75,6 +75,8 @@ class Array:
         upstream: The arrays whose element of the same index each task waits for (aftercorr).
         alone: Why nothing may join it, in words; empty when others may.
         login: The node adds the user's login environment.
+        exposed: The site may change what sbatch sends with it, so that is what each call would have sent.
+        nice: What sbatch has to be started with, as the job inherits it; None where it does not.
     """
 
     members: list[Placed]
@@ -83,6 +85,8 @@ class Array:
     upstream: list[Array] = field(default_factory=list)
     alone: str = ""
     login: bool = False
+    nice: int | None = None
+    exposed: bool = False
 
     @property
     def calls(self) -> list[Call]:
@@ -148,7 +152,7 @@ def reason_alone(call: Call, body: bytes, waits: Dependency) -> str:
     return ""
 
 
-def merge_key(call: Call, keep_names: bool) -> tuple[object, ...]:
+def merge_key(call: Call, keep_names: bool, limits: Limits) -> tuple[object, ...]:
     """What calls of one array have in common, dependencies aside."""
     node_names = []
     for kind in logs.KINDS:
@@ -159,6 +163,9 @@ def merge_key(call: Call, keep_names: bool) -> tuple[object, ...]:
         tuple((name, canonical(name, value)) for name, value in array_options(call.options, call.time).items()),
         call.umask,
         call.limits,
+        call.group,
+        call.nice if limits.propagates_nice else None,
+        environment.exposed_key(call) if limits.site_changes_environment else None,
         call.sbatch,
         "error" in call.options,
         environment.submit_key(call),
@@ -244,9 +251,12 @@ def plan(
         alone = reason_alone(call, body, dependency)
         if call.is_array and not alone and (keep_arrays or call.ticket in as_arrays):
             alone = WAITED if call.ticket in as_arrays else "nobody knows yet how others will wait for it"
-        key = (merge_key(call, keep_names), tuple(sets.get(call.ticket, ())), singletons.get(call.ticket))
+        key = (merge_key(call, keep_names, limits), tuple(sets.get(call.ticket, ())), singletons.get(call.ticket))
         members.append(Member(call, key, dependency, alone))
     arrays = [array for block in fill(lanes.find(members, limits), limits.array_size) for array in block.arrays()]
+    for array in arrays:
+        array.nice = array.calls[0].nice if limits.propagates_nice else None
+        array.exposed = limits.site_changes_environment
     return sorted(arrays, key=lambda array: min(call.ticket for call in array.calls))
 
 

@@ -14,6 +14,7 @@ So the start of a task costs the same however many calls an array holds. Layout 
 from __future__ import annotations
 
 import os
+import shlex
 
 import jinja2
 
@@ -64,17 +65,35 @@ def common_folder(array: Array) -> bytes | None:
     return folders.pop() if len(folders) == 1 else None
 
 
-def render(array: Array, limits: Limits) -> tuple[bytes, dict[bytes, bytes]]:
+class Script(bytes):
+    """
+    A rendered script.
+
+    Attributes:
+        start, stop: The offsets of the part that holds the calls' variables and arguments.
+    """
+
+    start: int
+    stop: int
+
+    def without_values(self) -> bytes:
+        """The same with that part blank, for a script whose tasks read a whole copy of it."""
+        return self[: self.start] + b" " * (self.stop - self.start) + self[self.stop :]
+
+
+def render(array: Array, limits: Limits, whole: bytes | None = None) -> tuple[Script, dict[bytes, bytes]]:
     """
     The script of an array.
+
+    Args:
+        whole: The path of the whole copy that its tasks shall read, None for the script itself.
 
     Returns:
         The script's bytes, and the environment to start sbatch with.
     """
-    shared = environment.share(
-        [environment.for_job(call, limits.launch_sets_name) for call in array.calls], array.login
-    )
-    submit = environment.for_sbatch(array.calls[0], shared, array.login)
+    sending = environment.Sending(array.login, array.exposed)
+    shared = environment.share([environment.for_job(call, limits.launch_sets_name) for call in array.calls], sending)
+    submit = environment.for_sbatch(array.calls[0], shared, sending)
     start = common_folder(array)
     tasks = array.tasks()
     first = tasks[0].index
@@ -106,9 +125,10 @@ def render(array: Array, limits: Limits) -> tuple[bytes, dict[bytes, bytes]]:
             row_bytes=ROW_BYTES,
             common_offset=rows_offset + row_count * ROW_BYTES,
             common_lines=len(shared.common),
-            login=array.login,
+            login=array.login and not array.exposed,
+            whole=None if whole is None else shlex.quote(os.fsdecode(whole)),
         )
-        return text.encode()
+        return text.encode("utf-8", "surrogateescape")
 
     # The program holds the offset of what follows it, whose digits are part of its length.
     offset = 0
@@ -122,6 +142,7 @@ def render(array: Array, limits: Limits) -> tuple[bytes, dict[bytes, bytes]]:
     for call, record in zip(array.calls, records):
         record_places[call.ticket] = (place, record.count(b"\n"))
         place += len(record)
+    end_of_values = place
     body_places = {}
     for name, body in bodies.items():
         body_places[name] = (place, len(body))
@@ -133,7 +154,9 @@ def render(array: Array, limits: Limits) -> tuple[bytes, dict[bytes, bytes]]:
         rows[task.index - first] = ROW % (
             local_id, *record_places[task.call.ticket], *body_places[task.call.body_hash]
         )
-    return b"".join([head, *rows, common, *records, *bodies.values()]), submit
+    script = Script(b"".join([head, *rows, common, *records, *bodies.values()]))
+    script.start, script.stop = offset + row_count * ROW_BYTES, end_of_values
+    return script, submit
 
 
 def comment(text: str) -> str:

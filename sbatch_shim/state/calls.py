@@ -62,6 +62,7 @@ class Call:
         source: request.FILE, STDIN or WRAP.
         script: Path as sbatch resolved it; empty unless source is FILE.
         body_hash: Names the body among the session's blobs.
+        group: Id of the group it was made as; None in records of version 0.1.0.
         options, arguments: See request.Request.
     """
 
@@ -81,6 +82,7 @@ class Call:
     words: list[bytes]
     options: dict[str, bytes | None]
     arguments: list[bytes]
+    group: int | None = None
 
     @cached_property
     def tasks(self) -> list[int]:
@@ -248,6 +250,7 @@ def build(
         words=words,
         options=options,
         arguments=rest[1:],
+        group=int(values["group"]) if "group" in values else None,
     )
 
 

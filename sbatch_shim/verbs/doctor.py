@@ -81,6 +81,12 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
         try:
             limits = limits_of(Controller(sbatch, context.environment).config())
             found["limits"] = f"{limits.array_size} tasks in an array, {limits.script_bytes} bytes of script"
+            if limits.site_changes_environment:
+                found["environment"] = (
+                    "a TaskProlog or plugins may change it: calls share an array only if they export the same variables"
+                )
+            if limits.stores_scripts:
+                found["stored scripts"] = "the accounting keeps them: the calls' variables stay in the state folder"
         except ShimError as error:
             wrong.append(str(error))
     state = os.fsdecode(context.state)

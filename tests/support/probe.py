@@ -50,3 +50,4 @@ print("stdin", text(sys.stdin.buffer.read()) if stat.S_ISREG(os.fstat(0).st_mode
 print("signals", status["SigIgn"], status["SigBlk"])
 print("process group leader", os.getpid() == os.getpgrp(), "parent", parent)
 print("mode", oct(os.stat(sys.argv[0]).st_mode))
+print("nice", os.nice(0), "group", os.getgid(), os.getegid())

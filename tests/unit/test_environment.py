@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import EXPORTS, QUICK, call, environments
 
-from sbatch_shim.merge.environment import SPANK_PREFIX, SUBMIT_VARIABLES, exported, for_job, needs_login, share
+from sbatch_shim.merge.environment import SPANK_PREFIX, SUBMIT_VARIABLES, Sending, exported, for_job, needs_login, share
 from sbatch_shim.state.calls import Call, Environment
 
 CALLER = {b"A": b"1", b"B": b"2", b"FOO": b"caller", b"SLURM_X": b"3", b"SLURMD_Y": b"4", b"SBATCH_Z": b"5"}
 ADDED = {b"SLURM_SUBMIT_DIR": b"/work", b"SLURM_SUBMIT_HOST": b"login", b"SLURM_PRIO_PROCESS": b"0"}
+SENDING = st.builds(Sending, st.booleans(), st.booleans())
 
 
 @st.composite
@@ -35,10 +36,10 @@ def calls_with_environments(draw: st.DrawFn) -> list[Call]:
 
 
 @QUICK
-@given(calls_with_environments(), st.booleans(), st.booleans())
-def test_shares_put_together_are_each_calls_environment(calls: list[Call], login: bool, launch: bool) -> None:
+@given(calls_with_environments(), SENDING, st.booleans())
+def test_shares_put_together_are_each_calls_environment(calls: list[Call], sending: Sending, launch: bool) -> None:
     wanted = [for_job(made, launch) for made in calls]
-    shared = share(wanted, login)
+    shared = share(wanted, sending)
     assert len(shared.own) == len(calls)
     assert not set(shared.submit) & set(shared.common)
     for own, environment in zip(shared.own, wanted):
@@ -47,18 +48,18 @@ def test_shares_put_together_are_each_calls_environment(calls: list[Call], login
 
 
 @QUICK
-@given(calls_with_environments(), st.booleans())
-def test_the_real_sbatch_is_started_without_what_it_would_read_as_options(calls: list[Call], login: bool) -> None:
-    for name in share([for_job(made, False) for made in calls], login).submit:
+@given(calls_with_environments(), SENDING)
+def test_the_real_sbatch_is_started_without_what_it_would_read_as_options(calls: list[Call], sending: Sending) -> None:
+    for name in share([for_job(made, False) for made in calls], sending).submit:
         needed = name in SUBMIT_VARIABLES or name.startswith(SPANK_PREFIX)
-        assert needed or not (login or name.startswith((b"SBATCH_", b"SLURM_")))
+        assert needed or not (sending.by_script or name.startswith((b"SBATCH_", b"SLURM_")))
 
 
 @QUICK
 @given(calls_with_environments())
 def test_sharing_changes_no_call(calls: list[Call]) -> None:
     before = [made.environment.whole() for made in calls]
-    share([for_job(made, False) for made in calls], False)
+    share([for_job(made, False) for made in calls], Sending())
     assert [made.environment.whole() for made in calls] == before
 
 

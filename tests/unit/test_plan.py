@@ -61,7 +61,7 @@ def test_equal_keys_share_and_others_do_not(calls: list[Call], limits: Limits, k
     singletons = singleton_names(calls, [parse(made.options.get("dependency")) for made in calls])
     shared: dict[object, list[Array]] = {}
     for array in plan(calls, limits, keep_names):
-        keys = {(merge_key(made, keep_names), singletons.get(made.ticket)) for made in array.calls}
+        keys = {(merge_key(made, keep_names, limits), singletons.get(made.ticket)) for made in array.calls}
         assert len(keys) == 1
         if alone & {made.ticket for made in array.calls}:
             assert len(array.calls) == 1 and array.alone

@@ -19,7 +19,7 @@ from support.strategies import QUICK
 from sbatch_shim.errors import ShimError, SpoolError
 from sbatch_shim.flush.backends.local import Local
 from sbatch_shim.flush.flush import Flush, Wishes
-from sbatch_shim.record import FIELDS, decode, encode, frame, frames
+from sbatch_shim.record import FIELDS, decode, encode, frame, frames, netstring
 from sbatch_shim.spool import (
     BLOCK,
     FIRST_TICKET,
@@ -78,6 +78,14 @@ def test_a_record_is_read_back_as_it_was(
 ) -> None:
     values = dict(zip(FIELDS, fields))
     assert decode(encode(values, words, removed, changed)) == (values, words, removed, changed)
+    values["group"] = fields[0]
+    assert decode(encode(values, words, removed, changed)) == (values, words, removed, changed)
+
+
+def test_a_field_of_a_newer_version_is_no_call() -> None:
+    payload = encode(dict.fromkeys(FIELDS, b""), [], [], []) + netstring(b"1") + netstring(b"colour=blue")
+    with pytest.raises(ValueError, match="newer version"):
+        decode(payload)
 
 
 @QUICK

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,9 +60,17 @@ def probe_body(rest: bytes = b"") -> bytes:
     return b"#!" + os.fsencode(workshop()) + b"/probe\n" + rest
 
 
-def run(array: Array, index: int, *, as_slurm: bool = False, node: dict[bytes, bytes] | None = None) -> dict[str, Any]:
+def run(
+    array: Array,
+    index: int,
+    *,
+    as_slurm: bool = False,
+    node: dict[bytes, bytes] | None = None,
+    change: Callable[[bytes], bytes] = lambda script: script,
+) -> dict[str, Any]:
     """Run one task; what the probe saw, and the pid that was started. Nothing may be said on stderr."""
     script, submit = render(array, Limits())
+    script = change(script)
     private = tempfile.mkdtemp(dir=workshop())
     path = os.path.join(private, "slurm_script" if as_slurm else "script")
     with open(path, "wb") as stream:
@@ -228,6 +238,79 @@ def test_what_the_node_sets_stays_and_what_is_ours_goes() -> None:
         b"SLURM_JOB_ID": b"9",
         b"HOSTNAME": b"node1",
     }
+
+
+ODD_NAMES = (
+    *(b"a.b", b"with blank", b'"$x\\{}#', b"-u", b"two  blanks", b"line\nbreak", b"\xff", b"${shim_0}", b"*", b"'"),
+    *(b"MAIL_PASSWORD", b"MAILCHECK", b"COMP_TOKEN", b"HISTFILE", b"BASH_FUNC_f%%", b"BASH_ENV", b"PS4", b"RANDOM"),
+    *(b"LC_SECRET", b"LD_SECRET", b"MALLOC_SECRET_", b"PERL5OPT", b"shim_0", b"shim_entry", b"shim_words", b"words"),
+    *(b"PWD", b"OLDPWD", b"_", b"PATH", b"IFS", b"line", b"undo", b"carried", b"count", b"POSIXLY_CORRECT"),
+)
+
+
+def as_before_coreutils_8_30(script: bytes) -> bytes:
+    """The script as it behaves where bash and env(1) are old; offsets stay."""
+    old = script.replace(b"BASH_VERSINFO < 5", b"BASH_VERSINFO < 9").replace(b"env -S true", b"env -/ true")
+    assert len(old) == len(script)
+    assert old != script
+    return old
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_no_value_is_a_word_of_a_process(old: bool) -> None:
+    """The words of a process are for every user of the node to read (/proc/PID/cmdline)."""
+    env = Environment({}, frozenset(), {name: b"secret \\ ${shim_1}\n\"'%d" % at for at, name in enumerate(ODD_NAMES)})
+    made = call(0, body=probe_body(), cwd=folder(b"a"), env=env)
+    script, submit = render(array_of([made, call(1, body=probe_body())]), Limits())
+    path = workshop() / "traced"
+    path.write_bytes(as_before_coreutils_8_30(script) if old else script)
+    done = subprocess.run(
+        ["/bin/bash", "-px", path], env={**submit, b"SARRAY_TASK": b"0"}, capture_output=True, check=True, timeout=30
+    )
+    seen = ast.literal_eval(done.stdout.decode())
+    check(seen, made, None)
+    words = [line for line in done.stderr.split(b"\n") if re.match(rb"\++ (exec|dd|perl|mkdir|mktemp|chmod|rm) ", line)]
+    assert any(b"exec /usr/bin/perl" in line if old else b"exec /usr/bin/env" in line for line in words)
+    assert not [line for line in words if b"secret" in line]
+
+
+def test_more_odd_names_than_one_word_can_hold() -> None:
+    """The kernel takes 128 KiB in a word."""
+    names = [b"%d." % number + b"n" * 200 for number in range(1500)]
+    env = Environment({}, frozenset(), {name: b"of " + name for name in [*names, b"PWD", b"LC_ALL", b"shim_3"]})
+    made = call(0, body=probe_body(), cwd=folder(b"a"), env=env)
+    check(run(array_of([made]), 0, as_slurm=True), made, None)
+
+
+@pytest.mark.parametrize("perl", [True, False])
+@pytest.mark.parametrize("path", ["{0}/made", "made/", "deep/made", "{0}/-made", "a  b"])
+def test_tasks_that_make_the_same_temporary_folder_at_once(path: str, perl: bool) -> None:
+    """slurmstepd makes a missing TMPDIR, and does not mind who was first; a relative one is in the job's folder."""
+    home = folder(b"tmpdir-%d-of-" % perl + path.replace("/", "_").encode())
+    wanted = path.format(home.decode()).encode()
+    os.makedirs(home + b"/deep", exist_ok=True)
+    env = Environment({}, frozenset(), {b"TMPDIR": wanted})
+    made = [call(number, body=probe_body(), cwd=home, env=env) for number in range(2)]
+    array = array_of([*made, call(2, body=probe_body(), cwd=folder(b"elsewhere"))])
+    # A mkdir that another task was faster than: the race, without its chance.
+    tools = tempfile.mkdtemp(prefix="t", dir="/tmp")
+    Path(tools, "mkdir").write_text('#!/bin/sh\n/bin/mkdir "$@"\nexec /bin/mkdir "$@"\n')
+    Path(tools, "mkdir").chmod(0o755)
+
+    def with_a_rival(script: bytes) -> bytes:
+        before = b"# C: every byte is a character.\nLC_ALL=C\nPATH=/usr/bin:/bin\n"
+        after = b"LC_ALL=C\nPATH=%s:/bin" % os.fsencode(tools)
+        assert script.count(before) == 1
+        script = script.replace(before, after + b" " * (len(before) - len(after) - 1) + b"\n")
+        return script if perl else script.replace(b"-x /usr/bin/perl", b"-x /usr/bin/no..")
+
+    try:
+        for index in (0, 1):
+            node = {b"TMPDIR": b"/tmp"}
+            check(run(array, index, as_slurm=True, node=node, change=with_a_rival), made[index], None)
+    finally:
+        shutil.rmtree(tools)
+    assert os.stat(os.path.join(home, wanted)).st_mode & 0o7777 == 0o700
 
 
 def test_the_program_does_not_grow_with_the_number_of_calls() -> None:

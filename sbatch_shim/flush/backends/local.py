@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate
-from sbatch_shim.flush.backends.sbatch import Answer
+from sbatch_shim.flush.backends.sbatch import Answer, group_trouble
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.merge import logs
 from sbatch_shim.merge.limits import Limits
@@ -113,6 +113,10 @@ class Local:
 
     def submit(self, submission: Submission) -> Answer:
         """Keep an array for `complete`."""
+        call = submission.array.calls[0]
+        trouble = group_trouble(call.group, os.fsdecode(call.session.name), "sarray-flush", "--local")
+        if trouble:
+            return Answer(None, False, 1, trouble, unsent=True)
         job = LocalJob(self.next_number(), submission)
         self.jobs[job.number] = job
         return Answer(job.number, False, 0, "")

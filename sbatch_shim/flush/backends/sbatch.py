@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import glob
+import grp
 import os
 import re
 import resource
+import shlex
 import subprocess
 from dataclasses import dataclass
 
@@ -99,6 +102,7 @@ def beside(command: str, name: str, path: str) -> str:
 def limits_of(values: dict[str, str]) -> Limits:
     """What the controller allows, from what Controller.config() found."""
     parameters = dict(part.partition("=")[::2] for part in values.get("SchedulerParameters", "").split(","))
+    stored = values.get("AccountingStoreFlags", "").split(",")
     try:
         version = tuple(int(part) for part in values.get("SLURM_VERSION", "22.05").split(".")[:2])
     except ValueError:
@@ -110,7 +114,43 @@ def limits_of(values: dict[str, str]) -> Limits:
         makes_log_folders=version >= (23, 2),
         lookahead=max(10, int(parameters.get("correspond_after_task_cnt", "10"))),
         kills_impossible="kill_invalid_depend" in values.get("DependencyParameters", ""),
+        propagates_nice=values.get("PropagatePrioProcess", "0") != "0",
+        site_changes_environment=any(
+            value not in ("", "(null)") for name, value in values.items() if name.startswith("TaskProlog")
+        )
+        or loads_plugins(values),
+        stores_scripts="job_script" in stored and "job_env" not in stored,
     )
+
+
+def loads_plugins(values: dict[str, str]) -> bool:
+    """Whether SPANK plugins are configured, as far as that can be read here; those on the nodes are the same ones."""
+    path = values.get("PlugStackConfig", "(null)")
+    if path == "(null)":
+        path = os.path.join(os.path.dirname(values.get("SLURM_CONF", "")), "plugstack.conf")
+    return names_plugins(path, set())
+
+
+def names_plugins(path: str, seen: set[str]) -> bool:
+    """Whether a plugstack.conf, or one that it includes, names a plugin; one that cannot be read may."""
+    if path in seen:
+        return False
+    seen.add(path)
+    try:
+        with open(path, errors="replace") as stream:
+            lines = [line.partition("#")[0].split(None, 1) for line in stream]
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    for words in lines:
+        if len(words) == 2 and words[0] == "include":
+            found = glob.glob(os.path.join(os.path.dirname(path), words[1].strip()))
+            if any(names_plugins(one, seen) for one in found):
+                return True
+        elif words:
+            return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -125,6 +165,7 @@ class Answer:
         text: Its stderr.
         temporary: It was refused for reasons that pass.
         everywhere: Those reasons hold for any submission.
+        unsent: This machine is the reason: nothing was given to Slurm.
     """
 
     job: int | None
@@ -133,15 +174,102 @@ class Answer:
     text: str
     temporary: bool = False
     everywhere: bool = False
+    unsent: bool = False
+
+    @property
+    def lacks_libraries(self) -> bool:
+        """It ended before it sent anything, for want of a shared library (words of glibc)."""
+        refused = self.job is None and not self.uncertain
+        return refused and "cannot open shared object file" in self.text
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """
+    What a job gets from the process that submits it.
+
+    Attributes:
+        umask: As a number.
+        limits: Soft limits by name, -1 for none.
+        group: Id of the group, None for the flush's own.
+        nice: None where the job does not inherit it.
+    """
+
+    umask: int
+    limits: dict[str, int]
+    group: int | None
+    nice: int | None
+
+    def trouble(self, session: str) -> str:
+        """
+        Why this process cannot hand that on, and what does; empty where it can.
+
+        Args:
+            session: Whose calls are submitted.
+        """
+        if os.geteuid() != 0 and (trouble := group_trouble(self.group, session, "sarray-flush")):
+            return trouble
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        if self.nice is not None and self.nice < own and not may_be_as_nice_as(self.nice):
+            return f"made with nice value {self.nice}, and this flush runs with {own}; run sarray-flush without nice"
+        for name, soft in self.limits.items():
+            hard = resource.getrlimit(getattr(resource, "RLIMIT_" + name))[1]
+            if hard != resource.RLIM_INFINITY and not 0 <= soft <= hard:
+                return (
+                    f"the hard limit of {name} is lower here than the calls' own; run sarray-flush where they were made"
+                )
+        return ""
+
+    def take(self) -> None:
+        """Let the calling process have it: between fork and exec."""
+        # A group of its own: Ctrl-C at the terminal is for the flush, which lets a submission end.
+        os.setpgid(0, 0)
+        os.umask(self.umask)
+        for name, soft in self.limits.items():
+            which = getattr(resource, "RLIMIT_" + name)
+            resource.setrlimit(which, (resource.RLIM_INFINITY if soft < 0 else soft, resource.getrlimit(which)[1]))
+        if self.nice is not None:
+            os.setpriority(os.PRIO_PROCESS, 0, self.nice)
+        if self.group is not None and self.group != os.getegid():
+            os.setresgid(self.group, self.group, self.group)
+
+
+def group_trouble(group: int | None, session: str, *command: str) -> str:
+    """
+    Why a process of this group cannot act for calls that another one made, and what does; empty where it can.
+
+    Args:
+        group: Theirs, None where it is not known.
+        session: Whose calls they are.
+        command: What would submit them.
+    """
+    if group is None or group == os.getegid():
+        return ""
+    name = group_name(group)
+    words = shlex.join(["sg", name, "-c", shlex.join([*command, "--session", session])])
+    return f"made as group {name}, and the jobs would get another one from this flush; run: {words}"
+
+
+def group_name(group: int) -> str:
+    """The name of a group; its number where nobody knows it."""
+    try:
+        return grp.getgrgid(group).gr_name
+    except KeyError:
+        return str(group)
+
+
+def may_be_as_nice_as(nice: int) -> bool:
+    """Whether this process may lower its nice value so far (RLIMIT_NICE is 20 less the lowest)."""
+    return os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_NICE)[0] >= 20 - nice
 
 
 def submit(
     words: list[bytes],
     environment: dict[bytes, bytes],
-    umask: int,
-    limits: dict[str, int],
+    inherited: Inherited,
+    session: str,
     folder: bytes,
-    inherited: int,
+    descriptor: int,
 ) -> Answer:
     """
     Run the real sbatch.
@@ -149,37 +277,23 @@ def submit(
     Args:
         words: Its path and arguments, `--parsable` among them.
         environment: The whole of it.
-        umask, limits: What the job is to inherit; soft limits by name, -1 for none.
+        session: Whose calls these are.
         folder: Working directory, which Slurm records as the submit folder.
-        inherited: A descriptor that it gets open.
+        descriptor: It gets this one open.
     """
-
-    soft_and_hard = {}
-    for name, soft in limits.items():
-        which = getattr(resource, "RLIMIT_" + name)
-        hard = resource.getrlimit(which)[1]
-        if hard != resource.RLIM_INFINITY and not 0 <= soft <= hard:
-            text = f"the hard limit of {name} is lower here than the calls' own; run sarray-flush where they were made"
-            return Answer(None, False, 1, text)
-        soft_and_hard[which] = (resource.RLIM_INFINITY if soft < 0 else soft, hard)
-
-    def inherit() -> None:
-        # A group of its own: Ctrl-C at the terminal is for the flush, which lets a submission end.
-        os.setpgid(0, 0)
-        os.umask(umask)
-        for which, both in soft_and_hard.items():
-            resource.setrlimit(which, both)
-
+    trouble = inherited.trouble(session)
+    if trouble:
+        return Answer(None, False, 1, trouble, unsent=True)
     try:
         done = subprocess.run(
             words,
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            preexec_fn=inherit,
+            preexec_fn=inherited.take,
             cwd=folder,
             check=False,
-            pass_fds=(inherited,),
+            pass_fds=(descriptor,),
         )
     except (OSError, subprocess.SubprocessError) as error:
         # It did not start, so nothing was sent.

@@ -9,10 +9,10 @@ from typing import Any
 
 from sbatch_shim.flush.backends.controller import Controller
 from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate, hold, settle
-from sbatch_shim.flush.backends.sbatch import Answer, limits_of, submit
+from sbatch_shim.flush.backends.sbatch import Answer, Inherited, limits_of, submit
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.grammar import OPTIONS
-from sbatch_shim.merge.environment import controller_variables
+from sbatch_shim.merge.environment import controller_variables, loader_variables
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.submission import Submission
@@ -66,7 +66,15 @@ class Slurm:
         held = hold(submission.script)
         try:
             words = [os.fsencode(self.sbatch(call)), *words_of(submission)]
-            return submit(words, submission.environment, int(call.umask, 8), limits, b"/", held)
+            inherited = Inherited(int(call.umask, 8), limits, call.group, submission.array.nice)
+            session = os.fsdecode(call.session.name)
+            folder = submit_folder(submission.array)
+            environment = submission.environment
+            answer = submit(words, environment, inherited, session, folder, held)
+            if answer.lacks_libraries:
+                # A Slurm, or a wrapper around it, that is found through the caller's LD_LIBRARY_PATH.
+                answer = submit(words, {**environment, **loader_variables(call)}, inherited, session, folder, held)
+            return answer
         finally:
             os.close(held)
 
@@ -92,6 +100,17 @@ class Slurm:
 
     def complete(self, stop: Stop, note: Callable[[int, str], None]) -> None:
         """Slurm does."""
+
+
+def submit_folder(array: Array) -> bytes:
+    """
+    Where sbatch is started, which Slurm tells the job's TaskProlog as SLURM_SUBMIT_DIR.
+
+    The calls' own folder where it matters to anybody and they have one: sbatch needs none.
+    """
+    folders = {call.cwd for call in array.calls} if array.exposed else set()
+    folder = folders.pop() if len(folders) == 1 else b"/"
+    return folder if os.access(folder, os.X_OK) else b"/"
 
 
 def make_log_folder(path: bytes) -> None:
@@ -129,6 +148,7 @@ def words_of(submission: Submission) -> list[bytes]:
     words.append(option("job-name", submission.name))
     words.append(option("chdir", submission.folder))
     if array.login:
-        words.append(b"--export=NONE")
+        # Where the site sees it, sbatch and the node make the environment as they would for each call.
+        words.append(option("export", array.calls[0].options["export"] if array.exposed else b"NONE"))
     words += [option(log.kind, log.pattern) for log in submission.logs]
     return [*words, *submission.extra, submission.script]
