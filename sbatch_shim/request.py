@@ -10,9 +10,10 @@ import posix
 from sbatch_shim.directives import directive_words
 from sbatch_shim.errors import HandOver
 from sbatch_shim.grammar import EARLY, FLAG, HAND, OPTIONS, REQUIRED, parse
-from sbatch_shim.values import RECOGNISERS
+from sbatch_shim.values import RECOGNISERS, minutes
 
-# Other variables that sbatch reads as input (opt.c of 22.05); they act in ways that are not ours to repeat.
+# Other variables that sbatch reads as input (opt.c of 22.05); they act in ways that are not ours to repeat
+# (SBATCH_MEM_BIND is no --mem-bind: no job has SLURM_MEM_BIND of it).
 FOREIGN_INPUT = (
     b"SLURM_CLUSTERS",
     b"SLURM_EXIT_ERROR",
@@ -20,6 +21,8 @@ FOREIGN_INPUT = (
     b"SLURM_HINT",
     b"SLURM_HOSTFILE",
     b"SLURM_UMASK",
+    b"SBATCH_GPU_BIND",
+    b"SBATCH_MEM_BIND",
     b"SBATCH_REQ_SWITCH",
     b"SBATCH_WAIT4SWITCH",
 )
@@ -112,16 +115,33 @@ def combine(layers: "list[list[tuple[str, bytes | None]]]") -> "dict[str, bytes 
             options[name] = value
     if options.get("array") == b"":
         del options["array"]
+    mail_types = (options.get("mail-type") or b"").upper().split(b",")
+    if mail_types == [b"NONE"]:
+        del options["mail-type"]
+    elif b"NONE" in mail_types:
+        # Whether it takes back what was said elsewhere depends on the version.
+        raise HandOver("--mail-type=NONE beside others")
     for group in EXCLUSIVE_GROUPS:
         if sum(name in options for name in group) > 1:
             raise HandOver("--%s together" % " and --".join(name for name in group if name in options))
-    if "ntasks" in options:
-        # sbatch warns on stderr and corrects when these contradict each other.
-        if "ntasks-per-node" in options:
-            raise HandOver("--ntasks and --ntasks-per-node together")
-        if "nodes" in options and int(options["nodes"].partition(b"-")[0]) > int(options["ntasks"]):  # type: ignore[union-attr,arg-type]
-            raise HandOver("--nodes above --ntasks")
+    check_contradictions(options)
     return options
+
+
+def check_contradictions(options: "dict[str, bytes | None]") -> None:
+    """Hand over values that contradict each other: sbatch refuses them, or warns on stderr and corrects them."""
+    shortest, longest = options.get("time-min"), options.get("time")
+    if shortest and longest and 0 <= minutes(longest) < minutes(shortest):
+        raise HandOver("--time-min above --time")
+    tasks, nodes = options.get("ntasks"), options.get("nodes")
+    if not tasks or not nodes:
+        return
+    low, _, high = nodes.partition(b"-")
+    if int(low) > int(tasks):
+        raise HandOver("--nodes above --ntasks")
+    per_node = options.get("ntasks-per-node")
+    if per_node and int(tasks) > int(per_node) * int(high or low):
+        raise HandOver("--ntasks above --ntasks-per-node times --nodes")
 
 
 def read_words(

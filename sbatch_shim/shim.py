@@ -31,6 +31,8 @@ from sbatch_shim.values import is_path
 # What sbatch propagates, in the order of slurmd's table (src/common/slurm_rlimits_info.c).
 LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS")
 
+QUESTIONS = ("--help", "--usage", "--version", "--test-only")
+
 # Slurm refuses a line of 1 MiB, all words joined; this leaves room for how it counts.
 SUBMIT_LINE = 1000000
 
@@ -58,6 +60,12 @@ def hold_closed(*streams: int) -> None:
                 posix.close(null)
         except OSError:
             pass
+
+
+def say_passed(reason: str) -> None:
+    """Tell a person, once for each session, that not everything is queued."""
+    text = "sbatch: not queued, but submitted directly: %s (said once; sarray-flush counts such calls)\n" % reason
+    complain(text)
 
 
 def soft_limits() -> bytes:
@@ -150,8 +158,11 @@ def main() -> int:
         session = Session(state, session_name(asked))
         ticket, understood = queue(session, words, own, real)
     except HandOver as reason:
-        if session is not None:
-            session.note_passed(str(reason))
+        # A question is no call that could have been queued.
+        if session is not None and str(reason) not in QUESTIONS:
+            first = session.note_passed(str(reason))
+            if first and posix.isatty(2):
+                say_passed(str(reason))
         return hand_over(real, words, own, state, reason.script, reason.descriptor)
     except UnknownTicket:
         # What sbatch says to a dependency that cannot be.
@@ -247,6 +258,13 @@ def queue(session: Session, words: "list[bytes]", entries: "list[bytes]", real: 
             raise HandOver("an environment that is no list of names and values")
         environment[name] = value
     values, body, understood, script, descriptor = snapshot(words, environment, real)
+    if understood.options.get("get-user-env") is not None:
+        from sbatch_shim import version
+
+        if not (0, 0) < version.of_sbatch(session, real, environment) < (25, 5):
+            reason = HandOver("--get-user-env with a value")
+            reason.script, reason.descriptor = script, descriptor
+            raise reason
     check_tickets(understood.options.get("dependency") or b"", session.state)
     try:
         try:

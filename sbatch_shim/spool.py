@@ -14,6 +14,7 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
         queue                   records (record.py), the last one tells the last ticket
         blobs/<hash>            script bodies and environments, each once
         passed                  why calls went to the real sbatch, one line each
+        passed-told             how many bytes of that a flush has told of
         flushes/<stamp>/        see flush.py
         dropped                 tickets that were cancelled before a flush took them (drop.py)
         reruns                  tickets that sarray rerun queued again, and as which (rerun.py)
@@ -325,17 +326,24 @@ class Session:
     def blob(self, name: bytes) -> bytes:
         return read(self.folder + b"/blobs/" + name)
 
-    def note_passed(self, reason: str) -> None:
-        """Count a call that went to the real sbatch; a failure to do so is nobody's concern."""
+    def note_passed(self, reason: str) -> bool:
+        """
+        Count a call that went to the real sbatch; a failure to do so is nobody's concern.
+
+        Returns:
+            Whether it is the session's first one.
+        """
         try:
             self.make()
             flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW
             descriptor = posix.open(self.folder + b"/passed", flags, 0o600)
             posix.fchmod(descriptor, 0o600)
+            first = posix.fstat(descriptor).st_size == 0
             posix.write(descriptor, reason.encode() + b"\n")
             posix.close(descriptor)
+            return first
         except OSError:
-            pass
+            return False
 
     def append(self, payload: bytes) -> int:
         """

@@ -21,6 +21,9 @@ MAIL_TYPES = (
 ).split()
 LIMITS = b"AS CORE CPU DATA FSIZE MEMLOCK NOFILE NPROC RSS STACK".split()
 SIGNALS = b"HUP INT QUIT ABRT KILL ALRM TERM USR1 USR2 URG CONT STOP TSTP TTIN TTOU".split()
+CLOCKS = {b"midnight": 0, b"noon": 12, b"fika": 15, b"teatime": 16}
+MEM_BINDINGS = (b"q", b"quiet", b"v", b"verbose", b"none", b"rank", b"local", b"prefer")
+PROFILES = (b"energy", b"lustre", b"network", b"task")
 TIME_UNITS = (b"", b"second", b"seconds", b"minute", b"minutes", b"hour", b"hours", b"day", b"days", b"week", b"weeks")
 DEPENDENCY_TYPES = (b"after", b"afterany", b"afterok", b"afternotok", b"aftercorr", b"afterburstbuffer")
 
@@ -59,6 +62,17 @@ def is_gres(value: bytes) -> bool:
 def is_host(value: bytes) -> bool:
     """One node: sbatch counts the nodes of a list, and reads a file where there is a slash."""
     return is_word(value) and not any(byte in b",/:@=" for byte in value)
+
+
+def hosts(value: bytes) -> bool:
+    """A list of nodes, with ranges in brackets; which nodes there are, the controller knows."""
+    if not is_text(value) or value.translate(None, LETTERS + b"_.-,[]") or value.count(b"[") != value.count(b"]"):
+        return False
+    for piece in value.split(b"[")[1:]:
+        inside, closed, _ = piece.partition(b"]")
+        if not closed or not inside or inside.strip(DIGITS + b"-,"):
+            return False
+    return b"" not in value.split(b",")
 
 
 def is_path(value: bytes) -> bool:
@@ -119,7 +133,8 @@ def gres_flags(value: bytes) -> bool:
 
 
 def mail_type(value: bytes) -> bool:
-    return bool(value) and all(part.upper() in MAIL_TYPES for part in value.split(b","))
+    """NONE alone: it takes back the others of its list, and from some version on those of other lists."""
+    return value.upper() == b"NONE" or all(part.upper() in MAIL_TYPES for part in value.split(b","))
 
 
 def propagate(value: "bytes | None") -> bool:
@@ -139,7 +154,13 @@ def is_nodes(value: bytes) -> bool:
 
 
 def megabytes(value: bytes) -> int:
-    """Size in MB, rounded up as `str_to_mbytes` does; a plain number is MB. ValueError if not understood."""
+    """
+    Size in MB, rounded up as `str_to_mbytes` does; a plain number is MB. ValueError if not understood.
+
+    A B may follow the unit: `8GB`, `8Gb`, `8gB` and `8G` are the same (tried on 22.05, 24.11 and 26.05).
+    """
+    if len(value) > 2 and value[-1:] in b"Bb" and value[-2:-1] in b"KMGTkmgt":
+        value = value[:-1]
     unit = value[-1:].upper()
     number = value[:-1] if unit in (b"K", b"M", b"G", b"T") else value
     if not integer(number, 0, 4000000000):
@@ -192,26 +213,156 @@ def is_time(value: bytes) -> bool:
         return False
 
 
+def time_min(value: bytes) -> bool:
+    """A least time limit; 0 and no limit are refused by the controller."""
+    try:
+        return minutes(value) > 0
+    except ValueError:
+        return False
+
+
 def is_begin(value: bytes) -> bool:
-    """`now`, `now+COUNT[unit]`, or YYYY-MM-DD[THH:MM[:SS]]."""
-    if value[:3] == b"now":
-        rest = value[3:]
-        if not rest:
-            return True
-        number = rest[1:].rstrip(b"abcdefghijklmnopqrstuvwxyz")
-        return rest[:1] == b"+" and integer(number, 0, 100000000) and rest[1 + len(number) :] in TIME_UNITS
-    day, letter, clock = value.partition(b"T")
-    parts = day.split(b"-")
-    if len(parts) != 3 or [len(part) for part in parts] != [4, 2, 2]:
+    """`now`, `now+COUNT[unit]`, or a day and a time of day (see `moment`)."""
+    try:
+        later(value) if value[:3] == b"now" else moment(value)
+    except ValueError:
         return False
-    if not (integer(parts[0], 2000, 2037) and integer(parts[1], 1, 12) and integer(parts[2], 1, 28)):
-        return False
-    if not letter:
+    return True
+
+
+def later(value: bytes) -> "tuple[int, bytes]":
+    """What `now+COUNT[unit]` adds: a count, and the unit as in TIME_UNITS. ValueError if not understood."""
+    if value == b"now":
+        return 0, b""
+    rest = value[4:]
+    number = rest.rstrip(b"abcdefghijklmnopqrstuvwxyz")
+    unit = rest[len(number) :]
+    if value[:4] != b"now+" or not integer(number, 0, 100000000) or unit not in TIME_UNITS:
+        raise ValueError(value)
+    return int(number), unit
+
+
+def moment(value: bytes) -> "tuple[bytes | tuple[int, int, int], tuple[int, int, int] | None]":
+    """
+    An absolute time: a day, a time of day, or both in either order (`parse_time` of 22.05 to 26.05, tried there).
+
+    Returns:
+        The day as `today`, `tomorrow`, (year, month, day) with 0 for a year that is not told, or empty for the next
+        day that has that time; and (hour, minute, second), or None.
+
+    Raises:
+        ValueError: not surely valid. `elevenses` is new in some version, and a capital T is skipped: no `Tomorrow`.
+    """
+    day = b""  # type: bytes | tuple[int, int, int]
+    clock = None
+    last = b""
+    if not is_text(value) or not value.strip():
+        raise ValueError(value)
+    words = []  # type: list[bytes]
+    for word in value.split():
+        first, between, second = word.partition(b"T")
+        if not between and word[4:5] != b"-":
+            first, between, second = word.partition(b"-")
+        words += [first, second] if between else [first]
+    for word in words:
+        lower = word.lower()
+        if lower in (b"am", b"pm"):
+            if b":" not in last:
+                raise ValueError(value)
+            clock = clock_of(last + lower)
+            word = b""
+        elif lower in CLOCKS or b":" in word:
+            if clock is not None:
+                raise ValueError(value)
+            clock = (CLOCKS[lower], 0, 0) if lower in CLOCKS else clock_of(lower)
+        elif day:
+            raise ValueError(value)
+        else:
+            day = lower if lower in (b"today", b"tomorrow") else date_of(word)
+        last = word
+    return day, clock
+
+
+def clock_of(word: bytes) -> "tuple[int, int, int]":
+    """H:MM[:SS], with am or pm behind it or not; ValueError otherwise."""
+    half = word[-2:] if word[-2:] in (b"am", b"pm") else b""
+    parts = word[: len(word) - len(half)].split(b":")
+    if len(parts) not in (2, 3) or len(parts[0]) > 2 or any(len(part) != 2 for part in parts[1:]):
+        raise ValueError(word)
+    if not integer(parts[0], 0, 23) or not all(integer(part, 0, 59) for part in parts[1:]):
+        raise ValueError(word)
+    hour = int(parts[0])
+    if half and hour > 12:
+        raise ValueError(word)
+    if half:
+        hour = hour % 12 + (12 if half == b"pm" else 0)
+    return hour, int(parts[1]), int(parts[2]) if len(parts) == 3 else 0
+
+
+def date_of(word: bytes) -> "tuple[int, int, int]":
+    """YYYY-MM-DD, or M/D[/YY], M.D[.YY], MMDD[YY]: as (year or 0, month, day); ValueError otherwise."""
+    if word[4:5] == b"-":
+        year, month, day = [*word.split(b"-"), b"", b""][:3]
+        if len(word) != 10 or len(month) != 2 or not integer(year, 2000, 2099):
+            raise ValueError(word)
+    else:
+        if b"/" in word or b"." in word:
+            parts = word.split(b"/" if b"/" in word else b".")
+        else:
+            parts = [word[at : at + 2] for at in range(0, len(word), 2)]
+            if len(word) not in (4, 6):
+                raise ValueError(word)
+        month, day, year = [*parts, b"", b""][:3]
+        if len(parts) not in (2, 3) or len(month) > 2 or len(day) > 2:
+            raise ValueError(word)
+        if len(parts) == 3:
+            # Slurm takes 00 for no year.
+            if len(year) != 2 or not integer(year, 1, 99):
+                raise ValueError(word)
+            year = b"20" + year
+    if not integer(month, 1, 12) or not integer(day, 1, 31):
+        raise ValueError(word)
+    return int(year or 0), int(month), int(day)
+
+
+def gpu_bind(value: bytes) -> bool:
+    """All but maps and masks."""
+    kind = value[8:] if value[:8] == b"verbose," else value
+    return kind in (b"none", b"closest") or (kind[:7] == b"single:" and count(kind[7:]))
+
+
+def user_env(value: "bytes | None") -> bool:
+    """The flag, or (before 25.05 only, see shim.py) a timeout in seconds and how to log in."""
+    if value is None:
         return True
-    parts = clock.split(b":")
-    if len(parts) not in (2, 3) or any(len(part) != 2 for part in parts):
-        return False
-    return integer(parts[0], 0, 23) and all(integer(part, 0, 59) for part in parts[1:])
+    seconds = value[:-1] if value[-1:] in (b"L", b"S", b"l", b"s") else value
+    return not seconds or integer(seconds, 0, 10000)
+
+
+def zero_one(value: bytes) -> bool:
+    return value in (b"0", b"1")
+
+
+def cpu_freq(value: bytes) -> bool:
+    """A level or kilohertz. Which governors there are is in slurm.conf, and what a range needs differs by version."""
+    return value.lower() in (b"low", b"medium", b"high", b"highm1") or integer(value, 1, 100000000)
+
+
+def mem_bind(value: bytes) -> bool:
+    """All but maps and masks, which hold commas of their own, and what newer versions no longer know."""
+    return all(part in MEM_BINDINGS for part in value.lower().split(b","))
+
+
+def profile(value: bytes) -> bool:
+    """All kinds that were ever collected; sbatch refuses a list only if its first part is unknown."""
+    kinds = value.lower()
+    return kinds in (b"all", b"none") or all(part in PROFILES for part in kinds.split(b","))
+
+
+def switches(value: bytes) -> bool:
+    """How many leaf switches, and how long to wait for that."""
+    number, at, longest = value.partition(b"@")
+    return count(number) and (not at or time_min(longest))
 
 
 def is_signal(value: bytes) -> bool:
@@ -305,26 +456,35 @@ RECOGNISERS: "dict[str, Any]" = {
     "bare": flag,
     "begin": is_begin,
     "count": count,
+    "cpu-freq": cpu_freq,
     "dependency": is_dependency,
     "distribution": distribution,
     "exclusive": exclusive,
     "export": is_export,
     "flag": flag,
+    "gpu-bind": gpu_bind,
     "gpus": gpus,
     "gres": is_gres,
     "gres-flags": gres_flags,
     "hint": hint,
     "host": is_host,
+    "hosts": hosts,
     "mail-type": mail_type,
     "mem": is_memory,
+    "mem-bind": mem_bind,
     "nice": nice,
     "nodes": is_nodes,
     "open-mode": open_mode,
     "path": is_path,
+    "profile": profile,
     "propagate": propagate,
     "signal": is_signal,
+    "switches": switches,
     "text": is_text,
     "time": is_time,
+    "time-min": time_min,
+    "user-env": user_env,
     "word": is_word,
     "yes-no": yes_no,
+    "zero-one": zero_one,
 }

@@ -31,6 +31,8 @@ STEP_OF_TASK = (24, 11)
 LATE_RECORDS = (24, 11)
 # What waits has no CPUs yet.
 CPUS_LATER = (24, 11)
+# No blank stands behind a comment in scontrol's records.
+BARE_COMMENT = (25, 5)
 # squeue's and sacct's columns.
 KINDS = {"stdout": "output", "stderr": "error", "stdin": "input"}
 
@@ -101,6 +103,11 @@ def log_column(context: Context, call: Call, column: str, shown: Part, expanded:
     if kind == "output" and kind not in call.options and not early:
         return os.path.join(os.fsdecode(call.folder), f"slurm-{shown.ids('jobid')}.out")
     return log_name(context, call, kind, shown) if expanded else log_pattern(call, kind)
+
+
+def comment_end(context: Context) -> str:
+    """What scontrol writes behind a comment."""
+    return "" if context.version >= BARE_COMMENT else " "
 
 
 def submit_line(call: Call) -> str:

@@ -210,6 +210,8 @@ class Accounting:
             text = self.own_text(column.name, shown, step, call)
             if column.name == "jobname" and not step:
                 text = self.tickets.name(shown.ticket, row.name)
+            if column.name == "comment" and not step:
+                text = self.tickets.comment(shown.ticket, os.fsdecode(texts[at]))
             blank = column.name in ("workdir", "submitline", *as_shown.KINDS) and not texts[at].strip()
             if text is not None and not blank:
                 texts[at] = os.fsencode(text)

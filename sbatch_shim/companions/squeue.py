@@ -272,6 +272,9 @@ class Queue:
             text = self.own_text(shown, call, column.name)
             if column.name == "name" and not self.only_state:
                 text = self.tickets.name(shown.ticket, row.name)
+            elif column.name == "comment" and not self.only_state:
+                real = os.fsdecode(row.texts[at]).strip()
+                text = self.tickets.comment(shown.ticket, "" if real == "(null)" else real) or "(null)"
             elif column.name == "dependency":
                 text = dependency_with_tickets(os.fsdecode(row.texts[at]).strip(), self.tickets, call, shown.index)
             if text is not None:

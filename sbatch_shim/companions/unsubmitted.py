@@ -85,11 +85,13 @@ class Unsubmitted:
     @property
     def time_limit(self) -> str:
         """As scontrol and sacct show it: `[days-]hh:mm:ss`."""
-        if self.limit < 0:
-            return "UNLIMITED"
-        days, rest = divmod(self.limit, 1440)
-        hours, left = divmod(rest, 60)
-        return f"{f'{days}-' if days else ''}{hours:02}:{left:02}:00"
+        return "UNLIMITED" if self.limit < 0 else long_form(self.limit)
+
+    @property
+    def least_limit(self) -> str:
+        """`--time-min` as scontrol shows it."""
+        given = self.call.options.get("time-min")
+        return "N/A" if given is None else long_form(minutes(given))
 
     @property
     def raw_time_limit(self) -> str:
@@ -103,3 +105,10 @@ class Unsubmitted:
         if self.limit < 0 or self.limit >= 1440:
             return text
         return text.removeprefix("00:").removeprefix("0")
+
+
+def long_form(limit: int) -> str:
+    """Minutes as `[days-]hh:mm:ss`."""
+    days, rest = divmod(limit, 1440)
+    hours, left = divmod(rest, 60)
+    return f"{f'{days}-' if days else ''}{hours:02}:{left:02}:00"

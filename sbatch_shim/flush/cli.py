@@ -7,10 +7,12 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from signal import SIG_DFL, SIGPIPE, signal
 
 from sbatch_shim import __version__
 from sbatch_shim.errors import HandOver, ShimError
+from sbatch_shim.flush import passed
 from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.local import Local
 from sbatch_shim.flush.backends.sbatch import real_sbatch
@@ -20,7 +22,7 @@ from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.grammar import ARRAY, OPTIONS, REQUIRED, long_name, parse
 from sbatch_shim.merge.graph import counted, describe, graph, reason, summary
 from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.meaning import describe_time
+from sbatch_shim.merge.meaning import describe_time, fixed_begin
 from sbatch_shim.spool import Session, open_state, session_name
 from sbatch_shim.state.calls import look, waiting_sessions
 from sbatch_shim.state.ids import ranges
@@ -39,6 +41,8 @@ Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
   --session NAME      the session to flush (default: $SARRAY_SESSION, else this login)
   --all               flush every session that holds calls
   --keep-names        do not merge calls with different job names
+  --keep-comments     do not merge calls with different comments (the default where the site has plugins, prologs or
+                      epilogs, which may read them); --merge-comments: merge them everywhere
   --wide-lanes        do not split arrays of chained jobs up (saves one request each); then slurmctld
                       looks at ten of them at a time, and slow or failed ones hold up the others
   --retry SECONDS     how long to go on trying while Slurm is away or full (default: 60)
@@ -57,7 +61,10 @@ examples:
 Exit status: 0 all submitted (or nothing to do); 1 something stays queued, or only other sessions hold calls;
 2 wrong usage; 127 no sbatch found; 129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM (after the running submission).
 """
-OWN_FLAGS = ("dry-run", "all", "keep-names", "wide-lanes", "local", "json", "parsable", "help", "version")
+OWN_FLAGS = (
+    *("dry-run", "all", "keep-names", "keep-comments", "merge-comments", "wide-lanes"),
+    *("local", "json", "parsable", "help", "version"),
+)
 OWN_VALUES = ("throttle", "session", "output", "retry", "assume")
 SHORT = {"-n": "dry-run", "-t": "throttle", "-o": "output", "-h": "help"}
 # Options of sbatch that make no sense for a whole flush.
@@ -102,6 +109,10 @@ def read_arguments(words: list[str]) -> tuple[dict[str, str], Wishes]:
         raise Usage(f"--assume={own['assume']} is unknown; it can be submitted or lost")
     wishes.assume = own.get("assume")
     wishes.keep_names = "keep-names" in own
+    if {"keep-comments", "merge-comments"} <= own.keys():
+        raise Usage("--keep-comments and --merge-comments contradict each other")
+    if "keep-comments" in own or "merge-comments" in own:
+        wishes.keep_comments = "keep-comments" in own
     wishes.wide_lanes = "wide-lanes" in own
     wishes.scripts = own.get("output")
     return own, wishes
@@ -127,10 +138,13 @@ def read_sbatch_option(words: list[str], at: int, wishes: Wishes) -> int:
         row = OPTIONS[name]
         if name in REFUSED:
             raise Usage(f"--{name} cannot be given for all arrays")
-        if row[3] != ARRAY and name not in ("output", "error", "input", "job-name", "chdir", "export"):
+        if row[3] != ARRAY and name not in ("output", "error", "input", "job-name", "comment", "chdir", "export"):
             wishes.extra.append(option(name, value))
         elif (row[1] == REQUIRED and value is None) or not RECOGNISERS[row[4]](value):
             raise Usage(f"the value of --{name} is not understood")
+        elif name == "begin" and value is not None:
+            # As the flush means it, not as each call would have.
+            wishes.overrides[name] = fixed_begin(value, int(time.time()), os.environb.get(b"TZ"))
         else:
             wishes.overrides[name] = value
     return at + count
@@ -172,9 +186,19 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
 
 
 def report(
-    outcomes: list[Outcome], adopted: list[Adopted], own: dict[str, str], kept: list[int], uncertain: list[int]
+    outcomes: list[Outcome],
+    adopted: list[Adopted],
+    own: dict[str, str],
+    kept: list[int],
+    uncertain: list[int],
+    went: dict[str, int],
 ) -> None:
-    """Ids to stdout; the table of what became what, and what Slurm said, to stderr."""
+    """
+    Ids to stdout; the table of what became what, and what Slurm said, to stderr.
+
+    Args:
+        went: Why calls were not queued since the last flush, and how many.
+    """
     if "json" in own:
         document = {
             "adopted": [
@@ -194,6 +218,7 @@ def report(
                 for outcome in outcomes
             ],
             "kept": kept,
+            "passed": went,
             "uncertain": uncertain,
         }
         print(json.dumps(document, indent=1))
@@ -209,6 +234,8 @@ def report(
             print(outcome.job if "parsable" in own else f"Submitted batch job {outcome.job}")
         fate = f"job {outcome.job}" if outcome.job is not None else "uncertain" if outcome.uncertain else "kept"
         print(f"  {fate}: {describe(outcome.array)}", file=sys.stderr)
+    if went and (outcomes or adopted):
+        say(passed.summary(went))
 
 
 def say(text: str) -> None:
@@ -246,8 +273,9 @@ def flush_sessions(
             status = status or 1
         if patience.stop.signal:
             break
+    went = passed_by(names, state)
     if outcomes or adopted or "json" in own:
-        report(outcomes, adopted, own, kept, uncertain)
+        report(outcomes, adopted, own, kept, uncertain, went)
     if kept:
         say(f"still queued: {counted(len(kept), 'call')}; the next sarray-flush tries again")
     if uncertain:
@@ -261,13 +289,21 @@ def flush_sessions(
         return status or 1
     if outcomes or adopted or status:
         return status
-    return nothing_queued(state, names)
+    return nothing_queued(state, names, went)
 
 
-def nothing_queued(state: bytes, names: list[bytes]) -> int:
-    """Say so, and which other sessions hold calls."""
+def passed_by(names: list[bytes], state: bytes) -> dict[str, int]:
+    """Why calls of these sessions were not queued since the last flush, and how many."""
+    found: Counter[str] = Counter()
+    for name in names:
+        found.update(passed.untold(Session(state, name)))
+    return dict(found.most_common())
+
+
+def nothing_queued(state: bytes, names: list[bytes], went: dict[str, int]) -> int:
+    """Say so, how many calls were not queued and why, and which other sessions hold calls."""
     others = [held for held in waiting_sessions(state) if os.fsencode(held.name) not in names]
-    print("sarray-flush: nothing is queued in this session", file=sys.stderr)
+    say("nothing is queued in this session" + (f"; {passed.summary(went)}" if went else ""))
     for held in others[:10]:
         print(
             f"sarray-flush: session {held.name} holds {held.count} calls since {describe_time(held.since)}: "

@@ -47,6 +47,8 @@ class Wishes:
         overrides: Options that replace the calls' own.
         extra: Options that are passed on as they are.
         keep_names: Calls with different job names do not share an array.
+        keep_comments: Calls with different comments share an array (False) or do not (True); None: they do where
+            nothing of the site's own gets the comments (see Limits).
         keep_arrays: Array calls stay alone; for a flush in the middle of a pipeline.
         wide_lanes: Leave it to slurmctld how many lanes of an array it looks at together.
         scripts: A folder that also gets the scripts, or None.
@@ -57,6 +59,7 @@ class Wishes:
     overrides: dict[str, bytes | None] = field(default_factory=dict)
     extra: list[bytes] = field(default_factory=list)
     keep_names: bool = False
+    keep_comments: bool | None = None
     keep_arrays: bool = False
     wide_lanes: bool = False
     scripts: str | None = None
@@ -118,7 +121,8 @@ def prepare(
     for call in calls:
         apply_overrides(call, wishes.overrides)
     ready: list[tuple[Array, Script, dict[bytes, bytes]]] = []
-    arrays = plan(calls, limits, wishes.keep_names, wishes.keep_arrays)
+    keep_comments = limits.reads_comments if wishes.keep_comments is None else wishes.keep_comments
+    arrays = plan(calls, limits, wishes.keep_names, wishes.keep_arrays, keep_comments)
     while len(ready) < len(arrays):
         at = len(ready)
         array = arrays[at]

@@ -7,10 +7,6 @@ from collections.abc import Callable
 
 from sbatch_shim import grammar, request
 from sbatch_shim.errors import HandOver, ShimError, complain
-from sbatch_shim.flush.backends.sbatch import real_sbatch
-from sbatch_shim.flush.backends.slurm import Slurm
-from sbatch_shim.flush.flush import Flush, Wishes
-from sbatch_shim.flush.patience import Stop, bystander
 from sbatch_shim.spool import Session, open_state, ticket_numbers, wrong_path
 from sbatch_shim.state.dependency import parse, with_places
 from sbatch_shim.state.journal import TicketMap
@@ -30,7 +26,9 @@ def dependency_of(words: list[bytes], script: bytes | None) -> bytes | None:
 
 def with_real_ids(words: list[bytes], state: bytes, script: bytes | None) -> list[bytes]:
     """
-    The words of a call with tickets in its dependency replaced by real ids, after flushing who holds them.
+    The words of a call with tickets in its dependency replaced by real ids.
+
+    The sessions of those that are not submitted yet are flushed first; where all are, nothing is, and nobody is asked.
 
     Args:
         words: The words after `sbatch`.
@@ -50,14 +48,30 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None) -> lis
     if named and wrong_path(state):
         raise ShimError(wrong_path(state))
     tickets = TicketMap(state)
-    sessions = {tickets.session(ticket) for ticket in named} - {None}
-    if not sessions:
+    named = [ticket for ticket in named if tickets.session(ticket) is not None]
+    if not named:
         return words
     open_state(state)  # root with the HOME of a user must not submit what is queued there
-    for name in sorted(name for name in sessions if name is not None):
-        submit_now(Session(state, name), lambda: real_sbatch(os.environ.get("PATH", os.defpath)), tickets)
+    sessions = {tickets.session(ticket) for ticket in named if not is_placed(tickets, ticket)}
+    if sessions:
+        # Imported here, as most of the time of a call that needs no flush would go into it.
+        from sbatch_shim.flush.backends.sbatch import real_sbatch
+
+        # Read anew: another flush may have submitted them since.
+        tickets = TicketMap(state)
+        for name in sorted(name for name in sessions if name is not None):
+            submit_now(Session(state, name), lambda: real_sbatch(os.environ.get("PATH", os.defpath)), tickets)
     real = with_places(parse(dependency), tickets.place, for_array=True)
     return with_option(words, b"--dependency=" + real.spec)
+
+
+def is_placed(tickets: TicketMap, ticket: int) -> bool:
+    """Whether the real job of a ticket is known."""
+    try:
+        tickets.place(ticket)
+    except ShimError:
+        return False
+    return True
 
 
 def submit_now(session: Session, sbatch: Callable[[], str], tickets: TicketMap | None = None) -> None:
@@ -70,6 +84,10 @@ def submit_now(session: Session, sbatch: Callable[[], str], tickets: TicketMap |
 
     Raises ShimError when a signal cut it short.
     """
+    from sbatch_shim.flush.backends.slurm import Slurm
+    from sbatch_shim.flush.flush import Flush, Wishes
+    from sbatch_shim.flush.patience import Stop, bystander
+
     with Stop() as stop:
         flush = Flush(session, Slurm(sbatch), Wishes(keep_arrays=True), tickets, bystander(stop))
         flush.run()

@@ -82,9 +82,12 @@ class Shared:
 
 
 def needs_login(call: Call) -> bool:
-    """Whether the node adds the user's login environment: for every `--export` but none, ALL and (from 23.11) NIL."""
+    """
+    Whether the node adds the user's login environment: for every `--export` but none, ALL and (from 23.11) NIL, and
+    for `--get-user-env`, whatever its value (tried: what is exported beats it, and soft limits are not propagated).
+    """
     value = call.options.get("export")
-    return value is not None and value.upper() != b"ALL"
+    return (value is not None and value.upper() != b"ALL") or "get-user-env" in call.options
 
 
 def for_job(call: Call, launch_sets_name: bool) -> Environment:
@@ -206,7 +209,7 @@ def controller_variables(call: Call) -> tuple[tuple[bytes, bytes], ...]:
 def submit_key(call: Call) -> tuple[tuple[bytes, bytes], ...]:
     """The part of a call's environment that calls of one array must agree on."""
     found = []
-    for name in (*SUBMIT_VARIABLES, *([b"TZ"] if "begin" in call.options else [])):
+    for name in SUBMIT_VARIABLES:
         value = call.environment.get(name)
         if value is not None:
             found.append((name, value))

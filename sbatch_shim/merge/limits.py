@@ -17,6 +17,8 @@ class Limits:
         makes_log_folders: Slurm 23.02 or newer: missing folders of a log are created.
         lookahead: How many elements of an array that waits with aftercorr slurmctld looks at together
             (correspond_after_task_cnt).
+        reads_comments: Something of the site's own gets each job's comment when it is submitted or started, and may
+            act on it: a job_submit or cli_filter plugin, a prolog, an epilog.
         kills_impossible: Jobs whose dependency cannot be met any more are cancelled, unless they ask not to be
             (kill_invalid_depend).
         propagates_nice: Jobs run with the nice value of their submission (PropagatePrioProcess).
@@ -33,6 +35,7 @@ class Limits:
     propagates_nice: bool = False
     site_changes_environment: bool = False
     stores_scripts: bool = False
+    reads_comments: bool = False
 
     def narrowed(self, other: Limits | None) -> Limits:
         """What this and another controller allow, for a plan that serves both."""
@@ -47,4 +50,5 @@ class Limits:
             site_changes_environment=self.site_changes_environment or other.site_changes_environment,
             stores_scripts=self.stores_scripts or other.stores_scripts,
             propagates_nice=self.propagates_nice or other.propagates_nice,
+            reads_comments=self.reads_comments or other.reads_comments,
         )

@@ -152,7 +152,12 @@ def reason_alone(call: Call, body: bytes, waits: Dependency) -> str:
     return ""
 
 
-def merge_key(call: Call, keep_names: bool, limits: Limits) -> tuple[object, ...]:
+def options_of(call: Call) -> dict[str, bytes | None]:
+    """What Slurm applies to a whole array that holds this call."""
+    return array_options(call.options, call.time, call.environment.get(b"TZ"))
+
+
+def merge_key(call: Call, limits: Limits, *, keep_names: bool, keep_comments: bool = False) -> tuple[object, ...]:
     """What calls of one array have in common, dependencies aside."""
     node_names = []
     for kind in logs.KINDS:
@@ -160,7 +165,7 @@ def merge_key(call: Call, keep_names: bool, limits: Limits) -> tuple[object, ...
         if name is not None:
             node_names.append(name.path if name.on_node else b"")
     return (
-        tuple((name, canonical(name, value)) for name, value in array_options(call.options, call.time).items()),
+        tuple((name, canonical(name, value)) for name, value in options_of(call).items()),
         call.umask,
         call.limits,
         call.group,
@@ -172,6 +177,7 @@ def merge_key(call: Call, keep_names: bool, limits: Limits) -> tuple[object, ...
         environment.needs_login(call),
         tuple(node_names) if any(node_names) else (),
         call.name if keep_names else None,
+        call.comment if keep_comments else None,
     )
 
 
@@ -221,7 +227,11 @@ def fan_ins(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[int, lis
 
 
 def plan(
-    calls: Sequence[Call], limits: Limits, keep_names: bool = False, keep_arrays: bool = False
+    calls: Sequence[Call],
+    limits: Limits,
+    keep_names: bool = False,
+    keep_arrays: bool = False,
+    keep_comments: bool = False,
 ) -> list[Array]:
     """
     Group calls into arrays.
@@ -231,6 +241,7 @@ def plan(
         limits: Of the controller.
         keep_names: Calls with different job names do not share an array.
         keep_arrays: Array calls stay alone, since it is not known yet how others will wait for them.
+        keep_comments: Calls with different comments do not share an array.
 
     Returns:
         Arrays that together hold each call exactly once, by their oldest ticket. So an array comes after all that
@@ -251,7 +262,8 @@ def plan(
         alone = reason_alone(call, body, dependency)
         if call.is_array and not alone and (keep_arrays or call.ticket in as_arrays):
             alone = WAITED if call.ticket in as_arrays else "nobody knows yet how others will wait for it"
-        key = (merge_key(call, keep_names, limits), tuple(sets.get(call.ticket, ())), singletons.get(call.ticket))
+        own_key = merge_key(call, limits, keep_names=keep_names, keep_comments=keep_comments)
+        key = (own_key, tuple(sets.get(call.ticket, ())), singletons.get(call.ticket))
         members.append(Member(call, key, dependency, alone))
     arrays = [array for block in fill(lanes.find(members, limits), limits.array_size) for array in block.arrays()]
     for array in arrays:
@@ -305,7 +317,7 @@ class Block:
             first = members[0][1]
             array = Array(
                 [Placed.at(member.call, first_index(member, at, ids)) for at, member in members],
-                array_options(first.call.options, first.call.time),
+                options_of(first.call),
                 Dependency(tuple(one for one in first.waits.conditions if one not in first.lanes), first.waits.any_of),
                 [made[one] for one in slot.upstream],
                 first.alone,

@@ -11,6 +11,7 @@ from sbatch_shim.merge import logs
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.render import common_folder
+from sbatch_shim.state.calls import comment_of_all
 from sbatch_shim.state.dependency import Condition, Dependency, with_places
 from sbatch_shim.state.ids import TaskSet
 from sbatch_shim.state.journal import Place
@@ -43,6 +44,7 @@ class Submission:
         script: Absolute path of its script.
         environment: What sbatch is started with.
         name: The job's name as squeue shows it.
+        comment: The job's comment, or empty.
         spec: The value of --array; None for a plain job.
         folder: Where its tasks start.
         waits: What all of it waits for, by real ids.
@@ -55,6 +57,7 @@ class Submission:
     script: bytes
     environment: dict[bytes, bytes]
     name: bytes
+    comment: bytes
     spec: bytes | None
     folder: bytes
     waits: Dependency
@@ -96,6 +99,7 @@ def submission_of(
         home + b"/script",
         environment,
         job_name(array),
+        comment_of_all(array.calls),
         array_spec(array, throttle),
         common_folder(array) or b"/",
         dependency(array, limits, place_of),

@@ -14,7 +14,7 @@ from sbatch_shim.record import decode, digest, frames
 from sbatch_shim.spool import QUEUE_HEAD, Session, read, session_of
 from sbatch_shim.state.dropped import dropped, without_met
 from sbatch_shim.state.journal import Journal, flush_folders
-from sbatch_shim.values import indices
+from sbatch_shim.values import MAX_TEXT, indices
 
 # What many records share, for `build`: environments, directives, blobs that are as they were written.
 Shared = tuple[dict[bytes, dict[bytes, bytes]], dict[bytes, list[tuple[str, Optional[bytes]]]], set[bytes]]
@@ -120,6 +120,11 @@ class Call:
         return os.fsdecode(self.name or b"sbatch")
 
     @property
+    def comment(self) -> bytes:
+        """The value of `--comment`; empty without one."""
+        return self.options.get("comment") or b""
+
+    @property
     def shown_script(self) -> str:
         """The script as Slurm shows it: the path where sbatch's search found it, else the word itself; or (null)."""
         if self.source != request.FILE:
@@ -132,6 +137,18 @@ class Call:
         """Where the job starts and relative logs go: `--chdir` made absolute, else the caller's folder."""
         chdir = self.options.get("chdir")
         return self.cwd if chdir is None else os.path.join(self.cwd, chdir)
+
+
+def comment_of_all(calls: list[Call]) -> bytes:
+    """
+    What Slurm is told as the comment of an array of these calls, in its order; empty for none.
+
+    The one that all have, or the first one and how many other comments there are ("none" is one of them).
+    """
+    comments = list(dict.fromkeys(call.comment for call in calls))
+    first = next((comment for comment in comments if comment), b"")
+    told = first if len(comments) == 1 else b"%s+%d" % (first, len(comments) - 1)
+    return told if len(told) < MAX_TEXT else first
 
 
 def load(session: Session, path: bytes) -> tuple[list[Call], list[str]]:

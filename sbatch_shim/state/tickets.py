@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.spool import Session, session_of
-from sbatch_shim.state.calls import Call, Shared, build, payloads, tickets_in
+from sbatch_shim.state.calls import Call, Shared, build, comment_of_all, payloads, tickets_in
 from sbatch_shim.state.dropped import drop, dropped
 from sbatch_shim.state.ids import JobId, TaskSet
 from sbatch_shim.state.journal import RAN, Journal, Place, flush_folders, not_submitted, places_in
@@ -177,6 +177,7 @@ class Job:
         self.places = places
         # First index, ticket, place.
         self.entries = sorted((place.first or 0, ticket, place) for ticket, place in places.items())
+        self.comment: str | None = None
         self.starts = [first for first, _, _ in self.entries]
 
     @property
@@ -295,6 +296,23 @@ class Tickets:
         merged = re.fullmatch(r"(.*)\+[0-9]+", real, re.S)
         names = {one.shown_name for one in others if one is not None}
         return call.shown_name if merged and merged[1] in names else real
+
+    def comment(self, ticket: int, real: str) -> str:
+        """
+        The comment of a submitted call: its own, or the one that scontrol update gave it since.
+
+        Args:
+            real: What Slurm tells, empty for none: a merged array's has the first one and how many others there are.
+        """
+        pages = self.find(ticket)
+        call = pages.call(ticket) if pages else None
+        if pages is None or call is None or not real:
+            return real
+        job = self.jobs[pages.places[ticket].job]
+        if job.comment is None:
+            calls = [pages.call(other) for _, other, _ in job.entries]
+            job.comment = os.fsdecode(comment_of_all([one for one in calls if one is not None]))
+        return os.fsdecode(call.comment) if real == job.comment else real
 
     def await_placed(self, ticket: int) -> SessionTickets | None:
         """Like find, but waits a moment for a ticket that is being submitted right now."""

@@ -17,7 +17,7 @@ _sarray() {
         case $verb in
         status) words='--session --all --json --watch' ;;
         flush | submit)
-            words='--dry-run --throttle --output --session --all --keep-names --wide-lanes --retry --assume --local
+            words='--dry-run --throttle --output --session --all --keep-names --keep-comments --merge-comments --wide-lanes --retry --assume --local
                 --json --parsable'
             ;;
         cancel) words='--session --all --yes' ;;

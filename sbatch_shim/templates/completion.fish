@@ -14,6 +14,8 @@ complete -c sarray -n "__fish_seen_subcommand_from flush submit gc" -s n -l dry-
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -s t -l throttle -x
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -s o -l output -r
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l keep-names
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l keep-comments
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l merge-comments
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l wide-lanes
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l retry -x
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l assume -x -a "submitted lost"

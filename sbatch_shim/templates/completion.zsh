@@ -33,7 +33,8 @@ _sarray() {
     flush | submit)
         _arguments '(-n --dry-run)'{-n,--dry-run}'[submit nothing]' '(-t --throttle)'{-t,--throttle}'[at a time]:tasks' \
             '(-o --output)'{-o,--output}'[keep the scripts]:file:_files' $session '--all[all sessions]' \
-            '--keep-names[names keep calls apart]' '--wide-lanes[do not split arrays up]' \
+            '--keep-names[names keep calls apart]' '--keep-comments[comments keep calls apart]' \
+            '--merge-comments[comments keep no calls apart]' '--wide-lanes[do not split arrays up]' \
             '--retry[go on trying]:seconds' '--assume[decide what is not known]:fate:(submitted lost)' \
             '--local[without Slurm]' '--json[print a document]' '--parsable[ids only]' \
             '(-h --help)'{-h,--help} '*:file:_files'

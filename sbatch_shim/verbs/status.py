@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 
 from sbatch_shim.companions.context import Context
+from sbatch_shim.flush import passed
 from sbatch_shim.merge import logs
 from sbatch_shim.spool import Session, replace, session_name, session_of
 from sbatch_shim.state.calls import Call
@@ -189,15 +190,6 @@ def line_of(ticket: int, pages: SessionTickets, states: States) -> Line:
     )
 
 
-def passed_reasons(session: Session) -> dict[str, int]:
-    """Why calls of a session went to the real sbatch, and how many."""
-    try:
-        with open(session.folder + b"/passed", encoding="utf-8", errors="replace") as stream:
-            return dict(Counter(line.rstrip("\n") for line in stream).most_common())
-    except FileNotFoundError:
-        return {}
-
-
 def all_tickets(all_known: Tickets) -> list[tuple[int, SessionTickets]]:
     found = [
         (ticket, pages)
@@ -253,7 +245,7 @@ def gather(context: Context, tickets: list[int], session: str | None) -> Found:
     sessions.update({pages.session.name: pages.session for _, pages in chosen})
     reasons: Counter[str] = Counter()
     for one in sessions.values():
-        reasons.update(passed_reasons(one))
+        reasons.update(passed.reasons(one))
     totals: dict[str, object] = {
         "calls": len(lines),
         "submitted": len(submitted),

@@ -37,5 +37,9 @@ try -w a,b -N1 job.sh
 try -t 3 --time-min=5 job.sh
 try --gres=help job.sh
 try --export='A="x' -o /dev/null --nosuch job.sh
+for option in --mem=8GiB --mem=1PB --mem=8B --mem=GB --mem=1.5GB --mem-per-cpu=8BB --begin=elevenses_ --begin=4pm --begin=13:00pm --begin=24:00 --begin=12/01/2036 --begin=Tomorrow \
+    --begin=now+1h --time-min=abc --time-min=0 --mincpus=0 --mincpus=x --mem-bind=foo --mem-bind=help --switches=0 --profile=x,task --cpu-freq=0 --mail-type=NONE,FOO --ntasks-per-node=0; do
+    try -o /dev/null $option job.sh
+done
 sbatch=$(command -v sbatch)
 (unset PATH; "$sbatch" -o nopath.log job.sh; echo "rc $?"; "$sbatch" -o nopath2.log ./job.sh; echo "rc $?")

@@ -124,3 +124,42 @@ def test_an_empty_array_or_dependency_takes_back_an_earlier_one() -> None:
     # The job sees the empty dependency.
     assert taken_back == {"dependency": b""}
     assert array_options(taken_back, 0) == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-n 4 --ntasks-per-node=2 -N 1",
+        "-n 9 --ntasks-per-node=2 -N 2-4",
+        "-n 2 -N 3",
+        "-t 5 --time-min=6",
+        "--mail-type=END --mail-type=NONE",
+        "--mail-type=NONE --mail-type=END",
+    ],
+)
+def test_what_contradicts_itself_is_handed_over(line: str) -> None:
+    with pytest.raises(HandOver):
+        understand([*line.encode().split(), b"x"], {}, b"#!/bin/sh\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-n 4 --ntasks-per-node=2",
+        "-n 4 --ntasks-per-node=2 -N 2",
+        "-n 2 --ntasks-per-node=4 -N 1",
+        "-n 3 --ntasks-per-node=2 -N 2",
+        "-n 8 --tasks-per-node=2 -N 2-4",
+        "-t UNLIMITED --time-min=6",
+        "-t 6 --time-min=6",
+        "-t 6:30 --time-min=6:01",
+    ],
+)
+def test_what_does_not_contradict_itself_is_understood(line: str) -> None:
+    understand([*line.encode().split(), b"x"], {}, b"#!/bin/sh\n")
+
+
+def test_no_mail_is_the_same_as_no_word_about_mail() -> None:
+    assert understand([b"--mail-type=none", b"x"], {}, b"#!/bin/sh\n")[0].options == {}
+    with pytest.raises(HandOver):
+        understand([b"--mail-type=none", b"x"], {}, b"#!/bin/sh\n#SBATCH --mail-type=END\n")

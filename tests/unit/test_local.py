@@ -28,7 +28,7 @@ def job(number: int, script: bytes = b"", dependency: str = "", kills: bool = Fa
     array.options["kill-on-invalid-dep"] = b"yes" if kills else b"no"
     waits = parse(dependency.encode())
     return LocalJob(
-        number, Submission(array, script, {}, name or b"j%d" % number, None, b"/", waits, (), TaskSet())
+        number, Submission(array, script, {}, name or b"j%d" % number, b"", None, b"/", waits, (), TaskSet())
     )
 
 

@@ -12,7 +12,7 @@ from support.strategies import QUICK, call, call_lists, environment
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, merge_key, plan, reason_alone, singleton_names, task_count
 from sbatch_shim.spool import ticket_numbers
-from sbatch_shim.state.calls import Call
+from sbatch_shim.state.calls import Call, comment_of_all
 from sbatch_shim.state.dependency import parse
 
 LIMITS = st.integers(1, 12).map(lambda size: Limits(array_size=size))
@@ -61,7 +61,7 @@ def test_equal_keys_share_and_others_do_not(calls: list[Call], limits: Limits, k
     singletons = singleton_names(calls, [parse(made.options.get("dependency")) for made in calls])
     shared: dict[object, list[Array]] = {}
     for array in plan(calls, limits, keep_names):
-        keys = {(merge_key(made, keep_names, limits), singletons.get(made.ticket)) for made in array.calls}
+        keys = {(merge_key(made, limits, keep_names=keep_names), singletons.get(made.ticket)) for made in array.calls}
         assert len(keys) == 1
         if alone & {made.ticket for made in array.calls}:
             assert len(array.calls) == 1 and array.alone
@@ -83,6 +83,12 @@ APART: list[tuple[dict[str, object], dict[str, object]]] = [
     ({"options": {"partition": b"a"}}, {"options": {"partition": b"A"}}),
     ({"options": {"dependency": b"afterok:7"}}, {"options": {"dependency": b"afterany:7"}}),
     ({"options": {"begin": b"now+60"}, "time": 1}, {"options": {"begin": b"now+60"}, "time": 2}),
+    ({"options": {"begin": b"16:00"}, "time": 1}, {"options": {"begin": b"16:00"}, "time": 86401}),
+    (
+        {"options": {"begin": b"16:00"}, "env": environment(TZ=b"UTC")},
+        {"options": {"begin": b"16:00"}, "env": environment(TZ=b"XYZ-1")},
+    ),
+    ({"options": {"time-min": b"1"}}, {"options": {}}),
     ({"options": {"error": b"/e"}}, {"options": {}}),
     ({"options": {"export": b"A"}}, {"options": {}}),
     ({"options": {"output": b"/%N.a"}}, {"options": {"output": b"/%N.b"}}),
@@ -109,6 +115,10 @@ TOGETHER: list[tuple[dict[str, object], dict[str, object]]] = [
     ({"options": {"time": b"60"}}, {"options": {"time": b"1:00:00"}}),
     ({"options": {"begin": b"now+60"}, "time": 1}, {"options": {"begin": b"now+1minute"}, "time": 1}),
     ({"options": {"begin": b"now+60"}, "time": 1}, {"options": {"begin": b"now+59"}, "time": 2}),
+    ({"options": {"mem": b"8GB"}}, {"options": {"mem": b"8G"}}),
+    ({"options": {"begin": b"4:00pm"}, "time": 1}, {"options": {"begin": b"teatime"}, "time": 2}),
+    ({"options": {"comment": b"a"}}, {"options": {"comment": b"b"}}),
+    ({"options": {"comment": b"a"}}, {"options": {}}),
     ({"options": {"mem": b"1", "hold": None}}, {"options": {"hold": None, "mem": b"1"}}),
     ({"options": {"output": b"/a"}}, {"options": {"output": b"/b"}}),
     ({"options": {"error": b"/a"}}, {"options": {"error": b"/b"}}),
@@ -176,3 +186,23 @@ def test_halves_hold_what_the_whole_held(calls: list[Call]) -> None:
             halves = halve(array, [])
             assert [made for half in halves for made in half.calls] == array.calls
             assert all(half.calls and half.options == array.options and half.login == array.login for half in halves)
+
+
+def test_comments_keep_calls_apart_where_that_is_asked_for() -> None:
+    calls = [call(number, {"comment": value} if value else {}) for number, value in enumerate([b"a", b"b", b"", b"a"])]
+    assert shapes(calls, keep_comments=True) == [[0, 3], [1], [2]]
+    assert shapes(calls) == [[0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("comments", "told"),
+    [
+        ([b"", b""], b""),
+        ([b"a", b"a"], b"a"),
+        ([b"a", b"b", b"a"], b"a+1"),
+        ([b"", b"b", b"c"], b"b+2"),
+        ([b"x" * 1022, b"b"], b"x" * 1022),
+    ],
+)
+def test_an_array_is_given_one_comment(comments: list[bytes], told: bytes) -> None:
+    assert comment_of_all([call(at, {"comment": value} if value else {}) for at, value in enumerate(comments)]) == told

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import QUICK
 
 from sbatch_shim.grammar import HAND, OPTIONS
-from sbatch_shim.merge.meaning import canonical, fixed_begin
+from sbatch_shim.merge.meaning import canonical, fixed_begin, time_zone
 from sbatch_shim.values import MAX_INDEX, RECOGNISERS, indices, megabytes, minutes
 
 # kind: (taken, refused)
@@ -43,7 +46,38 @@ EXAMPLES: dict[str, tuple[list[bytes | None], list[bytes | None]]] = {
     ),
     "bare": ([None], [b"", b"x"]),
     "begin": (
-        [b"now", b"now+1", b"now+5minutes", b"now+1hour", b"2030-01-28", b"2030-12-01T09:05", b"2030-12-01T23:59:59"],
+        [
+            b"now",
+            b"now+1",
+            b"now+5minutes",
+            b"now+1hour",
+            b"2030-01-28",
+            b"2030-12-01T09:05",
+            b"2030-12-01T23:59:59",
+            b"2030-02-31",
+            b"2030-01-01T9:00",
+            b"2030-01-01 9:00pm",
+            b"noon",
+            b"Midnight",
+            b"fika",
+            b"teatime",
+            b"16:00",
+            b"4:00pm",
+            b"4:00 PM",
+            b"12:30:15am",
+            b"today",
+            b"tomorrow",
+            b"tomorrow noon",
+            b"noon tomorrow",
+            b"tomorrowT16:00",
+            b"16:00-12/01",
+            b"12/01/26",
+            b"1/5",
+            b"12.01.26",
+            b"120126",
+            b"1201",
+            b"12/01/26-10:00",
+        ],
         [
             b"",
             b"now+",
@@ -51,19 +85,50 @@ EXAMPLES: dict[str, tuple[list[bytes | None], list[bytes | None]]] = {
             b"now+1fortnight",
             b"now+x",
             b"nowhere",
-            b"noon",
-            b"16:00",
+            b"elevenses",
+            b"Tomorrow",
+            b"Teatime",
+            b"now+1h",
+            b"now + 1hour",
+            b"16",
+            b"4pm",
+            b"13:00pm",
+            b"0:0",
+            b"24:00",
+            b"23:60",
+            b"4:00pmpm",
+            b"noon pm",
+            b"pm",
+            b"noon noon",
+            b"16:00 noon",
+            b"today tomorrow",
+            b"12/01/2026",
+            b"12/01/00",
+            b"12/01.26",
+            b"13/01",
+            b"12/32",
+            b"0/1",
+            b"12-01-26",
+            b"1600",
+            b"12012",
+            b"T",
+            b"-",
+            b" ",
+            b"noon\ttomorrow",
             b"2030-13-01",
             b"2030-1-1",
-            b"2030-02-31",
             b"1999-01-01",
             b"2030-01-01T24:00",
             b"2030-01-01T09:60",
             b"2030-01-01T",
-            b"2030-01-01T9:00",
+            b"2030-01-01T10",
         ],
     ),
     "count": ([b"1", b"04", b"1000000"], [b"", b"0", b"-1", b"+1", b"1.5", b"1k", b"1000001", b" 1", b"99999999999"]),
+    "cpu-freq": (
+        [b"low", b"Medium", b"high", b"HighM1", b"2400000"],
+        [b"", b"0", b"2GHz", b"Performance", b"ondemand", b"1000-2000", b"low-high:userspace", b"x"],
+    ),
     "dependency": (
         [
             b"singleton",
@@ -106,13 +171,31 @@ EXAMPLES: dict[str, tuple[list[bytes | None], list[bytes | None]]] = {
     "exclusive": ([None, b"user", b"mcs"], [b"", b"topo", b"yes"]),
     "export": ([b"", b"ALL", b"none", b"A,B=c", b"NILS"], [b"NIL", b"nil"]),
     "flag": ([None], [b"", b"yes"]),
+    "gpu-bind": (
+        [b"none", b"closest", b"single:2", b"verbose,closest"],
+        [b"", b"foo", b"single:", b"single:0", b"verbose", b"map_gpu:0,1", b"closest,verbose"],
+    ),
     "gpus": ([b"1", b"a100:2", b"tesla_v100:1"], [b"", b"0", b"a100", b":2", b"a:b:2", b"a:1,b:2", b"a b:1"]),
     "gres": ([b"gpu:1", b"gpu:a100:2,scratch:5"], [b"", b"help", b"list", b"gpu 1"]),
     "host": ([b"n1", b"node-01.site"], [b"", b"a,b", b"n[1-2]", b"./nodes", b"a b"]),
+    "hosts": (
+        [b"n1", b"a,b", b"n[1-2]", b"a[1-3,5],b[01-04]", b"a[1-2]b[3-4]"],
+        [b"", b"./nodes", b"a/b", b"a b", b"a[1-", b"a]", b"a[]", b"a,,b", b"a,", b"a[x-y]", b"a{1,2}", b"a][b"],
+    ),
     "gres-flags": ([b"disable-binding", b"enforce-binding"], [b"", b"one-task-per-sharing"]),
     "hint": ([b"nomultithread", b"compute_bound"], [b"", b"help", b"NOMULTITHREAD"]),
-    "mail-type": ([b"END", b"end,FAIL", b"ALL", b"TIME_LIMIT_80"], [b"", b"NONE", b"END,", b"END FAIL", b"SOON"]),
-    "mem": ([b"0", b"100", b"8G", b"8192m", b"1T", b"2k"], [b"", b"G", b"8GB", b"1.5G", b"-1", b"8 G", b"1P", b"1e3"]),
+    "mail-type": (
+        [b"END", b"end,FAIL", b"ALL", b"TIME_LIMIT_80", b"none"],
+        [b"", b"NONE,END", b"END,NONE", b"END,", b"END FAIL", b"SOON"],
+    ),
+    "mem": (
+        [b"0", b"100", b"8G", b"8192m", b"1T", b"2k", b"8GB", b"8Gb", b"8gb", b"8gB", b"100kb", b"1TB", b"0MB"],
+        [b"", b"G", b"GB", b"B", b"8B", b"8GBB", b"8GiB", b"8BG", b"1.5GB", b"1.5G", b"-1", b"8 GB", b"1P", b"1e3"],
+    ),
+    "mem-bind": (
+        [b"local", b"None", b"verbose,local", b"q,rank", b"prefer,local"],
+        [b"", b"help", b"yes", b"local,", b"sort", b"map_mem:0", b"mask_mem:0x1", b"nodes"],
+    ),
     "nice": ([None, b"0", b"100"], [b"", b"-5", b"+5", b"x", b"2147483646"]),
     "nodes": ([b"1", b"2-4", b"3-3"], [b"", b"0", b"2-1", b"abc", b"1-", b"-2", b"1k", b"1-2-3", b"1,3"]),
     "open-mode": ([b"append", b"truncate", b"a", b"t"], [b"", b"A", b"trunc"]),
@@ -120,10 +203,18 @@ EXAMPLES: dict[str, tuple[list[bytes | None], list[bytes | None]]] = {
         [b"x", b"/a b\n", b"\xff", b"x" * 4095, b"%j", b"%04a_%A.%x", b"%%", b"%%%j", b"%%b", b"\\%j"],
         [b"", b"x" * 4096, b"%b", b"%%%b", b"%r", b"%S", b"%z", b"%5z", b"%5%%j", b"x%", b"x%5", b"%-4j"],
     ),
+    "profile": (
+        [b"none", b"ALL", b"task", b"Energy,Task", b"lustre,network"],
+        [b"", b"foo", b"energy,foo", b"all,task", b"filesystem", b"task,"],
+    ),
     "propagate": ([None, b"ALL", b"NONE", b"CORE,NOFILE"], [b"", b"core", b"FOO", b"ALL,"]),
     "signal": (
         [b"USR1", b"SIGUSR1", b"B:USR1@30", b"10", b"B:15@1", b"TERM@65535"],
         [b"", b"0", b"R:USR1", b"b:USR1", b"USR1@", b"USR1@0", b"USR1@65536", b"FOO", b"usr1", b"99", b":USR1"],
+    ),
+    "switches": (
+        [b"1", b"2@10:00", b"1@60", b"3@1-0"],
+        [b"", b"0", b"-1", b"a", b"1@", b"1@0", b"1@abc", b"1@-5", b"1@INFINITE", b"1@2@3"],
     ),
     "text": ([b"a", b"a b", b"\xc3\xa4", b"x" * 1023], [b"", b"a\n", b"a\tb", b"\x7f", b"x" * 1024]),
     "time": (
@@ -146,8 +237,11 @@ EXAMPLES: dict[str, tuple[list[bytes | None], list[bytes | None]]] = {
             b"+1",
         ],
     ),
+    "time-min": ([b"1", b"0:10", b"1:00:00", b"2-0"], [b"", b"0", b"UNLIMITED", b"abc", b"-1"]),
+    "user-env": ([None, b"", b"L", b"S", b"l", b"10", b"10L"], [b"x", b"LL", b"L10", b"-1", b"10 L", b"99999"]),
     "word": ([b"gpu:2", b"a,b", b"lic@server:1"], [b"", b"a b", b"a*2", b"a;b", b"\xff"]),
     "yes-no": ([b"yes", b"no"], [b"", b"YES", b"1"]),
+    "zero-one": ([b"0", b"1"], [b"", b"2", b"x", b"01"]),
 }
 
 
@@ -268,6 +362,9 @@ def test_a_time_means_the_same_in_each_form(days: int, hours: int, mins: int, se
         (b"8g", 8192),
         (b"8192M", 8192),
         (b"1T", 1048576),
+        (b"8GB", 8192),
+        (b"1025kb", 2),
+        (b"1tB", 1048576),
     ],
 )
 def test_megabytes(value: bytes, wanted: int) -> None:
@@ -277,13 +374,18 @@ def test_megabytes(value: bytes, wanted: int) -> None:
 @pytest.mark.parametrize(
     ("name", "same"),
     [
-        ("mem", [b"8G", b"8192", b"8192m", b"8388608K"]),
+        ("mem", [b"8G", b"8192", b"8192m", b"8388608K", b"8GB", b"8Gb", b"8192MB"]),
         ("time", [b"60", b"1:00:00", b"0-1", b"59:01"]),
         ("cpus-per-task", [b"2", b"02"]),
         ("nodes", [b"2", b"2-2", b"02"]),
         ("mail-type", [b"END,FAIL", b"fail,end,END"]),
         ("open-mode", [b"append", b"a"]),
+        ("time-min", [b"60", b"1:00:00"]),
+        ("mincpus", [b"2", b"02"]),
+        ("profile", [b"energy,task", b"Task,Energy"]),
+        ("cpu-freq", [b"high", b"High"]),
         ("nice", [None, b"100"]),
+        ("get-user-env", [None, b"L", b"10S"]),
     ],
 )
 def test_values_are_compared_by_meaning(name: str, same: list[bytes | None]) -> None:
@@ -302,5 +404,58 @@ def test_values_are_compared_by_meaning(name: str, same: list[bytes | None]) -> 
     ],
 )
 def test_a_relative_begin_is_counted_from_the_call(value: bytes, seconds: int) -> None:
-    assert fixed_begin(value, 1700000000) == b"uts%d" % (1700000000 + seconds)
-    assert fixed_begin(b"2030-01-01", 1700000000) == b"2030-01-01"
+    assert fixed_begin(value, 1700000000, None) == b"uts%d" % (1700000000 + seconds)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        # As sbatch of 22.05, 24.11 and 26.05 reads them on a Wednesday, 2026-11-25 22:42:48.
+        (b"2030-01-01", "2030-01-01T00:00:00"),
+        (b"2026-12-01T10:00:30", "2026-12-01T10:00:30"),
+        (b"2027-02-30", "2027-03-02T00:00:00"),
+        (b"2020-01-01", "2020-01-01T00:00:00"),
+        (b"22:43", "2026-11-25T22:43:00"),
+        (b"22:42", "2026-11-26T22:42:00"),
+        (b"22:42:59", "2026-11-26T22:42:59"),
+        (b"4:00", "2026-11-26T04:00:00"),
+        (b"4:00pm", "2026-11-26T16:00:00"),
+        (b"11:00 PM", "2026-11-25T23:00:00"),
+        (b"12:00am", "2026-11-26T00:00:00"),
+        (b"12:05pm", "2026-11-26T12:05:00"),
+        (b"today", "2026-11-25T00:00:00"),
+        (b"tomorrow", "2026-11-26T00:00:00"),
+        (b"today noon", "2026-11-25T12:00:00"),
+        (b"noon", "2026-11-26T12:00:00"),
+        (b"midnight", "2026-11-26T00:00:00"),
+        (b"fika", "2026-11-26T15:00:00"),
+        (b"teatime tomorrow", "2026-11-26T16:00:00"),
+        (b"tomorrowT16:00", "2026-11-26T16:00:00"),
+        (b"12/01/26", "2026-12-01T00:00:00"),
+        (b"12/01/26-10:00", "2026-12-01T10:00:00"),
+        (b"10:00 12.01", "2026-12-01T10:00:00"),
+        (b"1/15", "2027-01-15T00:00:00"),
+        (b"11/25", "2027-11-25T00:00:00"),
+        (b"11/25 22:43", "2026-11-25T22:43:00"),
+        (b"11/25 22:42", "2027-11-25T22:42:00"),
+        (b"010112", "2012-01-01T00:00:00"),
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York", "EST5EDT", "XYZ-3"])
+def test_a_begin_is_read_with_the_clock_and_in_the_zone_of_the_call(value: bytes, wanted: str, zone: str) -> None:
+    with time_zone(zone.encode()):
+        called = int(time.mktime((2026, 11, 25, 22, 42, 48, 0, 0, -1)))
+    before = os.environ.get("TZ"), time.tzname
+    told = fixed_begin(value, called, zone.encode())
+    assert (os.environ.get("TZ"), time.tzname) == before
+    with time_zone(zone.encode()):
+        assert time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(int(told.removeprefix(b"uts")))) == wanted
+    assert fixed_begin(told, called + 99999, b"UTC") == told
+
+
+def test_tomorrow_is_a_day_of_24_hours_later_where_clocks_change() -> None:
+    """At half past midnight before an hour is skipped, 24 hours later is the day after all the same."""
+    with time_zone(b"Europe/Berlin"):
+        called = int(time.mktime((2027, 3, 28, 0, 30, 0, 0, 0, -1)))
+        wanted = int(time.mktime((2027, 3, 29, 0, 0, 0, 0, 0, -1)))
+    assert fixed_begin(b"tomorrow", called, b"Europe/Berlin") == b"uts%d" % wanted

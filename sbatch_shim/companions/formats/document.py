@@ -155,6 +155,8 @@ def own_members(context: Context, form: DocumentForm, shown: Part, job: JsonJob 
     if call is None:
         return found
     found["name"] = context.tickets.name(shown.ticket, job["name"]) if job else call.shown_name
+    if job and "comment" in job:
+        found["comment"] = form.text(context.tickets.comment(shown.ticket, job["comment"] or ""))
     found["current_working_directory"] = os.fsdecode(call.folder)
     script = as_shown.command(context, call)
     found["command"] = form.text("" if script == "(null)" else script)
@@ -333,6 +335,10 @@ def accounted_members(context: Context, form: DocumentForm, shown: Part, job: Js
     if call is None:
         return found
     found["name"] = context.tickets.name(shown.ticket, job["name"])
+    comment = job.get("comment")
+    if isinstance(comment, dict) and comment.get("job"):
+        told = context.tickets.comment(shown.ticket, comment["job"])
+        found["comment"] = {**comment, "job": form.text(told) if told or form.filtered else None}
     found["working_directory"] = os.fsdecode(call.folder)
     if "submit_line" in job:
         found["submit_line"] = as_shown.submit_line(call)

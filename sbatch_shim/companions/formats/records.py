@@ -24,6 +24,7 @@ from sbatch_shim.state.tickets import Named, elements
 HEAD = re.compile(
     r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName="
 )
+COMMENT = "   Comment="
 
 
 class Records:
@@ -184,6 +185,7 @@ class Records:
             first += f" ArrayJobId={shown.ticket} ArrayTaskId={shown.ids('arraytaskid') if shown.tasks else NO_TASK}"
         lines = record.split("\n")
         lines[0] = f"{first}{rest} JobName={name}"
+        lines = self.own_comment(lines, shown)
         for at, line in enumerate(lines):
             key = line.strip().partition("=")[0]
             if " Dependency=" in line:
@@ -195,6 +197,19 @@ class Records:
                 if value is not None:
                     lines[at] = f"   {key}={value}"
         return "\n".join(lines)
+
+
+    def own_comment(self, lines: list[str], shown: Part) -> list[str]:
+        """The lines of a record with the call's own comment; a call without one has no line of it."""
+        at = next((at for at, line in enumerate(lines) if line.startswith(COMMENT)), None)
+        if at is None:
+            return lines
+        # Slurm writes a blank behind it (22.05 to 24.11).
+        value = lines[at].removeprefix(COMMENT)
+        real = value.removesuffix(" ")
+        told = self.context.tickets.comment(shown.ticket, real)
+        mine = [COMMENT + told + value[len(real) :]] if told else []
+        return [*lines[:at], *mine, *lines[at + 1 :]]
 
 
 def steps_in(out: bytes) -> Iterator[tuple[str, re.Match[str] | None]]:
@@ -236,19 +251,22 @@ def record_of_queued(context: Context, named: Named) -> str:
     first = f"JobId={shown.ids('jobid')}"
     if tasks is not None:
         first += f" ArrayJobId={named.ticket} ArrayTaskId={shown.ids('arraytaskid')}"
-    keys = ("Command", "WorkDir", "StdErr", "StdIn", "StdOut")
+    least = values.least_limit
+    comment = [f"Comment={os.fsdecode(call.comment)}" + as_shown.comment_end(context)] if call.comment else []
     lines = [
         f"{first} JobName={call.shown_name}",
         f"UserId={values.user}({values.user_id}) GroupId={os.getgid()} MCS_label=N/A",
         f"Priority=0 Nice={values.option('nice', '0')} Account={values.option('account')} QOS={values.option('qos')}",
         f"JobState={values.state} Reason={values.reason} Dependency={values.dependency}",
         "Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:0",
-        f"RunTime=00:00:00 TimeLimit={values.time_limit} TimeMin=N/A",
+        f"RunTime=00:00:00 TimeLimit={values.time_limit} TimeMin={least}",
         f"SubmitTime={values.submitted} EligibleTime=Unknown",
         "StartTime=Unknown EndTime=Unknown Deadline=N/A",
         f"Partition={values.partition}",
         f"NumNodes={values.nodes} NumCPUs={values.cpus} NumTasks={values.option('ntasks', '1')}",
-        *(f"{key}={own_line(context, call, key, shown)}" for key in keys),
+        *(f"{key}={own_line(context, call, key, shown)}" for key in ("Command", "WorkDir")),
+        *comment,
+        *(f"{key}={own_line(context, call, key, shown)}" for key in ("StdErr", "StdIn", "StdOut")),
         *([] if context.version >= as_shown.NO_POWER else ["Power="]),
         "",
     ]

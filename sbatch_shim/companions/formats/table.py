@@ -22,7 +22,7 @@ LONG = (
     "tresusageinmint,tresusageintot,tresusageoutmax,tresusageoutmaxn,tresusageoutmaxt,tresusageoutave,tresusageouttot"
 )
 # Columns that we write.
-OWN_COLUMNS = ("jobid", "jobidraw", "jobname", "workdir", "submitline", "stdout", "stderr", "stdin")
+OWN_COLUMNS = ("jobid", "jobidraw", "jobname", "comment", "workdir", "submitline", "stdout", "stderr", "stdin")
 HIDDEN = "JobID,JobIDRaw,JobName,Cluster"
 SEPARATOR = "\x1f"
 

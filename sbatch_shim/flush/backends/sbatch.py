@@ -41,6 +41,8 @@ TEMPORARY = (
     "Unable to create job record, try again",
     "in standby mode",
 )
+# What a site adds that gets a job's comment (24.05 and newer number several prologs: `Prolog[0]`).
+COMMENT_READERS = ("JobSubmitPlugins", "CliFilterPlugins", "PrologSlurmctld", "EpilogSlurmctld", "Prolog", "Epilog")
 # The same for one account or one quality of service: other submissions may pass.
 SUBMIT_LIMIT = re.compile(r"Max(TRES)?Submit|MaxSubmit|submit limit \(")
 
@@ -120,6 +122,10 @@ def limits_of(values: dict[str, str]) -> Limits:
         )
         or loads_plugins(values),
         stores_scripts="job_script" in stored and "job_env" not in stored,
+        reads_comments=any(
+            name.partition("[")[0] in COMMENT_READERS and value not in ("", "(null)", "none")
+            for name, value in values.items()
+        ),
     )
 
 

@@ -146,6 +146,8 @@ def words_of(submission: Submission) -> list[bytes]:
     if submission.spec is not None:
         words.append(option("array", submission.spec))
     words.append(option("job-name", submission.name))
+    if submission.comment:
+        words.append(option("comment", submission.comment))
     words.append(option("chdir", submission.folder))
     if array.login:
         # Where the site sees it, sbatch and the node make the environment as they would for each call.

@@ -1,0 +1,102 @@
+"""Calls that go to the real sbatch while the session queues: what they cost, and who is told of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from support.person import SYSTEM_PATH, Person
+from support.terminal import Terminal
+
+pytestmark = pytest.mark.slurm
+
+
+def counting_sbatch(person: Person) -> tuple[str, Path]:
+    """A PATH on which the real commands write down that they were run, and the file where."""
+    folder = person.home / "counting"
+    log = person.home / "commands"
+    folder.mkdir()
+    log.touch(mode=0o666)
+    for name in ("sbatch", "scontrol", "squeue"):
+        path = folder / name
+        path.write_text(f'#!/bin/sh\necho {name} >> {log}\nexec /usr/bin/{name} "$@"\n')
+        path.chmod(0o755)
+    person.own(folder)
+    person.own(log)
+    return f"{person.prefix}/shims:{folder}:{SYSTEM_PATH}", log
+
+
+def queue_in(person: Person, session: str) -> str:
+    """A held call in a session; its ticket."""
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION=session)
+    return person.run("sbatch", "--parsable", "--hold", "-o", "/dev/null", "--wrap=true", env=env).out.decode().strip()
+
+
+def test_tickets_that_are_submitted_already_cost_no_flush(person: Person) -> None:
+    """24 calls that the real sbatch must see wait for one ticket: one flush, and nothing but sbatch afterwards."""
+    path, log = counting_sbatch(person)
+    setup = person.queue("--parsable", "--hold", "-o", "/dev/null", "--wrap=true", PATH=path).out.decode().strip()
+    other = queue_in(person, "other")
+    words = ("--parsable", "-o", "/dev/null", "-d", f"afterok:{setup}", "--deadline=2036-01-01", "--wrap=true")
+    first = person.queue(*words, PATH=path)
+    assert first.status == 0 and first.err == b""
+    assert log.read_text().split().count("sbatch") == 2
+    log.write_text("")
+    ids = {person.queue(*words, PATH=path).out.strip() for _ in range(23)}
+    assert log.read_text().split() == ["sbatch"] * 23
+    assert len(ids) == 23 and all(len(one) < 9 for one in ids)
+    # Who holds no ticket of the dependency is left alone.
+    assert person.run("squeue", "-h", "-j", other, "-o", "%r").out == b"SarrayQueued\n"
+    environment = person.environment(PATH=SYSTEM_PATH)
+    shown = person.run("squeue", "-h", "-j", b",".join(ids).decode(), "-o", "%r %E", env=environment).out.decode()
+    assert len(set(shown.splitlines())) == 1 and re.match(r"Dependency afterok:\d+", shown), shown
+
+
+def test_only_the_sessions_that_hold_what_is_not_submitted_are_flushed(person: Person) -> None:
+    one, two = queue_in(person, "one"), queue_in(person, "two")
+    assert person.flush("--session", "one").status == 0
+    late = queue_in(person, "one")
+    done = person.queue("-d", f"afterok:{one}:{two}", "--deadline=2036-01-01", "--wrap=true")
+    assert done.status == 0, done.err
+    assert person.run("squeue", "-h", "-j", late, "-o", "%r").out == b"SarrayQueued\n"
+    assert person.run("squeue", "-h", "-j", two, "-o", "%r").out == b"JobHeldUser\n"
+
+
+def test_the_flush_says_how_many_calls_were_not_queued_and_why(person: Person) -> None:
+    for _ in range(2):
+        done = person.queue("-o", "/dev/null", "--deadline=2036-01-01", "--wrap=true")
+        assert done.status == 0 and done.err == b""
+    person.queue("-o", "/dev/null", "--mail-type=END", "--mail-type=NONE", "--wrap=true")
+    assert person.queue("--version").status == 0
+    empty = person.flush()
+    assert empty.status == 0
+    assert empty.err == (
+        b"sarray-flush: nothing is queued in this session; 3 calls went to the real sbatch at once: --deadline (2), "
+        b"--mail-type=NONE beside others\n"
+    )
+    # Each is told once.
+    assert person.flush().err == b"sarray-flush: nothing is queued in this session\n"
+    person.queue("-o", "/dev/null", "--wrap=true")
+    person.queue("-o", "/dev/null", "--deadline=2036-01-01", "--wrap=true")
+    done = person.flush()
+    assert re.fullmatch(rb"Submitted batch job \d+\n", done.out)
+    assert done.err.endswith(b"\nsarray-flush: 1 call went to the real sbatch at once: --deadline\n")
+    person.queue("-o", "/dev/null", "--deadline=2036-01-01", "--wrap=true")
+    assert json.loads(person.flush("--json").out)["passed"] == {"--deadline": 1}
+
+
+def test_a_person_at_a_terminal_is_told_of_the_first_call_only(person: Person) -> None:
+    script = "for i in 1 2 3; do sbatch -o /dev/null --deadline=2036-01-01 --wrap=true; done; sbatch --version"
+    with Terminal(person, "bash", "-c", script, SARRAY_MODE="queue", SARRAY_SESSION="test") as terminal:
+        assert terminal.ended() == 0
+    assert terminal.raw.count("not queued, but submitted directly: --deadline") == 1
+    assert terminal.raw.count("Submitted batch job") == 3
+
+
+def test_a_question_is_not_told_of(person: Person) -> None:
+    script = "sbatch --version; sbatch --test-only --wrap=true"
+    with Terminal(person, "bash", "-c", script, SARRAY_MODE="queue", SARRAY_SESSION="test") as terminal:
+        assert terminal.ended() == 0
+    assert "not queued" not in terminal.raw
