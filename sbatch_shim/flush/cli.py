@@ -17,8 +17,10 @@ from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.local import Local
 from sbatch_shim.flush.backends.sbatch import real_sbatch
 from sbatch_shim.flush.backends.slurm import Slurm, option
-from sbatch_shim.flush.flush import Adopted, Flush, Outcome, Wishes, by_controller, prepare
+from sbatch_shim.flush.flush import Adopted, Flush, Outcome, by_controller
 from sbatch_shim.flush.patience import Patience, Stop
+from sbatch_shim.flush.ready import all_ready
+from sbatch_shim.flush.wishes import Wishes
 from sbatch_shim.grammar import ARRAY, OPTIONS, REQUIRED, long_name, parse
 from sbatch_shim.merge.graph import counted, describe, graph, reason, summary
 from sbatch_shim.merge.limits import Limits
@@ -173,15 +175,15 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
     limits = None
     for group in by_controller(backend, calls):
         limits = backend.limits(group[0]).narrowed(limits)
-    ready = prepare(calls, limits or Limits(), wishes)
+    ready = all_ready(calls, limits or Limits(), wishes)
     verb = "becomes" if len(calls) == 1 else "become"
     out.write(f"{counted(len(calls), 'call')} {verb} {counted(len(ready), 'submission')}\n\n".encode())
-    out.write(graph([array for array, _, _ in ready]).encode("utf-8", "backslashreplace") + b"\n")
-    for number, (array, script, _) in enumerate(ready, 1):
-        out.write(f"\n== {number}: {describe(array)}\n".encode())
-        for name, value in array.options.items():
+    out.write(graph([one.array for one in ready]).encode("utf-8", "backslashreplace") + b"\n")
+    for number, one in enumerate(ready, 1):
+        out.write(f"\n== {number}: {describe(one.array)}\n".encode())
+        for name, value in one.array.options.items():
             out.write(b"   " + option(name, value) + b"\n")
-        out.write(script + b"\n")
+        out.write(one.script + b"\n")
     out.flush()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sbatch_shim.errors import ShimError
@@ -18,11 +18,13 @@ from sbatch_shim.flush.backends.controller import NoAnswer
 from sbatch_shim.flush.backends.recovery import Fate
 from sbatch_shim.flush.backends.sbatch import Answer
 from sbatch_shim.flush.patience import Patience
+from sbatch_shim.flush.ready import Ready, arrays_of, next_ready
+from sbatch_shim.flush.refusals import Refusals
+from sbatch_shim.flush.wishes import Wishes
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.plan import Array, halve, plan
-from sbatch_shim.merge.render import Script, render
-from sbatch_shim.merge.submission import array_spec, places, submission_of
+from sbatch_shim.merge.plan import Array, halve
+from sbatch_shim.merge.submission import Submission, places, submission_of
 from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
 from sbatch_shim.state.calls import Call, pending, tickets_in
 from sbatch_shim.state.journal import COLLECTED, STARTED, Journal, TicketMap, flush_folders, places_in
@@ -32,38 +34,6 @@ LEFT_BEHIND = "it waits for a call that was not submitted"
 
 # How long a flush waits for another one's session while it holds its own: each may hold what the other needs.
 LONGEST_CROSSED_WAIT = 60
-
-# Bytes of an --array value that slurmctld takes (tried).
-MAX_SPEC = 4096
-
-
-@dataclass
-class Wishes:
-    """
-    What the user asked of this flush beyond the calls.
-
-    Attributes:
-        throttle: Tasks at a time for every array (0: no limit), or None.
-        overrides: Options that replace the calls' own.
-        extra: Options that are passed on as they are.
-        keep_names: Calls with different job names do not share an array.
-        keep_comments: Calls with different comments share an array (False) or do not (True); None: they do where
-            nothing of the site's own gets the comments (see Limits).
-        keep_arrays: Array calls stay alone; for a flush in the middle of a pipeline.
-        wide_lanes: Leave it to slurmctld how many lanes of an array it looks at together.
-        scripts: A folder that also gets the scripts, or None.
-        assume: What to take for the fate of submissions that cannot be known: submitted, lost, or None.
-    """
-
-    throttle: int | None = None
-    overrides: dict[str, bytes | None] = field(default_factory=dict)
-    extra: list[bytes] = field(default_factory=list)
-    keep_names: bool = False
-    keep_comments: bool | None = None
-    keep_arrays: bool = False
-    wide_lanes: bool = False
-    scripts: str | None = None
-    assume: str | None = None
 
 
 @dataclass
@@ -109,31 +79,19 @@ def by_controller(backend: Backend, calls: list[Call]) -> list[list[Call]]:
     return list(groups.values())
 
 
-def prepare(
-    calls: list[Call], limits: Limits, wishes: Wishes, folder: bytes | None = None
-) -> list[tuple[Array, Script, dict[bytes, bytes]]]:
+def refused_alone(session: Session) -> set[int]:
     """
-    Plan and render: each array with its script and sbatch's environment, producers first.
+    The tickets of calls that Slurm refused for good each by itself.
 
-    Args:
-        folder: The flush's own, where the scripts are to be submitted.
+    They share arrays with each other only, so that they take no others along again.
     """
-    for call in calls:
-        apply_overrides(call, wishes.overrides)
-    ready: list[tuple[Array, Script, dict[bytes, bytes]]] = []
-    keep_comments = limits.reads_comments if wishes.keep_comments is None else wishes.keep_comments
-    arrays = plan(calls, limits, wishes.keep_names, wishes.keep_arrays, keep_comments)
-    while len(ready) < len(arrays):
-        at = len(ready)
-        array = arrays[at]
-        whole = b"%s/arrays/%d/whole" % (folder, at + 1) if folder and limits.stores_scripts else None
-        script, environment = render(array, limits, whole)
-        spec = array_spec(array, wishes.throttle) or b""
-        if len(array.calls) > 1 and (len(script) > limits.script_bytes or len(spec) > MAX_SPEC):
-            arrays[at:] = halve(array, arrays[at + 1 :])
-        else:
-            ready.append((array, script, environment))
-    return ready
+    folders = [folder for folder in flush_folders(session) if not os.path.exists(folder + b"/done")]
+    return {
+        int(event["tickets"][0])
+        for folder in folders
+        for event in Journal(folder).events()
+        if event["event"] == "refused" and len(event["tickets"]) == 1 and not event.get("passes")
+    }
 
 
 def doubt(event: dict[str, Any]) -> str:
@@ -151,17 +109,6 @@ def claimed_until(folders: list[bytes]) -> set[int]:
         if os.path.exists(folder + b"/claimed"):
             found |= tickets_in(folder + b"/claimed")
     return found.difference(*(Journal(folder).settled() for folder in folders[:-1]))
-
-
-def apply_overrides(call: Call, overrides: dict[str, bytes | None]) -> None:
-    """Replace a call's options; a dependency is added to the call's own, which a flush may not drop."""
-    for name, value in overrides.items():
-        own = call.options.get("dependency")
-        if name == "dependency" and own and value:
-            if b"?" in own or b"?" in value:
-                raise ShimError("--dependency with ? cannot be added to calls that have a dependency of their own")
-            value = own + b"," + value
-        call.options[name] = value
 
 
 class Flush:
@@ -201,6 +148,7 @@ class Flush:
         self.adopted: list[Adopted] = []
         self.patience = patience or Patience()
         self.halted = ""
+        self.refusals = Refusals(judged_by_site=False)
         self.collected: dict[int, tuple[Journal, dict[str, Any]]] = {}
         self.started: set[int] = set()
 
@@ -307,53 +255,59 @@ class Flush:
         self.kept += silent
         calls = [call for call in calls if call.ticket not in silent]
         self.flush_producers(calls)
-        ready = prepare(calls, limits, self.wishes, folder)
+        arrays = arrays_of(calls, limits, self.wishes, refused_alone(self.session))
         journal = Journal(folder)
         make_folder(folder + b"/arrays")
+        self.refusals = Refusals(judged_by_site=limits.judged_by_site)
         left_behind = dict.fromkeys(silent, LEFT_BEHIND)
-        for number, (array, script, environment) in enumerate(ready, 1):
-            progress(number - 1, len(ready))
+        number = 0
+        while arrays:
+            number += 1
+            progress(number - 1, number - 1 + len(arrays))
             home = b"%s/arrays/%d" % (folder, number)
-            path = home + b"/script"
-            tickets = [call.ticket for call in array.calls]
-            stopped = next((left_behind[ticket] for ticket in array.producers if ticket in left_behind), "")
-            if self.patience.stop.signal:
-                self.halted = "interrupted"
-            if self.halted:
-                outcome = Outcome(array, path, None)
-            elif stopped:
-                outcome = Outcome(array, path, None, stopped)
-            else:
-                make_folder(home)
-                if limits.stores_scripts:
-                    create(home + b"/whole", script)
-                create(path, script.without_values() if limits.stores_scripts else script)
-                if self.wishes.scripts is not None:
-                    self.keep_script(script, folder, number)
-                outcome = self.submit_one(journal, number, array, home, path, environment, limits)
+            ready = next_ready(arrays, limits, self.wishes, home + b"/whole" if limits.stores_scripts else None)
+            outcome = self.try_one(journal, number, ready, home, limits, left_behind)
+            if outcome is None:
+                arrays[:] = halve(ready.array, arrays)
+                continue
             self.outcomes.append(outcome)
             if outcome.job is None:
+                tickets = [call.ticket for call in ready.array.calls]
                 left_behind.update(dict.fromkeys(tickets, LEFT_BEHIND))
                 (self.uncertain if outcome.uncertain else self.kept).extend(tickets)
-        progress(len(ready), len(ready))
+        progress(number, number)
 
-    def submit_one(
-        self,
-        journal: Journal,
-        number: int,
-        array: Array,
-        home: bytes,
-        path: bytes,
-        environment: dict[bytes, bytes],
-        limits: Limits,
-    ) -> Outcome:
-        """Submit one array, with a line in the journal before and after."""
-        tickets = [call.ticket for call in array.calls]
+    def try_one(
+        self, journal: Journal, number: int, ready: Ready, home: bytes, limits: Limits, left_behind: dict[int, str]
+    ) -> Outcome | None:
+        """
+        Submit one array, if nothing speaks against it.
+
+        Args:
+            number: Its own in this flush.
+            home: Its folder, which is made here.
+            left_behind: The tickets that cannot be waited for, and why.
+
+        Returns:
+            None where Slurm refused it, and it is to be tried in two halves.
+        """
+        array, path = ready.array, home + b"/script"
+        stopped = next((left_behind[ticket] for ticket in array.producers if ticket in left_behind), "")
+        if self.patience.stop.signal:
+            self.halted = "interrupted"
+        if self.halted or stopped:
+            return Outcome(array, path, None, "" if self.halted else stopped)
+        make_folder(home)
+        if limits.stores_scripts:
+            create(home + b"/whole", ready.script)
+        create(path, ready.script.without_values() if limits.stores_scripts else ready.script)
+        if self.wishes.scripts is not None:
+            self.keep_script(ready.script, os.path.dirname(os.path.dirname(home)), number)
         try:
             submission = submission_of(
                 array,
                 home,
-                environment,
+                ready.environment,
                 limits,
                 self.tickets.place,
                 throttle=self.wishes.throttle,
@@ -362,12 +316,19 @@ class Flush:
         except (ShimError, ValueError) as error:
             return Outcome(array, path, None, f"not submitted: {error}")
         self.backend.prepare(submission, limits)
+        return self.submit_one(journal, number, submission)
+
+    def submit_one(self, journal: Journal, number: int, submission: Submission) -> Outcome | None:
+        """Submit one array, with a line in the journal before and after; None: it is to be tried in two halves."""
+        array = submission.array
+        tickets = [call.ticket for call in array.calls]
         tasks_of = places(array)
         more = self.backend.origin(array)
         if submission.to_split and not self.wishes.wide_lanes:
             more["lanes"] = {"elements": submission.to_split.ranges(), "name": os.fsdecode(submission.name)}
+        script = os.fsdecode(submission.script)
         while True:
-            event = journal.add("submitting", array=number, script=os.fsdecode(path), tickets=tasks_of, **more)
+            event = journal.add("submitting", array=number, script=script, tickets=tasks_of, **more)
             answer = self.backend.submit(submission)
             if answer.uncertain:
                 journal.add("uncertain", array=number, tickets=tickets, text=answer.text)
@@ -383,12 +344,15 @@ class Flush:
                 break
             if answer.uncertain:
                 break
-            journal.add("refused", array=number, tickets=tickets, status=answer.status, text=answer.text)
+            passes = {"passes": True} if answer.temporary or answer.unsent else {}
+            journal.add("refused", array=number, tickets=tickets, status=answer.status, text=answer.text, **passes)
+            if self.refusals.ask_for_pieces(array, answer):
+                return None
             if not answer.temporary or not self.patience.again(answer.text.strip()):
                 break
         if answer.uncertain or answer.everywhere:
             self.halted = self.halted or "Slurm takes nothing at present"
-        return Outcome(array, path, answer.job, answer.text, answer.uncertain)
+        return Outcome(array, submission.script, answer.job, answer.text, answer.uncertain)
 
     def note(self, job: int, event: str) -> None:
         """Write down what a job that runs here does."""

@@ -85,8 +85,9 @@ def submit_now(session: Session, sbatch: Callable[[], str], tickets: TicketMap |
     Raises ShimError when a signal cut it short.
     """
     from sbatch_shim.flush.backends.slurm import Slurm
-    from sbatch_shim.flush.flush import Flush, Wishes
+    from sbatch_shim.flush.flush import Flush
     from sbatch_shim.flush.patience import Stop, bystander
+    from sbatch_shim.flush.wishes import Wishes
 
     with Stop() as stop:
         flush = Flush(session, Slurm(sbatch), Wishes(keep_arrays=True), tickets, bystander(stop))

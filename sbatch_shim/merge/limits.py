@@ -19,6 +19,7 @@ class Limits:
             (correspond_after_task_cnt).
         reads_comments: Something of the site's own gets each job's comment when it is submitted or started, and may
             act on it: a job_submit or cli_filter plugin, a prolog, an epilog.
+        judged_by_site: job_submit plugins judge each submission, by rules of the site's own.
         kills_impossible: Jobs whose dependency cannot be met any more are cancelled, unless they ask not to be
             (kill_invalid_depend).
         propagates_nice: Jobs run with the nice value of their submission (PropagatePrioProcess).
@@ -36,6 +37,7 @@ class Limits:
     site_changes_environment: bool = False
     stores_scripts: bool = False
     reads_comments: bool = False
+    judged_by_site: bool = False
 
     def narrowed(self, other: Limits | None) -> Limits:
         """What this and another controller allow, for a plan that serves both."""
@@ -51,4 +53,5 @@ class Limits:
             stores_scripts=self.stores_scripts or other.stores_scripts,
             propagates_nice=self.propagates_nice or other.propagates_nice,
             reads_comments=self.reads_comments or other.reads_comments,
+            judged_by_site=self.judged_by_site or other.judged_by_site,
         )

@@ -9,7 +9,7 @@ so calls with the same one share an array, and chains that exist many times run 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -229,9 +229,11 @@ def fan_ins(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[int, lis
 def plan(
     calls: Sequence[Call],
     limits: Limits,
+    *,
     keep_names: bool = False,
     keep_arrays: bool = False,
     keep_comments: bool = False,
+    apart: Set[int] = frozenset(),
 ) -> list[Array]:
     """
     Group calls into arrays.
@@ -242,6 +244,7 @@ def plan(
         keep_names: Calls with different job names do not share an array.
         keep_arrays: Array calls stay alone, since it is not known yet how others will wait for them.
         keep_comments: Calls with different comments do not share an array.
+        apart: Tickets whose calls share arrays with each other only.
 
     Returns:
         Arrays that together hold each call exactly once, by their oldest ticket. So an array comes after all that
@@ -263,7 +266,7 @@ def plan(
         if call.is_array and not alone and (keep_arrays or call.ticket in as_arrays):
             alone = WAITED if call.ticket in as_arrays else "nobody knows yet how others will wait for it"
         own_key = merge_key(call, limits, keep_names=keep_names, keep_comments=keep_comments)
-        key = (own_key, tuple(sets.get(call.ticket, ())), singletons.get(call.ticket))
+        key = (own_key, tuple(sets.get(call.ticket, ())), singletons.get(call.ticket), call.ticket in apart)
         members.append(Member(call, key, dependency, alone))
     arrays = [array for block in fill(lanes.find(members, limits), limits.array_size) for array in block.arrays()]
     for array in arrays:

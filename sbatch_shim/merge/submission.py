@@ -101,7 +101,7 @@ def submission_of(
         job_name(array),
         comment_of_all(array.calls),
         array_spec(array, throttle),
-        common_folder(array) or b"/",
+        start_folder(array),
         dependency(array, limits, place_of),
         log_files(array, home, limits),
         elements_to_split(array, limits),
@@ -126,6 +126,21 @@ def array_spec(array: Array, throttle: int | None) -> bytes | None:
         spec = indices_of(array).ranges().encode()
         limit = throttle or 0
     return spec + (b"%%%d" % limit if limit else b"")
+
+
+def start_folder(array: Array) -> bytes:
+    """
+    Where Slurm starts the tasks: their folder, or the deepest one that is there and holds all of theirs.
+
+    A site's rules may look at it (work_dir in job_submit plugins); the dispatcher takes each task on to its own.
+    """
+    same = common_folder(array)
+    if same is not None:
+        return same
+    folder = os.path.commonpath([os.path.normpath(call.folder) for call in array.calls])
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
 
 
 def indices_of(array: Array) -> TaskSet:

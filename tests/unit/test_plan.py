@@ -32,7 +32,7 @@ def shapes(calls: list[Call], **more: bool) -> list[list[int]]:
 @given(call_lists(), LIMITS, st.booleans())
 def test_a_plan_holds_each_call_once_within_the_limit(calls: list[Call], limits: Limits, keep_names: bool) -> None:
     before = copy.copy(calls)
-    arrays = plan(calls, limits, keep_names)
+    arrays = plan(calls, limits, keep_names=keep_names)
     assert calls == before
     assert sorted(ticket for array in tickets(arrays) for ticket in array) == [made.ticket for made in calls]
     for array in arrays:
@@ -60,7 +60,7 @@ def test_equal_keys_share_and_others_do_not(calls: list[Call], limits: Limits, k
     alone = {made.ticket for made in calls if reason_alone(made, made.body(), parse(made.options.get("dependency")))}
     singletons = singleton_names(calls, [parse(made.options.get("dependency")) for made in calls])
     shared: dict[object, list[Array]] = {}
-    for array in plan(calls, limits, keep_names):
+    for array in plan(calls, limits, keep_names=keep_names):
         keys = {(merge_key(made, limits, keep_names=keep_names), singletons.get(made.ticket)) for made in array.calls}
         assert len(keys) == 1
         if alone & {made.ticket for made in array.calls}:

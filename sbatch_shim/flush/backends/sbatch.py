@@ -10,6 +10,7 @@ import re
 import resource
 import shlex
 import subprocess
+import sys
 from dataclasses import dataclass
 
 from sbatch_shim.errors import NoRealSbatch
@@ -44,7 +45,7 @@ TEMPORARY = (
 # What a site adds that gets a job's comment (24.05 and newer number several prologs: `Prolog[0]`).
 COMMENT_READERS = ("JobSubmitPlugins", "CliFilterPlugins", "PrologSlurmctld", "EpilogSlurmctld", "Prolog", "Epilog")
 # The same for one account or one quality of service: other submissions may pass.
-SUBMIT_LIMIT = re.compile(r"Max(TRES)?Submit|MaxSubmit|submit limit \(")
+SUBMIT_LIMIT = re.compile(r"Max(TRES)?Submit|MaxSubmit|GrpSubmit|submit limit \(")
 
 
 def real_sbatch(path: str) -> str:
@@ -110,7 +111,12 @@ def limits_of(values: dict[str, str]) -> Limits:
     except ValueError:
         version = (22, 5)
     return Limits(
-        array_size=int(values.get("MaxArraySize", "1001")),
+        array_size=min(
+            int(values.get("MaxArraySize", "1001")),
+            int(parameters.get("max_array_tasks") or sys.maxsize),
+            # An array counts with all of its tasks, and one less than this many fit (tried).
+            max(1, int(values.get("MaxJobCount", "10000")) - 1),
+        ),
         script_bytes=int(parameters.get("max_script_size", "4194304")),
         launch_sets_name=version >= (24, 11),
         makes_log_folders=version >= (23, 2),
@@ -126,6 +132,7 @@ def limits_of(values: dict[str, str]) -> Limits:
             name.partition("[")[0] in COMMENT_READERS and value not in ("", "(null)", "none")
             for name, value in values.items()
         ),
+        judged_by_site=values.get("JobSubmitPlugins", "(null)") not in ("", "(null)"),
     )
 
 

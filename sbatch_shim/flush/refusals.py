@@ -1,0 +1,64 @@
+"""
+Which refused arrays are worth trying in pieces.
+
+Slurm judges an array as a whole; directly it would have judged each call by itself. So an array that is refused is
+halved until only what Slurm refuses by itself is left. Of n calls one bad one costs about 2 * log2(n) requests; if all
+are bad, it is at most twice what their direct submission would have cost.
+"""
+
+from __future__ import annotations
+
+from sbatch_shim.flush.backends.sbatch import Answer
+from sbatch_shim.merge.plan import Array
+
+# What slurmctld says of options that all calls of an array share (src/common/slurm_errno.c): each of them would be
+# refused with the same words. A job_submit plugin may say the same of something else.
+OF_ALL_CALLS = (
+    "Invalid partition name specified",
+    "Invalid account or account/partition combination specified",
+    "Invalid qos specification",
+    "Invalid feature specification",
+    "Invalid generic resource (gres) specification",
+    "Invalid license specification",
+    "Invalid node name specified",
+    "Invalid wckey specification",
+    "Job dependency problem",
+    "Requested node configuration is not available",
+    "Requested partition configuration not available now",
+    "Requested reservation is invalid",
+    "Requested time limit is invalid (missing or exceeds some limit)",
+    "Required partition not available (inactive or drain)",
+    "User's group not permitted to use this partition",
+)
+
+
+class Refusals:
+    """
+    What was refused in one flush.
+
+    Args:
+        judged_by_site: The site has job_submit plugins, which may judge what calls of one array do not share.
+    """
+
+    def __init__(self, *, judged_by_site: bool) -> None:
+        self.judged_by_site = judged_by_site
+        # The limits that a single call has met, by words and by what they are counted for.
+        self.reached: set[tuple[object, ...]] = set()
+
+    def ask_for_pieces(self, array: Array, answer: Answer) -> bool:
+        """Whether an array that was refused is to be tried in two halves, now."""
+        if answer.uncertain or answer.everywhere or answer.unsent:
+            return False
+        limit = self.limit_of(array, answer)
+        if len(array.members) == 1:
+            if answer.temporary:
+                self.reached.add(limit)
+            return False
+        if answer.temporary:
+            return limit not in self.reached
+        return self.judged_by_site or not any(words in answer.text for words in OF_ALL_CALLS)
+
+    @staticmethod
+    def limit_of(array: Array, answer: Answer) -> tuple[object, ...]:
+        """A limit on submitted jobs: the words of its refusal, and whose jobs it counts."""
+        return (answer.text, *(array.options.get(name) for name in ("account", "qos", "partition", "reservation")))

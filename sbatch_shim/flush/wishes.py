@@ -1,0 +1,47 @@
+"""What the user asked of a flush beyond the calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sbatch_shim.errors import ShimError
+from sbatch_shim.state.calls import Call
+
+
+@dataclass
+class Wishes:
+    """
+    What the user asked of this flush beyond the calls.
+
+    Attributes:
+        throttle: Tasks at a time for every array (0: no limit), or None.
+        overrides: Options that replace the calls' own.
+        extra: Options that are passed on as they are.
+        keep_names: Calls with different job names do not share an array.
+        keep_comments: Calls with different comments share an array (False) or do not (True); None: they do where
+            nothing of the site's own gets the comments (see Limits).
+        keep_arrays: Array calls stay alone; for a flush in the middle of a pipeline.
+        wide_lanes: Leave it to slurmctld how many lanes of an array it looks at together.
+        scripts: A folder that also gets the scripts, or None.
+        assume: What to take for the fate of submissions that cannot be known: submitted, lost, or None.
+    """
+
+    throttle: int | None = None
+    overrides: dict[str, bytes | None] = field(default_factory=dict)
+    extra: list[bytes] = field(default_factory=list)
+    keep_names: bool = False
+    keep_comments: bool | None = None
+    keep_arrays: bool = False
+    wide_lanes: bool = False
+    scripts: str | None = None
+    assume: str | None = None
+
+def apply_overrides(call: Call, overrides: dict[str, bytes | None]) -> None:
+    """Replace a call's options; a dependency is added to the call's own, which a flush may not drop."""
+    for name, value in overrides.items():
+        own = call.options.get("dependency")
+        if name == "dependency" and own and value:
+            if b"?" in own or b"?" in value:
+                raise ShimError("--dependency with ? cannot be added to calls that have a dependency of their own")
+            value = own + b"," + value
+        call.options[name] = value
