@@ -24,14 +24,14 @@ PASS, LOSE_REQUEST, LOSE_ANSWER, CUT_ANSWER = "pass", "lose request", "lose answ
 class Cluster:
     """A one-node Slurm of its own, with short time-outs."""
 
-    def __init__(self, folder: Path, port: int, extra: str = "") -> None:
+    def __init__(self, folder: Path, port: int, extra: str = "", *, accounting: bool = False) -> None:
         self.folder = folder
         self.port = port
-        settings = f"MessageTimeout=3\n{extra}"
+        settings = {"SLURM_CONF_EXTRA": f"MessageTimeout=3\n{extra}", **({"SLURM_DBD": "1"} if accounting else {})}
         with open(f"{folder}.out", "wb") as out:
             subprocess.run(
                 [str(HERE / "slurm/start"), str(folder), str(port)],
-                env={**os.environ, "SLURM_CONF_EXTRA": settings},
+                env={**os.environ, **settings},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

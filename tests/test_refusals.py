@@ -1,0 +1,224 @@
+"""What Slurm refuses of an array: directly it would have judged each call by itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.faults import Cluster, free_port
+from support.person import USER, Person, Result
+
+pytestmark = [pytest.mark.slurm, pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="needs root and a test user")]
+
+# Rules on a script's text, on a name and on the folder, and one on the partition, which all calls of an array share.
+RULES = """
+function slurm_job_submit(job, parts, uid)
+    if job.work_dir == "/" then
+        slurm.log_user("no jobs from /")
+        return slurm.ERROR
+    end
+    if job.script and string.find(job.script, "forbidden") then
+        slurm.log_user("this program is forbidden")
+        return slurm.ERROR
+    end
+    if job.partition == "other" then
+        slurm.log_user("partition other is closed")
+        return slurm.ERROR
+    end
+    return slurm.SUCCESS
+end
+function slurm_job_modify(job, record, parts, uid)
+    return slurm.SUCCESS
+end
+return slurm.SUCCESS
+"""
+MOST = 50
+
+
+@pytest.fixture(scope="module")
+def strict(scratch: Path) -> Iterator[Cluster]:
+    """A site with a job_submit plugin."""
+    folder = scratch / "strict"
+    folder.mkdir()
+    (folder / "job_submit.lua").write_text(RULES)
+    cluster = Cluster(folder, free_port(18900), "JobSubmitPlugins=lua")
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def limited(scratch: Path) -> Iterator[Cluster]:
+    """A site that takes 50 jobs of an account, counting each task of an array."""
+    extra = "AccountingStorageEnforce=associations,limits"
+    cluster = Cluster(scratch / "limited", free_port(18950), extra, accounting=True)
+    slurm = {**os.environ, "SLURM_CONF": cluster.conf}
+    for words in (
+        f"add account lab MaxSubmitJobs={MOST}",
+        f"add user {USER} account=lab",
+        "add account free",
+        f"add user {USER} account=free",
+    ):
+        subprocess.run(["sacctmgr", "-i", "-Q", *words.split()], env=slurm, check=True)
+    yield cluster
+    cluster.stop()
+
+
+def at(person: Person, cluster: Cluster) -> Person:
+    return replace(person, conf=cluster.conf)
+
+
+@pytest.fixture
+def judged(person: Person, strict: Cluster) -> Iterator[Person]:
+    user = at(person, strict)
+    yield user
+    user.cancel_all()
+
+
+@pytest.fixture
+def counted(person: Person, limited: Cluster) -> Iterator[Person]:
+    user = at(person, limited)
+    yield user
+    user.cancel_all()
+
+
+def tickets(result: Result) -> list[str]:
+    assert result.status == 0, result.err
+    return result.out.decode().split()
+
+
+def queue_some(person: Person, script: str) -> list[str]:
+    """Queue what a bash script submits with `call ...`, and return the tickets."""
+    (person.home / "make.sh").write_text(f'call() {{ sbatch --parsable "$@" || exit; }}\n{script}')
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    return tickets(person.run("bash", "make.sh", env=env))
+
+
+def submissions(flushed: Result) -> int:
+    return len(flushed.out.splitlines())
+
+
+def ran(person: Person) -> set[str]:
+    person.settle()
+    return {path.name for path in person.home.glob("ran.*")}
+
+
+def test_a_refused_call_takes_no_other_along(judged: Person) -> None:
+    queue_some(
+        judged,
+        """for i in $(seq 1 40); do
+            [ $i = 17 ] && what=forbidden || what=allowed
+            call -o /dev/null --wrap "touch ran.$i; : $what"
+        done""",
+    )
+    flushed = judged.flush("--retry=0")
+    assert flushed.status == 1
+    assert b"this program is forbidden" in flushed.err
+    assert b"still queued: 1 call" in flushed.err
+    assert submissions(flushed) <= 6  # 2 * log2(40) requests at most, of which these were accepted
+    assert ran(judged) == {f"ran.{number}" for number in range(1, 41) if number != 17}
+
+
+def test_what_was_refused_does_not_hold_up_the_next_flush(judged: Person) -> None:
+    queue_some(judged, 'call -o /dev/null --wrap "forbidden"; call -o /dev/null --wrap "touch ran.1"')
+    assert judged.flush("--retry=0").status == 1
+    queue_some(judged, 'for i in 2 3 4; do call -o /dev/null --wrap "touch ran.$i"; done')
+    flushed = judged.flush("--retry=0")
+    assert (flushed.status, submissions(flushed)) == (1, 1)
+    assert ran(judged) == {"ran.1", "ran.2", "ran.3", "ran.4"}
+
+
+def test_what_waits_for_a_refused_call_stays_and_other_lanes_go_on(judged: Person) -> None:
+    queue_some(
+        judged,
+        """for i in $(seq 1 12); do
+            [ $i = 5 ] && what=forbidden || what=allowed
+            a=$(call -o /dev/null --wrap "touch ran.a$i; : $what")
+            call -o /dev/null -d afterok:$a --wrap "[ -e ran.a$i ] && touch ran.b$i"
+        done""",
+    )
+    flushed = judged.flush("--retry=0")
+    assert flushed.status == 1
+    assert b"still queued: 2 calls" in flushed.err
+    good = [number for number in range(1, 13) if number != 5]
+    assert ran(judged) == {f"ran.{step}{number}" for step in "ab" for number in good}
+
+
+def test_calls_that_are_all_refused_are_all_kept(judged: Person) -> None:
+    queue_some(judged, 'for i in 1 2 3; do call -o /dev/null -p other --wrap "touch ran.$i"; done')
+    flushed = judged.flush("--retry=0")
+    assert (flushed.status, flushed.out) == (1, b"")
+    assert b"partition other is closed" in flushed.err
+    assert b"still queued: 3 calls" in flushed.err
+
+
+def test_an_unknown_partition_is_asked_for_once(person: Person) -> None:
+    """Without plugins the words of a refusal say that each call would have got them."""
+    log = person.home / "calls"
+    counting = person.home / "bin"
+    counting.mkdir()
+    (counting / "sbatch").write_text(f'#!/bin/sh\necho call >>{log}\nexec /usr/bin/sbatch "$@"\n')
+    (counting / "sbatch").chmod(0o755)
+    person.own(counting)
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    env["PATH"] = f"{person.prefix}/shims:{counting}:/usr/bin:/bin"
+    for _ in range(4):
+        assert person.run("sbatch", "-p", "nosuch", "--wrap=true", env=env).status == 0
+    flushed = person.flush("--retry=0")
+    assert flushed.status == 1
+    assert b"Invalid partition name specified" in flushed.err
+    assert log.read_text() == "call\n"
+
+
+def test_jobs_in_several_folders_have_their_common_one(judged: Person) -> None:
+    """A rule that refuses work_dir=/ takes them, as directly."""
+    queue_some(
+        judged,
+        'mkdir -p a/b/1 a/b/2\nfor i in 1 2; do (cd a/b/$i && call -o /dev/null --wrap "pwd >$PWD/ran.$i"); done',
+    )
+    flushed = judged.flush("--retry=0")
+    assert (flushed.status, submissions(flushed)) == (0, 1), flushed.err
+    judged.settle()
+    for number in (1, 2):
+        folder = judged.home / f"a/b/{number}"
+        assert (folder / f"ran.{number}").read_text() == f"{folder}\n"
+
+
+def test_as_many_as_a_limit_takes_are_submitted_and_the_rest_follows(counted: Person) -> None:
+    names = f"for i in $(seq 1 {MOST + 10}); do"
+    body = "while [ ! -e end ]; do sleep 0.1; done; touch ran.$i"
+    queue_some(counted, f'{names} call -A lab -o /dev/null --wrap "{body}"; done')
+    flushed = counted.flush("--retry=0")
+    assert flushed.status == 1
+    assert b"still queued: 10 calls" in flushed.err
+    env = counted.environment(PATH="/usr/bin:/bin")
+    listed = counted.run("squeue", "-h", "-r", "-o", "%i", env=env).out.splitlines()
+    assert len(listed) == MOST
+    (counted.home / "end").touch()
+    counted.settle()
+    assert counted.flush("--retry=0").status == 0
+    assert ran(counted) == {f"ran.{number}" for number in range(1, MOST + 11)}
+
+
+def test_a_limit_of_one_account_does_not_stop_another(counted: Person) -> None:
+    queue_some(
+        counted,
+        f"""for i in $(seq 1 {MOST + 5}); do call -A lab -o /dev/null -H --wrap true; done
+        for i in 1 2 3; do call -A free -o /dev/null --wrap "touch ran.$i"; done""",
+    )
+    flushed = counted.flush("--retry=0")
+    assert b"still queued: 5 calls" in flushed.err
+    env = counted.environment(PATH="/usr/bin:/bin")
+    assert counted.run("scancel", "-A", "lab", env=env).status == 0
+    assert ran(counted) == {"ran.1", "ran.2", "ran.3"}
+
+
+def test_an_array_call_above_a_limit_stays_whole(counted: Person) -> None:
+    """Directly it is refused as a whole too."""
+    queue_some(counted, f'call -A lab -o /dev/null -a 1-{MOST + 10} --wrap true; call -A lab -o /dev/null --wrap "touch ran.1"')
+    flushed = counted.flush("--retry=0")
+    assert (flushed.status, submissions(flushed)) == (1, 1)
+    assert ran(counted) == {"ran.1"}
