@@ -227,6 +227,39 @@ def test_a_flush_killed_at_every_step(user: Person) -> None:
     }
 
 
+# How a site's sbatch refuses an array of five, and how many of its calls it takes in pieces.
+NARROWED = {
+    "one call": ('grep -q forbidden "${!#}"', "Batch job submission failed: Unspecified error", 4),
+    "a limit of two": ("[[ $* =~ array=0-[1-9] && ! $* =~ array=0-1 ]]", "AssocMaxSubmitJobLimit", 5),
+}
+
+
+@pytest.mark.parametrize("why", NARROWED)
+def test_a_flush_that_tries_pieces_is_killed_at_every_step(user: Person, why: str) -> None:
+    """What the site takes has run once after the next flush, in whatever piece the first one was killed."""
+    refuses, text, taken = NARROWED[why]
+    path = shim(user, f'if {refuses}; then echo \'sbatch: error: {text}\' >&2; exit 1; fi; exec "$REAL" "$@"')
+    breaker = Breaker("signal=KILL", ("write", "rename", "mkdir", "fdatasync", "wait4"))
+    names = []
+    for name, trace in breaker:
+        names.append(name)
+        env = user.environment(SARRAY_MODE="queue", SARRAY_SESSION=name, PATH=path)
+        for number in range(1, 6):
+            what = "forbidden" if number == 4 else "allowed"
+            assert (
+                user.run("sbatch", "-o", "/dev/null", f"--wrap=echo x >> ran.{name}.{number}; : {what}", env=env).status
+                == 0
+            )
+        command = [str(user.prefix / "bin/sarray-flush"), "--retry=0", "--session", name]
+        breaker.survived = user.run(*trace, *command, env=user.environment(PATH=path)).status >= 0
+        done = user.flush("--retry=0", "--session", name)
+        assert len(queued(user, name)) == 5 - taken, done.err
+    assert breaker.steps > 30
+    user.settle()
+    expected = {f"ran.{name}.{number}": "x\n" for name in names for number in range(1, 6) if taken == 5 or number != 4}
+    assert {path.name: path.read_text() for path in user.home.glob("ran.*")} == expected
+
+
 def test_a_gc_killed_at_every_step(user: Person) -> None:
     """What a finished flush has left goes piece by piece; no piece that is left is taken for something to submit."""
     (user.home / "site").mkdir()

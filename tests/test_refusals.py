@@ -218,7 +218,8 @@ def test_a_limit_of_one_account_does_not_stop_another(counted: Person) -> None:
 
 def test_an_array_call_above_a_limit_stays_whole(counted: Person) -> None:
     """Directly it is refused as a whole too."""
-    queue_some(counted, f'call -A lab -o /dev/null -a 1-{MOST + 10} --wrap true; call -A lab -o /dev/null --wrap "touch ran.1"')
+    array = f"call -A lab -o /dev/null -a 1-{MOST + 10} --wrap true"
+    queue_some(counted, f'{array}; call -A lab -o /dev/null --wrap "touch ran.1"')
     flushed = counted.flush("--retry=0")
     assert (flushed.status, submissions(flushed)) == (1, 1)
     assert ran(counted) == {"ran.1"}
