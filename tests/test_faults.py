@@ -180,7 +180,7 @@ def test_a_scancel_of_a_queued_call_fails_at_every_step(user: Person, fault: str
         flushed = user.run(str(user.prefix / "bin/sarray-flush"), env=user.environment(**more))
         assert b"Traceback" not in flushed.err
         assert len(set(jobs(user)) - before) == (0 if gone else 1)
-    assert breaker.steps > 3
+    assert breaker.steps >= 3  # cut off what was torn, write, sync: the lock takes none of these
 
 
 def test_a_flush_with_a_full_disk_at_every_step(user: Person) -> None:
