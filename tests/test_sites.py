@@ -157,6 +157,8 @@ def test_a_job_has_the_group_that_it_was_submitted_as(member: Person) -> None:
     assert in_group(member, group, *sbatch, SARRAY_MODE="queue").returncode == 0
     member.queue("-o", "own.log", "--wrap=id -g; touch own.file")
     flush = str(member.prefix / "bin" / "sarray-flush")
+    shown = member.run("squeue", "-h", "-o", "%g", env=member.environment(SARRAY_SESSION="test"))
+    assert sorted(shown.out.split()) == sorted([b"games", grp.getgrgid(pwd.getpwnam(USER).pw_gid).gr_name.encode()])
     done = member.flush()
     assert done.status == 1
     assert b"run: sg games -c 'sarray-flush --session test'" in done.err, done.err

@@ -351,7 +351,7 @@ def waiting_text(column: str, values: Unsubmitted) -> str:
         "nnodes": lambda: values.nodes,
         "reqnodes": lambda: values.nodes,
         "cluster": lambda: values.context.cluster,
-        "gid": lambda: str(os.getgid()),
+        "gid": lambda: str(values.group_id),
         "group": lambda: values.group,
         "eligible": lambda: "Unknown",
         **{column: lambda: "00:00:00" for column in ("cputime", "suspended", "systemcpu", "totalcpu", "usercpu")},

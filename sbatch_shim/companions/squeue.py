@@ -353,6 +353,8 @@ def waiting_text(field: str, values: Unsubmitted) -> str:
     table: dict[str, Callable[[], str]] = {
         "username": lambda: values.user,
         "userid": lambda: str(values.user_id),
+        "groupname": lambda: values.group,
+        "groupid": lambda: str(values.group_id),
         "partition": lambda: values.partition,
         "statecompact": lambda: "PD",
         "state": lambda: "PENDING",

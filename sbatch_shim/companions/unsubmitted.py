@@ -29,6 +29,7 @@ class Unsubmitted:
         self.call = call
         self.user = pwd.getpwuid(os.getuid()).pw_name
         self.user_id = os.getuid()
+        self.group_id = os.getgid() if call.group is None else call.group
         self.dropped = state == DROPPED
         self.state = "CANCELLED" if self.dropped else "PENDING"
         self.reason = {REFUSED: "SarrayRefused", IN_FLIGHT: "None", DROPPED: "None"}.get(state, "SarrayQueued")
@@ -48,11 +49,10 @@ class Unsubmitted:
 
     @property
     def group(self) -> str:
-        number = os.getgid()
         try:
-            return grp.getgrgid(number).gr_name
+            return grp.getgrgid(self.group_id).gr_name
         except KeyError:
-            return str(number)
+            return str(self.group_id)
 
     @property
     def dependency(self) -> str:

@@ -222,6 +222,16 @@ def submit_key(call: Call) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(sorted(set(found)))
 
 
+def export_by_variable(call: Call, sending: Sending) -> bool:
+    """
+    Whether sbatch is told of `--export` by SBATCH_EXPORT, which the dispatcher takes away again.
+
+    Where the site sees the environment sbatch itself and the node make it, as they would for each call; but a list may
+    hold values, and a call that has it from a directive or a variable has shown them in no process's words.
+    """
+    return sending.login and sending.exposed and b"=" in (call.options["export"] or b"")
+
+
 def for_sbatch(call: Call, shared: Shared, sending: Sending) -> dict[bytes, bytes]:
     """
     The environment to start sbatch with for an array that holds `call`.
@@ -240,6 +250,8 @@ def for_sbatch(call: Call, shared: Shared, sending: Sending) -> dict[bytes, byte
         around = {
             name: value for name, value in whole.items() if name not in differing and not sending.keeps(name, value)
         }
+        if export_by_variable(call, sending):
+            around[b"SBATCH_EXPORT"] = call.options["export"] or b""
     return {**around, **dict(submit_key(call))}
 
 

@@ -20,4 +20,5 @@ n=0
 for value in NONE ALL PATH,DROPPED=9 ALL,X=1 DROPPED,TMPDIR=/tmp; do
     sbatch -o "export.$((n++)).log" --export="$value" job.py
 done
+SBATCH_EXPORT=ALL,X=2 sbatch -o export.variable.log job.py
 (cd in-a && sbatch -o ../export.cd.log --export=ALL,X=1 ../job.py)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import EXPORTS, QUICK, call, environments
 
 from sbatch_shim.merge.environment import SPANK_PREFIX, SUBMIT_VARIABLES, Sending, exported, for_job, needs_login, share
+from sbatch_shim.merge.limits import Limits
+from sbatch_shim.merge.plan import plan
+from sbatch_shim.merge.render import render
+from sbatch_shim.merge.submission import command_line
 from sbatch_shim.state.calls import Call, Environment
+from sbatch_shim.state.journal import TicketMap
 
 CALLER = {b"A": b"1", b"B": b"2", b"FOO": b"caller", b"SLURM_X": b"3", b"SLURMD_Y": b"4", b"SBATCH_Z": b"5"}
 ADDED = {b"SLURM_SUBMIT_DIR": b"/work", b"SLURM_SUBMIT_HOST": b"login", b"SLURM_PRIO_PROCESS": b"0"}
@@ -118,3 +125,13 @@ def test_names_that_sbatch_drops_do_not_reach_the_job() -> None:
     told = for_job(made, False).whole()
     assert longest in told
     assert long_one not in told
+
+
+@pytest.mark.parametrize("exposed", [False, True])
+def test_a_value_in_an_export_list_is_no_word_of_sbatch(tmp_path: Path, exposed: bool) -> None:
+    limits = Limits(site_changes_environment=exposed)
+    calls = [call(number, {"export": b"ALL,TOKEN=secret-of-mine"}) for number in range(2)]
+    (array,) = plan(calls, limits)
+    words = command_line(array, bytes(tmp_path), b"/script", limits, None, [], TicketMap(bytes(tmp_path)).place)
+    assert not [word for word in words if b"secret-of-mine" in word]
+    assert render(array, limits)[1].get(b"SBATCH_EXPORT") == (b"ALL,TOKEN=secret-of-mine" if exposed else None)

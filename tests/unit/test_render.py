@@ -213,12 +213,33 @@ def test_a_large_body_passes_beside_a_variable_called_body() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [(b"LC_ALL", b"xx_XX.UTF-8"), (b"LC_CTYPE", b"UTF-8"), (b"SHLVL", b"1000"), (b"BASH_COMPAT", b"x")],
+    [
+        (b"LC_ALL", b"xx_XX.UTF-8"),
+        (b"LC_CTYPE", b"UTF-8"),
+        (b"SHLVL", b"1000"),
+        (b"BASH_COMPAT", b"x"),
+        (b"BASH_XTRACEFD", b"99"),
+        (b"EXECIGNORE", b"*/dd:*/env"),
+    ],
 )
 def test_bash_says_nothing_about_the_calls_environment(name: bytes, value: bytes) -> None:
     """A locale that the node lacks is common; a job that is no bash script would not hear of it."""
     made = call(0, body=probe_body(), cwd=folder(b"a"), env=Environment({}, frozenset(), {name: value}))
     check(run(array_of([made]), 0, as_slurm=True), made, None)
+
+
+def test_what_is_loaded_into_every_program_is_loaded_into_the_job_alone() -> None:
+    """A library that is not there is complained of by each program that starts."""
+    env = Environment({b"LD_PRELOAD": b"/no/such.so"}, frozenset(), {})
+    array = array_of([call(number, body=b"#!/bin/sh\n:\n", cwd=folder(b"a"), env=env) for number in range(2)])
+    script, submit = render(array, Limits())
+    path = workshop() / "slurm_script"
+    path.write_bytes(script)
+    path.chmod(0o700)
+    done = subprocess.run(
+        [path], env={**submit, b"SLURM_ARRAY_TASK_ID": b"1"}, capture_output=True, check=True, timeout=30
+    )
+    assert done.stderr.count(b"/no/such.so") == 1
 
 
 def test_what_the_node_sets_stays_and_what_is_ours_goes() -> None:
@@ -304,13 +325,15 @@ def test_tasks_that_make_the_same_temporary_folder_at_once(path: str, perl: bool
         script = script.replace(before, after + b" " * (len(before) - len(after) - 1) + b"\n")
         return script if perl else script.replace(b"-x /usr/bin/perl", b"-x /usr/bin/no..")
 
+    before = os.umask(0o102)
     try:
         for index in (0, 1):
             node = {b"TMPDIR": b"/tmp"}
             check(run(array, index, as_slurm=True, node=node, change=with_a_rival), made[index], None)
     finally:
+        os.umask(before)
         shutil.rmtree(tools)
-    assert os.stat(os.path.join(home, wanted)).st_mode & 0o7777 == 0o700
+    assert os.stat(os.path.join(home, wanted)).st_mode & 0o7777 == 0o600
 
 
 def test_the_program_does_not_grow_with_the_number_of_calls() -> None:

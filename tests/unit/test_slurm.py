@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sbatch_shim.flush.backends.sbatch import beside, find_command
+import pytest
+
+from sbatch_shim.flush.backends.sbatch import Inherited, beside, find_command, limits_of, loads_plugins, submit
 from sbatch_shim.setup.install import launcher
 
 
@@ -29,3 +31,52 @@ def test_our_own_launchers_are_no_real_commands(tmp_path: Path) -> None:
     near = command(site, "squeue")
     assert beside(sbatch, "squeue", path) == near
     assert beside(sbatch, "sacct", path) == f"{site}/sacct"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", False),
+        ("# required /x.so\n\n", False),
+        ("include parts/*.conf\n", True),
+        ("include empty/*.conf\n", False),
+        ("include plugstack.conf\n", False),
+        ("optional /usr/lib/slurm/tmpdir.so base=/scratch\n", True),
+    ],
+)
+def test_a_plugstack_that_names_a_plugin(tmp_path: Path, text: str, named: bool) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/a.conf").write_text("required x.so\n")
+    (tmp_path / "plugstack.conf").write_text(text)
+    beside_conf = {"SLURM_CONF": f"{tmp_path}/slurm.conf", "PlugStackConfig": "(null)"}
+    assert loads_plugins(beside_conf) == named
+    assert loads_plugins({"PlugStackConfig": f"{tmp_path}/plugstack.conf"}) == named
+    assert limits_of(beside_conf).site_changes_environment == named
+
+
+@pytest.mark.parametrize(
+    ("values", "exposed", "nice", "stored"),
+    [
+        ({}, False, False, False),
+        ({"TaskProlog": "(null)", "PropagatePrioProcess": "0", "AccountingStoreFlags": "(null)"}, False, False, False),
+        ({"TaskProlog": "/etc/prolog"}, True, False, False),
+        ({"TaskProlog[0]": "/etc/prolog"}, True, False, False),
+        ({"PropagatePrioProcess": "2"}, False, True, False),
+        ({"AccountingStoreFlags": "job_comment,job_script"}, False, False, True),
+        ({"AccountingStoreFlags": "job_env,job_script"}, False, False, False),
+    ],
+)
+def test_what_a_site_does_to_jobs(values: dict[str, str], exposed: bool, nice: bool, stored: bool) -> None:
+    found = limits_of({**values, "SLURM_CONF": "/nowhere/slurm.conf"})
+    assert (found.site_changes_environment, found.propagates_nice, found.stores_scripts) == (exposed, nice, stored)
+
+
+def test_an_sbatch_without_its_libraries_has_sent_nothing(tmp_path: Path) -> None:
+    text = "sbatch: error while loading shared libraries: libslurmfull.so: cannot open shared object file: No such file"
+    script = f'#!/bin/sh\n[ -n "$LD_LIBRARY_PATH" ] && echo 7 && exit\necho "{text}" >&2; exit 127\n'
+    path = command(tmp_path, "sbatch", script)
+    inherited = Inherited(0o022, {}, None, None)
+    for environment, lacks in (({}, True), ({b"LD_LIBRARY_PATH": b"/opt/slurm/lib"}, False)):
+        answer = submit([path.encode()], environment, inherited, "test", b"/", 0)
+        assert answer.lacks_libraries == lacks
+        assert (answer.job is None) == lacks

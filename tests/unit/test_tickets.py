@@ -207,7 +207,7 @@ def lanes() -> SimpleNamespace:
     ],
 )  # fmt: skip
 def test_a_dependency_in_the_calls_own_words(spec: str, own: str, index: int, wanted: str) -> None:
-    call = SimpleNamespace(options={"dependency": own.encode()})
+    call = SimpleNamespace(group=None, options={"dependency": own.encode()})
     assert dependency_with_tickets(spec, lanes(), call, index) == wanted  # type: ignore[arg-type]
 
 
@@ -233,7 +233,8 @@ def test_who_is_in_a_record_without_tasks() -> None:
 )
 def test_a_time_limit_as_slurm_shows_it(given: bytes | None, short: str, long: str) -> None:
     options = {} if given is None else {"time": given}
-    values = Unsubmitted(SimpleNamespace(tickets=None), SimpleNamespace(options=options), "queued")  # type: ignore[arg-type]
+    call = SimpleNamespace(group=None, options=options)
+    values = Unsubmitted(SimpleNamespace(tickets=None), call, "queued")  # type: ignore[arg-type]
     assert (values.short_time_limit, values.time_limit) == (short, long)
 
 

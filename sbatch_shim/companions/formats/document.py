@@ -181,7 +181,7 @@ def waiting_job(context: Context, form: DocumentForm, call: Call, shown: Part, p
         "dependency": values.dependency if call.options.get("dependency") else "",
         "excluded_nodes": values.option("exclude", ""),
         "features": values.option("constraint", ""),
-        "group_id": os.getgid(),
+        "group_id": values.group_id,
         "group_name": values.group,
         "hold": "hold" in call.options,
         "job_state": form.state(values.state),

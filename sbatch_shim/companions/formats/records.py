@@ -255,7 +255,7 @@ def record_of_queued(context: Context, named: Named) -> str:
     comment = [f"Comment={os.fsdecode(call.comment)}" + as_shown.comment_end(context)] if call.comment else []
     lines = [
         f"{first} JobName={call.shown_name}",
-        f"UserId={values.user}({values.user_id}) GroupId={os.getgid()} MCS_label=N/A",
+        f"UserId={values.user}({values.user_id}) GroupId={values.group}({values.group_id}) MCS_label=N/A",
         f"Priority=0 Nice={values.option('nice', '0')} Account={values.option('account')} QOS={values.option('qos')}",
         f"JobState={values.state} Reason={values.reason} Dependency={values.dependency}",
         "Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:0",
