@@ -31,7 +31,7 @@ from sbatch_shim.values import is_path
 # What sbatch propagates, in the order of slurmd's table (src/common/slurm_rlimits_info.c).
 LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS")
 
-QUESTIONS = ("--help", "--usage", "--version", "--test-only")
+QUESTIONS = ("--help", "--usage", "--version")
 
 # Slurm refuses a line of 1 MiB, all words joined; this leaves room for how it counts.
 SUBMIT_LINE = 1000000
@@ -161,7 +161,7 @@ def main() -> int:
         # A question is no call that could have been queued.
         if session is not None and str(reason) not in QUESTIONS:
             first = session.note_passed(str(reason))
-            if first and posix.isatty(2):
+            if first and str(reason) != "--test-only" and posix.isatty(2):
                 say_passed(str(reason))
         return hand_over(real, words, own, state, reason.script, reason.descriptor)
     except UnknownTicket:

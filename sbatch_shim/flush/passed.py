@@ -37,6 +37,7 @@ def untold(session: Session) -> dict[str, int]:
         size = os.stat(session.folder + b"/passed").st_size
         if size != start:
             found = reasons(session, start if start < size else 0)
+            found.pop("--test-only", None)  # a question
             replace(told, b"%d" % size)
             return found
     except OSError:

@@ -11,7 +11,7 @@ call --mem-per-cpu=10MB --tmp=0GB
 call --tmp=0mB --mem-per-cpu=10
 call -n 2 --ntasks-per-node=2
 call -n 2 --ntasks-per-node=2 -N 1
-call -n 1 --tasks-per-node=4 -N 1
+call -n 4 --tasks-per-node=4 -N 1
 call --time=10 --time-min=5
 call --time=10 --time-min=0:04:30
 call --mincpus=2

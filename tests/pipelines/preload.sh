@@ -1,4 +1,4 @@
-# shows: preload
+# shows: what acts on every program (LD_PRELOAD) acts on the job alone
 # arrays: 1
 # What acts on every program acts on the job alone: here each program complains of a library that is not there.
 printf '#!/bin/sh\necho "$LD_PRELOAD"\n/bin/true\n' > job.sh

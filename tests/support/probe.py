@@ -17,7 +17,7 @@ def read(path):
 
 
 # What differs between any two jobs, also two direct ones.
-VARYING = ("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_TASK_PID")
+VARYING = ("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_JOB_SLUID", "SLURM_TASK_PID")
 
 environment = sorted(
     text(entry) for entry in read("/proc/self/environ").split(b"\0")[:-1] if text(entry).split("=")[0] not in VARYING

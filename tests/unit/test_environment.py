@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import EXPORTS, QUICK, call, environments
 
+from sbatch_shim.flush.backends.slurm import words_of
 from sbatch_shim.merge.environment import SPANK_PREFIX, SUBMIT_VARIABLES, Sending, exported, for_job, needs_login, share
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import plan
 from sbatch_shim.merge.render import render
-from sbatch_shim.merge.submission import command_line
+from sbatch_shim.merge.submission import submission_of
 from sbatch_shim.state.calls import Call, Environment
 from sbatch_shim.state.journal import TicketMap
 
@@ -132,6 +133,7 @@ def test_a_value_in_an_export_list_is_no_word_of_sbatch(tmp_path: Path, exposed:
     limits = Limits(site_changes_environment=exposed)
     calls = [call(number, {"export": b"ALL,TOKEN=secret-of-mine"}) for number in range(2)]
     (array,) = plan(calls, limits)
-    words = command_line(array, bytes(tmp_path), b"/script", limits, None, [], TicketMap(bytes(tmp_path)).place)
+    place_of = TicketMap(bytes(tmp_path)).place
+    words = words_of(submission_of(array, bytes(tmp_path), {}, limits, place_of))
     assert not [word for word in words if b"secret-of-mine" in word]
     assert render(array, limits)[1].get(b"SBATCH_EXPORT") == (b"ALL,TOKEN=secret-of-mine" if exposed else None)

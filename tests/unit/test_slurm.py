@@ -1,11 +1,14 @@
-"""How the real commands are found."""
+"""How the real commands are found, and what they and the controller tell."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from support.strategies import session
 
+from sbatch_shim import version
 from sbatch_shim.flush.backends.sbatch import Inherited, beside, find_command, limits_of, loads_plugins, submit
 from sbatch_shim.setup.install import launcher
 
@@ -80,3 +83,46 @@ def test_an_sbatch_without_its_libraries_has_sent_nothing(tmp_path: Path) -> Non
         answer = submit([path.encode()], environment, inherited, "test", b"/", 0)
         assert answer.lacks_libraries == lacks
         assert (answer.job is None) == lacks
+
+
+@pytest.mark.parametrize(
+    ("line", "reads"),
+    [
+        ({}, False),
+        ({"JobSubmitPlugins": "(null)", "Prolog": "(null)", "PrologFlags": "Alloc", "TaskProlog": "/p"}, False),
+        ({"JobSubmitPlugins": "lua"}, True),
+        ({"CliFilterPlugins": "lua"}, True),
+        ({"PrologSlurmctld": "/p"}, True),
+        ({"Prolog[0]": "/p"}, True),
+        ({"EpilogSlurmctld[0]": "/e"}, True),
+    ],
+)
+def test_what_a_site_adds_may_read_comments(line: dict[str, str], reads: bool) -> None:
+    assert limits_of(line).reads_comments is reads
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        (b"slurm 24.11.5", (24, 11)),
+        (b"slurm-wlm 22.05.8", (22, 5)),
+        (b"slurm 25.05.0-0rc1", (25, 5)),
+        (b"", (0, 0)),
+        (b"slurm unknown", (0, 0)),
+        (b"slurm x.y", (0, 0)),
+    ],
+)
+def test_versions(told: bytes, found: tuple[int, int]) -> None:
+    assert version.parse(told) == found
+
+
+def test_the_version_of_an_sbatch_is_asked_once_for_each_session(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    text = "#!/bin/sh\necho x >> {}\necho slurm {}\n"
+    old = os.fsencode(command(tmp_path / "old", "sbatch", text.format(asked, "24.11.5")))
+    new = os.fsencode(command(tmp_path / "new", "sbatch", text.format(asked, "25.05.1")))
+    environment = {b"PATH": b"/usr/bin:/bin"}
+    assert [version.of_sbatch(session(), old, environment) for _ in range(3)] == [(24, 11)] * 3
+    assert asked.read_text() == "x\n"
+    assert version.of_sbatch(session(), new, environment) == (25, 5)
+    assert version.of_sbatch(session(), os.fsencode(tmp_path / "none"), environment) == (0, 0)
