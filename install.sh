@@ -7,9 +7,9 @@ usage() {
 usage: ./install.sh [--prefix DIR] [--python PATH] [--no-modify-path] [--modulefile DIR] [--demo] [--uninstall]
 
   --prefix DIR      where to install (default: ~/.local/share/sbatch-shim)
-  --python PATH     the Python to use, 3.9 or newer (default: python3)
-  --no-modify-path  leave the shell's rc file alone; source PREFIX/env.sh yourself
-  --modulefile DIR  also write an environment module DIR/sbatch-shim
+  --python PATH     the Python to use, 3.9 or newer (default: python3; for root the system's)
+  --no-modify-path  leave the shell's start-up files alone; source PREFIX/env.sh yourself (root's are never changed)
+  --modulefile DIR  write an environment module DIR/sbatch-shim/VERSION instead of a line in start-up files
   --demo            install, then queue and flush a small sample pipeline (leaves the rc file alone)
   --uninstall       remove exactly what was installed; refuses while calls are queued
 EOF
@@ -18,6 +18,63 @@ EOF
 die() {
     echo "install.sh: $*" >&2
     exit 1
+}
+
+# Run a Python as a user who is nobody. 77: that cannot be tried here, for instance in a container.
+as_nobody() {
+    "$python" -I -c '
+import os, sys
+try:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+except OSError:
+    sys.exit(77)
+try:
+    os.chdir("/")
+    if sys.argv[1] == "enter":
+        os.stat(sys.argv[2] + "/.")
+    else:
+        os.execv(sys.argv[1], sys.argv[1:])
+except OSError:
+    sys.exit(1)
+' "$@" >/dev/null 2>&1 </dev/null
+}
+
+# Where root installs, others run it: can they, with this Python? Not asked where nobody else can go to the prefix.
+usable_by_others() {
+    as_nobody "$1" -I -c "$2" || [ $? = 77 ]
+}
+
+is_usable() {
+    "$1" -I -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null &&
+        { command -v uv >/dev/null 2>&1 || "$1" -I -c 'import venv, ensurepip' 2>/dev/null; }
+}
+
+# For root the system's, which everybody can read; else the first on PATH.
+default_python() {
+    if [ "$(id -u)" = 0 ]; then
+        for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9; do
+            if [ -x "/usr/bin/$candidate" ] && is_usable "/usr/bin/$candidate"; then
+                echo "/usr/bin/$candidate"
+                return
+            fi
+        done
+    fi
+    command -v python3
+}
+
+# Whether others are to use this installation: it is root's, outside of root's home, and they can go there.
+is_for_others() {
+    [ "$(id -u)" = 0 ] || return 1
+    case $prefix in
+    "${HOME:-/nowhere}"/*) return 1 ;;
+    esac
+    nearest=$prefix
+    while [ ! -d "$nearest" ]; do
+        nearest=$(dirname "$nearest")
+    done
+    as_nobody enter "$nearest"
 }
 
 make_venv() {
@@ -82,6 +139,9 @@ main() {
     umask 022
     if [ -z "$prefix" ]; then
         [ -n "${HOME:-}" ] || die "HOME is not set; say where to install with --prefix DIR"
+        # `su` and `sudo -E` keep it: folders there would become root's.
+        [ -n "$uninstall" ] || [ ! -e "$HOME" ] || [ -O "$HOME" ] ||
+            die "the home folder $HOME is not yours; install as its user, or say where with --prefix DIR"
         prefix=$HOME/.local/share/sbatch-shim
     fi
     case $prefix in
@@ -98,11 +158,22 @@ main() {
         "$prefix/venv/bin/python" -I -m sbatch_shim.setup.install --prefix "$prefix" --uninstall
         return
     fi
-    python=${python:-python3}
+    python=${python:-$(default_python)} || die "no python3 was found; say which with --python PATH"
     python=$(command -v "$python") || die "no such Python; say which with --python PATH"
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' || die "$python is older than Python 3.9"
     [ -z "$demo" ] || set_path=--no-modify-path
+    shared=
+    if is_for_others; then
+        shared=1
+        usable_by_others "$python" 'import encodings, venv' ||
+            die "$python cannot be run by other users, who could not use $prefix then;" \
+                "choose a Python that everybody can read with --python PATH (nothing was installed)"
+    fi
     make_venv
+    if [ -n "$shared" ] && ! usable_by_others "$venv/bin/python" 'import sbatch_shim.shim, sbatch_shim.flush.cli'; then
+        [ "$(readlink "$prefix/venv" || true)" = "venvs/$stamp" ] || rm -rf "$venv"
+        die "other users cannot run what was installed in $venv; choose a Python and a prefix that everybody can read"
+    fi
     set -- --prefix "$prefix"
     [ -z "$set_path" ] || set -- "$@" "$set_path"
     [ -z "$module" ] || set -- "$@" --modulefile "$module"

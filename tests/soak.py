@@ -153,7 +153,7 @@ def stopped(processes: list[subprocess.Popen[bytes]]) -> Iterator[None]:
     for pid in frozen:
         signal_if_there(pid, signal.SIGKILL)
     for process in processes:
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in frozen))
 
 

@@ -38,7 +38,7 @@ def listed(person: Person, *words: str, **more: str) -> list[dict[str, Any]]:
     return jobs
 
 
-def until(condition, seconds: float = 30) -> None:  # type: ignore[no-untyped-def]
+def until(condition, seconds: float = 300) -> None:  # type: ignore[no-untyped-def]
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"
@@ -497,7 +497,7 @@ def test_listen_ends_with_submit(person: Person, tmp_path: Path) -> None:
     """Typed into a terminal: a prompt that says so, queueing, and the end of the shell by sarray submit."""
     typed = "sbatch -o /dev/null --wrap='touch typed'\nsarray submit\n"
     script = ["script", "-qec", f"{person.prefix}/bin/sarray listen --shell bash", "/dev/null"]
-    done = person.run(*script, stdin=typed.encode(), env=person.environment(TERM="dumb"), timeout=60)
+    done = person.run(*script, stdin=typed.encode(), env=person.environment(TERM="dumb"), timeout=300)
     assert b"[sarray]" in done.out
     assert done.out.count(b"Submitted batch job") == 2, done.out
     person.settle()

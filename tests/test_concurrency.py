@@ -115,7 +115,7 @@ def test_two_login_hosts_with_one_home(person: Person) -> None:
     words = ["unshare", "--uts", "bash", "-c", script]
     names = ("login1", "login2")
     hosts = [subprocess.Popen([*words, name], cwd=person.home, env=env, stdout=subprocess.PIPE) for name in names]
-    told = [host.communicate(timeout=120)[0].split() for host in hosts]
+    told = [host.communicate(timeout=600)[0].split() for host in hosts]
     assert [len(part) for part in told] == [15, 15]
     assert len(set(told[0] + told[1])) == 30
     assert {path.name.split(".")[0] for path in (person.home / "state/sessions").iterdir()} == set(names)

@@ -13,7 +13,7 @@ from support.simulator import Job, outcomes
 pytestmark = pytest.mark.slurm
 
 
-def until(person: Person, pattern: str, wanted: set[str], timeout: float = 90) -> None:
+def until(person: Person, pattern: str, wanted: set[str], timeout: float = 300) -> None:
     """Wait for exactly these files."""
     deadline = time.monotonic() + timeout
     while (found := {path.name for path in person.home.glob(pattern)}) != wanted:

@@ -33,15 +33,23 @@ def operator(person: Person) -> Iterator[None]:
     """The test user may suspend jobs, and raise their priority."""
     accounting = ("sacctmgr", "-i", "-Q")
     slurm = {**os.environ, "SLURM_CONF": person.conf}
-    subprocess.run([*accounting, "add", "account", "operators"], env=slurm, check=True)
-    subprocess.run(
-        [*accounting, "add", "user", USER, "account=operators", "adminlevel=Operator"], env=slurm, check=True
-    )
+    known = subprocess.run(
+        ["sacctmgr", "-n", "-P", "list", "user", USER], env=slurm, check=True, capture_output=True
+    ).stdout.strip()
+    if known:  # A site's user has an account, which must stay.
+        commands = [["modify", "user", USER, "set", "adminlevel=Operator"]]
+        undo = [["modify", "user", USER, "set", "adminlevel=None"]]
+    else:
+        account = ["add", "account", "operators"]
+        commands = [account, ["add", "user", USER, "account=operators", "adminlevel=Operator"]]
+        undo = [["delete", "user", USER], ["delete", "account", "operators"]]
+    for words in commands:
+        subprocess.run([*accounting, *words], env=slurm, check=True)
     try:
         yield
     finally:
-        subprocess.run([*accounting, "delete", "user", USER], env=slurm, check=True)
-        subprocess.run([*accounting, "delete", "account", "operators"], env=slurm, check=True)
+        for words in undo:
+            subprocess.run([*accounting, *words], env=slurm, check=True)
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)

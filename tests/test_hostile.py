@@ -146,7 +146,7 @@ def test_a_script_in_a_pipe_that_is_handed_over(person: Person, what: str, body:
         SARRAY_MODE="queue", SARRAY_SESSION="test", PATH=f"{person.prefix}/shims:{folder}:{SYSTEM_PATH}"
     )
     make = f"mkfifo fifo; printf '{body}' >fifo & " if what == "fifo" else ""
-    done = person.run("bash", "-c", f"{make}sbatch {words}{what}", env=env, timeout=20)
+    done = person.run("bash", "-c", f"{make}sbatch {words}{what}", env=env, timeout=300)
     assert (done.status, done.out.decode(), done.err) == (0, body, b"")
 
 
@@ -445,6 +445,9 @@ def test_all_that_is_kept_is_private(person: Person, mask: str) -> None:
 def test_no_process_has_a_secret_among_its_words(person: Person, command: str, more: dict[str, str]) -> None:
     """Everybody may read the words of a process (/proc/*/cmdline), and nobody else its environment."""
     path = f"{person.prefix}/shims:{person.prefix}/bin:" + recorder(person).split(":", 1)[1]
+    squeue = person.home / "site" / "squeue"  # no Slurm client may be installed
+    squeue.write_text("#!/bin/sh\n")
+    squeue.chmod(0o755)
     env = person.environment(SARRAY_SESSION="test", PATH=path, TOKEN="secret-of-mine", **more)
     log = person.home / "trace"
     trace = ["strace", "-f", "-qq", "-e", "trace=execve", "-s", "100000", "-o", str(log)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -10,8 +11,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.person import REPO, SYSTEM_PATH
+from support.person import REPO, SYSTEM_PATH, USER, Person
 
+from sbatch_shim import __version__
+from sbatch_shim.setup.install import launcher
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="needs root and a test user")
 PYTHON = os.environ.get("SHIM_TEST_PYTHON", "/usr/bin/python3")
 
 
@@ -44,16 +49,17 @@ def run(tmp_path: Path):  # type: ignore[no-untyped-def]
 
 
 def test_twice_changes_nothing_and_uninstall_leaves_nothing(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """The rc file gets one line, which goes again; a foreign file in the prefix stays."""
+    """A foreign file in the prefix stays. Start-up files are root's business, and there is a module instead."""
     rc = run.home / ".bashrc"
     rc.write_text("# mine, without a final newline")
     modules = tmp_path / "modules"
     first = run("--modulefile", str(modules))
     assert first.returncode == 0, first.stderr
     prefix = run.home / ".local/share/sbatch-shim"
-    assert f"adding a line to {rc}" in first.stdout
-    assert rc.read_text().count("sbatch-shim") == 2
-    assert (modules / "sbatch-shim").read_text().startswith("#%Module")
+    (module,) = (modules / "sbatch-shim").iterdir()
+    assert module.name == __version__ and module.read_text().startswith("#%Module")
+    assert rc.read_text() == "# mine, without a final newline"
+    assert f"to use it: . {prefix}/env.sh" in first.stdout
     before = snapshot(run.home)
     again = run("--modulefile", str(modules))
     assert "already up to date" in again.stdout
@@ -61,9 +67,134 @@ def test_twice_changes_nothing_and_uninstall_leaves_nothing(run, tmp_path: Path)
     (prefix / "shims" / "mine").write_text("not ours")
     gone = run("--uninstall")
     assert gone.returncode == 0, gone.stderr
-    assert rc.read_text() == "# mine, without a final newline\n"
+    assert rc.read_text() == "# mine, without a final newline"
     assert not (modules / "sbatch-shim").exists()
     assert [path.name for path in prefix.rglob("*")] == ["shims", "mine"]
+
+
+@needs_root
+def test_root_leaves_its_own_start_up_files_alone(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    done = run("--prefix", str(tmp_path / "opt"))
+    assert done.returncode == 0, done.stderr
+    assert list(run.home.iterdir()) == []
+    assert "to use it: . " in done.stdout
+
+
+@needs_root
+def test_root_does_not_install_into_the_home_of_somebody_else(run) -> None:  # type: ignore[no-untyped-def]
+    """`su` and `sudo -E` keep HOME."""
+    os.chown(run.home, pwd.getpwnam("nobody").pw_uid, -1)
+    done = run()
+    assert done.returncode == 1 and "is not yours" in done.stderr
+    assert list(run.home.iterdir()) == []
+
+
+@needs_root
+def test_a_python_that_only_root_can_read(run, scratch: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Refused where others go; taken in a private place; and not what root gets without asking."""
+    private = tmp_path / "private"  # pytest's folders are their owner's alone
+    subprocess.run([PYTHON, "-m", "venv", "--copies", str(private)], check=True)
+    shared = scratch / "shared"
+    done = run("--prefix", str(shared), "--python", str(private / "bin/python"))
+    assert done.returncode == 1
+    assert "cannot be run by other users" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not shared.exists()
+    done = run("--prefix", str(tmp_path / "mine"), "--python", str(private / "bin/python"))
+    assert done.returncode == 0, done.stderr
+    environment = {"HOME": str(run.home), "PATH": f"{private}/bin:{SYSTEM_PATH}"}
+    done = subprocess.run(
+        [str(REPO / "install.sh"), "--prefix", str(shared)], env=environment, capture_output=True, text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert os.path.realpath(shared / "venv/bin/python").startswith("/usr/bin/")
+    shutil.rmtree(shared)
+
+
+@pytest.mark.parametrize("fault", ["forbidden", "not there", "not a program", "empty", "no loader", "no library"])
+def test_a_python_that_cannot_run_is_said_where_calls_should_be_queued(tmp_path: Path, fault: str) -> None:
+    """And the call is submitted; in pass mode, and by the companions, without a word."""
+    python = tmp_path / "python"
+    needed = [str(tmp_path / "missing")] if fault == "no library" else []
+    program = Path("/bin/true").resolve().read_bytes()
+    if fault == "not a program":
+        program = b"\x7fELF\0\0\0"
+    elif fault == "empty":
+        program = b""
+    elif fault == "no loader":
+        program = re.sub(rb"/lib64/ld-|/lib/ld-", lambda match: match.group().replace(b"l", b"x"), program)
+    if fault != "not there":
+        python.write_bytes(program)
+        python.chmod(0o644 if fault == "forbidden" else 0o755)
+    real = tmp_path / "real"
+    shims = tmp_path / "shims"
+    for folder in (real, shims):
+        folder.mkdir()
+    for name in ("sbatch", "squeue"):
+        (real / name).write_text('#!/usr/bin/perl\nprint "$0|@ARGV|$ENV{VALUE}|$ENV{PWD}|$ENV{SHLVL}\\n";\n')
+        (shims / name).write_text(launcher(name, "/bin/bash", str(python), "/nowhere", needed))
+        for folder in (real, shims):
+            (folder / name).chmod(0o755)
+    base = {"HOME": str(tmp_path), "PATH": f"{shims}:{real}:{SYSTEM_PATH}", "VALUE": "a b"}
+    for name, more, said in (
+        ("sbatch", {"SARRAY_MODE": "queue"}, True),
+        ("sbatch", {"SARRAY_MODE": "queue", "SECONDS": "5"}, True),  # a name that no shell hands on as it is
+        ("sbatch", {"SARRAY_MODE": "queue", "PWD": str(tmp_path), "SHLVL": "3", "_": "x"}, True),
+        ("sbatch", {}, False),
+        ("squeue", {}, False),
+    ):
+        # Without a number that may be a ticket no Python is started, so bash finds nothing to complain about.
+        words = [name, "-j", "2042021000"] if fault not in ("not a program", "no loader") or said else [name, "x"]
+        done = subprocess.run(words, env={**base, **more}, capture_output=True, text=True, check=False, cwd=tmp_path)
+        direct = subprocess.run(
+            words, env={**base, **more, "PATH": f"{real}:{SYSTEM_PATH}"}, capture_output=True, text=True, check=False,
+            cwd=tmp_path,
+        )
+        assert (done.returncode, done.stdout) == (0, direct.stdout), done.stderr
+        assert done.stderr.count("not queued, submitting directly") == said
+        assert said or not done.stderr
+    if fault in ("not a program", "no loader"):
+        return  # bash itself complains, before anything can be done about it
+    # Nobody reads what is said: the job is submitted all the same.
+    script = "exec 2> >(exec true); sleep 0.1; SARRAY_MODE=queue sbatch x"
+    done = subprocess.run(["bash", "-c", script], env=base, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "|x|" in done.stdout
+
+
+@needs_root
+def test_root_does_not_uninstall_while_others_have_calls(person: Person, run, scratch: Path) -> None:  # type: ignore[no-untyped-def]
+    """Their homes are found in the passwd file, or beside those that are."""
+    prefix = scratch / "for all"
+    assert run("--prefix", str(prefix)).returncode == 0
+    base = scratch / "users"
+    base.mkdir()
+    home = base / "somebody"
+    home.mkdir()
+    person.own(home)
+    env = person.environment(SARRAY_MODE="queue", HOME=str(home), PATH=f"{prefix}/shims:{SYSTEM_PATH}")
+    del env["SARRAY_STATE_DIR"]
+    done = person.run("sbatch", "-o", "/dev/null", "--wrap=true", env=env)
+    assert done.status == 0 and not done.err, done.err
+    passwd = scratch / "passwd"
+    entry = pwd.getpwnam(USER)
+    listed = "root:x:0:0::/root:/bin/sh\nlisted:x:%d:%d::%s:/bin/sh\n"
+    for line in (
+        listed % (entry.pw_uid, entry.pw_gid, home),
+        listed % (54321, 54321, base / "listed"),  # a neighbour
+    ):
+        passwd.write_text(line)
+        mounted = f"mount --bind '{passwd}' /etc/passwd && exec '{REPO}/install.sh' --prefix '{prefix}' --uninstall"
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", mounted], env={"HOME": str(run.home), "PATH": SYSTEM_PATH},
+            capture_output=True, text=True, check=False,
+        )
+        assert done.returncode == 1 and "(1)" in done.stderr and "sarray-flush --all" in done.stderr, done
+        assert (prefix / "shims/sbatch").exists()
+    shutil.rmtree(home)
+    done = run("--prefix", str(prefix), "--uninstall")
+    assert done.returncode == 0, done.stderr
+    assert "SARRAY_STATE_DIR" in done.stdout
+    assert not prefix.exists()
 
 
 def test_uninstall_refuses_while_calls_are_queued(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -121,7 +252,7 @@ def test_two_wrappers_that_call_each_other_end(run, tmp_path: Path) -> None:  # 
         env={"PATH": f"{prefix}/shims:{other}:/usr/bin:/bin", "HOME": str(run.home)},
         capture_output=True,
         check=False,
-        timeout=20,
+        timeout=300,
     )
     assert done.returncode == 127
     assert b"call each other" in done.stderr

@@ -88,6 +88,6 @@ def test_the_launcher_does_not_take_itself_for_the_real_one(person: Person, spy:
     """With so few open files it cannot look into what it finds on PATH, and would execute itself for ever."""
     environment = {"PATH": f"{person.prefix}/shims:{spy}:/usr/bin:/bin", "SARRAY_MODE": mode}
     words = ["bash", "-c", f"ulimit -n {files}; sbatch"]
-    done = subprocess.run(words, env=environment, capture_output=True, check=False, timeout=30)
+    done = subprocess.run(words, env=environment, capture_output=True, check=False, timeout=300)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.splitlines()[-1].endswith(b"; nothing was submitted")

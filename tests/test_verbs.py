@@ -278,7 +278,7 @@ def test_status_tells_of_sessions_states_and_what_was_not_queued(person: Person)
     in_b = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="b")
     other = ticket_of(person.run("sbatch", "--wrap=true", env=in_b))
     assert person.flush().status == 0
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while status(person)[fails] != {"FAILED": 10}:
         assert time.monotonic() < deadline
         time.sleep(0.2)  # between two looks; the condition decides
@@ -328,9 +328,12 @@ def test_watch_on_a_narrow_terminal(person: Person) -> None:
 
 @pytest.mark.slurm
 def test_watch_without_a_terminal_ends_with_the_tasks(person: Person) -> None:
-    ticket_of(person.queue("-o", "/dev/null", "--wrap=sleep 2"))
+    ticket_of(person.queue("-o", "/dev/null", "--wrap=until [ -e go ]; do sleep 0.1; done"))
     assert person.flush().status == 0
-    done = run(person, "status", "--watch")
+    # The job goes on when the first line stands there.
+    show = "while IFS= read -r line; do printf '%s\\n' \"$line\"; touch go; done"
+    watch = f"sarray status --watch | {show}; exit ${{PIPESTATUS[0]}}"
+    done = person.run("bash", "-c", watch)
     assert done.status == 0, done.err
     lines = done.out.decode().splitlines()
     assert len(set(lines)) == len(lines) >= 2, "a line for each change"
@@ -399,9 +402,10 @@ def test_without_slurm_without_home_without_shims(person: Person, verb: str) -> 
 
 def test_a_signal_ends_watch(person: Person) -> None:
     ticket_of(person.queue("--wrap=true"))
-    words = ["timeout", "-s", "INT", "3", "sarray", "status", "--watch"]
-    done = person.run(*words, env=person.environment(TERM="dumb"))
-    assert done.status in (124, 128 + signal.SIGINT), done
+    # When its first line has come: before that Python may still be starting.
+    watch = "exec 3< <(exec sarray status --watch); read -r line <&3; kill -INT $!; wait $!"
+    done = person.run("bash", "-m", "-c", watch, env=person.environment(TERM="dumb"))
+    assert done.status == 128 + signal.SIGINT, done
     assert b"Traceback" not in done.err
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import json
+import encodings
 import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
 
 from sbatch_shim import __version__
 from sbatch_shim.companions.context import COMPANIONS
-from sbatch_shim.state.calls import waiting_sessions
-from sbatch_shim.state.paths import PACKAGE, TEMPLATES, state_folder
+from sbatch_shim.setup import queues
+from sbatch_shim.setup.outside import MANIFEST, MODULE, Manifest, add_lines, module_target, remove_line, remove_module
+from sbatch_shim.state.paths import PACKAGE, TEMPLATES
 
-MANIFEST = "installed.json"
 COMMANDS = {"sarray": "verbs.sarray", "sarray-flush": "flush.cli"}
-RC_LINE = '. {env} # sbatch-shim\n'
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> bool:
@@ -33,7 +33,7 @@ def write(path: Path, text: str, mode: int = 0o644) -> bool:
     return True
 
 
-def render(name: str, **values: str) -> str:
+def render(name: str, **values: str | list[str]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
@@ -48,29 +48,36 @@ def start_code(command: str, site: str) -> str:
     return render("start", command=command, site=repr(site), module=module, run=run).strip()
 
 
-def launcher(command: str, bash: str, python: str, site: str) -> str:
-    """The launcher of sbatch or of a companion."""
+def launcher(command: str, bash: str, python: str, site: str, needed: Sequence[str] = ()) -> str:
+    """The launcher of sbatch or of a companion; `needed` are files without which this Python does not start."""
     return render(
         "launcher",
         command=command,
         bash=bash,
         python=shlex.quote(python),
+        needed=[shlex.quote(path) for path in needed],
         code=shlex.quote(start_code(command, site)),
         # sacct tells of jobs long gone; the others list what is live.
         live="sessions" if command == "sacct" else "live",
     )
 
 
-def rc_file() -> Path:
-    """The file that the user's login shell reads for interactive use."""
-    shell = os.path.basename(os.environ.get("SHELL", "bash"))
-    return Path.home() / {"zsh": ".zshrc", "bash": ".bashrc"}.get(shell, ".profile")
+def needed_files() -> list[str]:
+    """What must be readable for this Python to start at all: its library, and the libpython that it was linked to."""
+    needed = [encodings.__file__]
+    try:
+        with open("/proc/self/maps") as maps:
+            mapped = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if "/libpython" in line}
+    except OSError:
+        mapped = set()
+    return needed + sorted(mapped)
 
 
 def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
     """
-    Write launchers, env.sh and, when asked, a module file and a line in the shell's rc file.
+    Write launchers, env.sh and, when asked, a module file and a line in the shell's start-up files.
 
+    Those files are left alone for root, who installs for others, and with a module, which is another way to PATH.
     Prints only what changed; a second run changes nothing.
     """
     # Not through the link `venv`: a command that runs while another version is installed goes on with its own.
@@ -80,64 +87,47 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
     if bash is None:
         raise SystemExit("install: bash was not found in /usr/local/bin, /usr/bin or /bin; nothing was written")
     shims, bin_folder = prefix / "shims", prefix / "bin"
+    known = Manifest(prefix)
+    # Module files of this prefix are named by its version: all of them follow it.
+    written = [Path(path) for path in known.modules if os.path.lexists(path)]
+    folders = {path.parent.parent if path.parent.name == MODULE else path.parent for path in written}
+    targets = sorted({module_target(folder, shims) for folder in {*folders, *([modulefile] if modulefile else [])}})
     shims.mkdir(parents=True, exist_ok=True)
     bin_folder.mkdir(exist_ok=True)
     changed = False
     for command in ("sbatch", *COMPANIONS):
-        text = launcher(command, bash, str(python), str(site))
+        text = launcher(command, bash, str(python), str(site), needed_files())
         changed |= write(shims / command, text, 0o755)
     for folder in (shims, bin_folder):
         for command, module in COMMANDS.items():
             text = render("command", command=command, module=module, python=shlex.quote(str(python)))
             changed |= write(folder / command, text, 0o755)
     changed |= write(prefix / "env.sh", render("env.sh", shims=shlex.quote(str(shims))))
-    before = manifest(prefix)
-    outside = dict(before)
-    if modulefile is not None:
-        modulefile.mkdir(parents=True, exist_ok=True)
-        target = modulefile / "sbatch-shim"
+    for target in targets:
+        if target.parent.is_file():
+            target.parent.unlink()  # ours, as the first version wrote it
+        target.parent.mkdir(parents=True, exist_ok=True)
         changed |= write(target, render("modulefile", shims=str(shims)))
-        outside["modulefile"] = str(target)
-    if modify_path:
-        target = rc_file()
-        line = RC_LINE.format(env=shlex.quote(str(prefix / "env.sh")))
-        present = target.read_text() if target.exists() else ""
-        if line not in present:
-            print(f"adding a line to {target}, which puts {shims} first on PATH in new shells")
-            with target.open("a") as stream:
-                stream.write(("" if not present or present.endswith("\n") else "\n") + line)
-            changed = True
-        outside["rc_file"], outside["rc_line"] = str(target), line
-    changed |= write(prefix / MANIFEST, json.dumps(outside, indent=1) + "\n")
+    for path in known.modules:
+        if Path(path) not in targets and Path(path).is_file():
+            remove_module(Path(path), shims)
+    known.modules = [str(target) for target in targets]
+    if modify_path and modulefile is None and os.geteuid() != 0:
+        changed |= add_lines(known, prefix)
+    changed |= write(prefix / MANIFEST, known.text())
     print(f"{'installed' if changed else 'already up to date'}: {prefix}")
-    if not modify_path and "rc_file" not in outside:
+    if not known.lines:
         print(f"to use it: . {shlex.quote(str(prefix / 'env.sh'))}")
-
-
-def manifest(prefix: Path) -> dict[str, str]:
-    """What an earlier installation wrote outside the prefix."""
-    try:
-        known: dict[str, str] = json.loads((prefix / MANIFEST).read_text())
-        return known
-    except FileNotFoundError:
-        return {}
 
 
 def uninstall(prefix: Path) -> None:
     """Remove exactly what was written; refuses while calls are queued."""
-    held = waiting_sessions(os.fsencode(state_folder()))
-    if held:
-        count = sum(session.count for session in held)
-        raise SystemExit(
-            f"install: {count} queued calls are not submitted yet; run `sarray-flush --all` first (nothing was removed)"
-        )
-    outside = manifest(prefix)
-    if "rc_line" in outside:
-        target = Path(outside["rc_file"])
-        if target.exists():
-            target.write_text(target.read_text().replace(outside["rc_line"], ""))
-    if "modulefile" in outside:
-        Path(outside["modulefile"]).unlink(missing_ok=True)
+    queues.refuse_while_calls_wait()
+    known = Manifest(prefix)
+    for line in known.lines:
+        remove_line(line)
+    for path in known.modules:
+        remove_module(Path(path), prefix / "shims")
     written = [f"shims/{name}" for name in ("sbatch", *COMPANIONS, *COMMANDS)] + [f"bin/{name}" for name in COMMANDS]
     for name in (*written, "env.sh", MANIFEST):
         (prefix / name).unlink(missing_ok=True)

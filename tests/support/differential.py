@@ -72,7 +72,8 @@ def run_both(person: Person, pipeline: Path, tools: Path) -> tuple[Trace, Trace,
         work.mkdir()
         work.chmod(0o755)
         person.own(work)
-        more = {"TOOLS": str(tools)}
+        # A site's task prolog (tests/slurm/site) takes the second one away.
+        more = {"TOOLS": str(tools), "SITE_LOGIN_ONLY": "not for jobs"}
         if queued:
             more.update(SARRAY_MODE="queue", SARRAY_SESSION="differential")
         else:

@@ -96,7 +96,7 @@ def descendants(pid: int) -> list[int]:
     return children + [one for child in children for one in descendants(child)]
 
 
-def wait_for(condition: object, seconds: float = 60) -> None:
+def wait_for(condition: object, seconds: float = 300) -> None:
     """Poll until a condition holds."""
     end = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]

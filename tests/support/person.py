@@ -52,7 +52,7 @@ class Person:
         cwd: Path | None = None,
         stdin: bytes | None = None,
         env: dict[str, str] | None = None,
-        timeout: float = 120,
+        timeout: float = 600,
     ) -> Result:
         """Run a command as this user."""
         extra: dict[str, object] = {}
@@ -87,7 +87,7 @@ class Person:
         if USER and os.geteuid() == 0:
             subprocess.run(["chown", "-Rh", f"{USER}:", str(path)], check=True)
 
-    def settle(self, timeout: float = 120) -> None:
+    def settle(self, timeout: float = 600) -> None:
         """Wait until this user has no job in the queue but those that wait for ever."""
         deadline = time.monotonic() + timeout
         while True:

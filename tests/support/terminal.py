@@ -76,7 +76,7 @@ class Terminal:
         self.raw += data.decode(errors="replace")
         return bool(data)
 
-    def expect(self, pattern: str, seconds: float = 60) -> re.Match[str]:
+    def expect(self, pattern: str, seconds: float = 300) -> re.Match[str]:
         """Wait until this is written, behind what was waited for before."""
         deadline = time.monotonic() + seconds
         going = True
@@ -91,7 +91,7 @@ class Terminal:
     def type(self, line: str) -> None:
         os.write(self.master, line.encode())
 
-    def ended(self, seconds: float = 60) -> int:
+    def ended(self, seconds: float = 300) -> int:
         """Wait for the end; the exit status. (What fish does in the background for its completions may last longer.)"""
         deadline = time.monotonic() + seconds
         while self.process.poll() is None:

@@ -411,7 +411,7 @@ def test_the_locks_of_sbatch_and_flush_exclude_each_other(tmp_path: Path, holds:
     assert waiter.stdout.read(1) == b"r"
     assert select.select([waiter.stdout], [], [], 0.3)[0] == []
     holder.stdin.write(b"x")
-    assert select.select([waiter.stdout], [], [], 20)[0]
+    assert select.select([waiter.stdout], [], [], 300)[0]
     assert waiter.stdout.read(1) == b"t"
     waiter.stdin.write(b"x")
     for process in (holder, waiter):

@@ -86,7 +86,7 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, b"")
     seen: dict[str, Any] = ast.literal_eval(out.decode())
     if as_slurm:
