@@ -82,8 +82,9 @@ def from_environment(environment: "dict[bytes, bytes]") -> "list[tuple[str, byte
             name = INPUT_VARIABLES[variable]
             if OPTIONS[name][1] == REQUIRED:
                 options.append((name, value))
-            elif not value or (value in (b"yes", b"1") and (OPTIONS[name][1] == FLAG or name == "requeue")):
+            elif not value or (value in (b"yes", b"1") and OPTIONS[name][1] == FLAG):
                 # Slurm takes an empty value, "yes" and non-zero numbers as on; the rest resets the flag.
+                # Of --requeue, which takes words since 25.05, 26.05 refuses them.
                 options.append((name, None))
             elif name == "exclusive":
                 options.append((name, value))

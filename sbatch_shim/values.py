@@ -81,7 +81,8 @@ def is_path(value: bytes) -> bool:
 
     Which letters mean something, and what becomes of the others, differs between versions.
     """
-    if not 0 < len(value) <= MAX_PATH:
+    # Of two backslashes in a row one is left to 24.11, and none to 26.05.
+    if not 0 < len(value) <= MAX_PATH or b"\\\\" in value:
         return False
     for piece in value.replace(b"%%", b"\0").split(b"%")[1:]:
         letter = piece.lstrip(DIGITS)[:1]

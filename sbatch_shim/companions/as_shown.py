@@ -1,8 +1,8 @@
 """
 What Slurm shows of a call's own script and log files, and what else depends on its version.
 
-This is the one place that knows which version shows what (tried on 22.05 and 24.11, the first versions from the change
-logs); whatever else differs is taken from what the real command says.
+This is the one place that knows which version shows what (tried on 22.05, 24.11 and 26.05, the first versions from the
+change logs); whatever else differs is taken from what the real command says.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ DEFAULT_IS_PATTERN = (24, 5)
 PADDING = (23, 2)
 # Records of scontrol have no line for power management.
 NO_POWER = (24, 11)
+# Records of scontrol leave StdErr empty where stderr goes to stdout.
+STDERR_AS_GIVEN = (25, 5)
 # `scontrol show step T_3.1` looks at the step, as for a plain job's id.
 STEP_OF_TASK = (24, 11)
 # A task that is split off its array is accounted for when something of it changes, or it starts.

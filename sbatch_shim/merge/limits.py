@@ -25,6 +25,8 @@ class Limits:
         propagates_nice: Jobs run with the nice value of their submission (PropagatePrioProcess).
         site_changes_environment: A TaskProlog or plugins see what sbatch sends with a job, and may change it.
         stores_scripts: The accounting keeps batch scripts, and no environments (AccountingStoreFlags).
+        time_format: How the node's own lines in a job's stderr begin since Slurm 25.05, in words of strftime and `@ms`
+            for a point and the milliseconds; empty before, where they begin with the node's name.
     """
 
     array_size: int = 1001
@@ -38,6 +40,7 @@ class Limits:
     stores_scripts: bool = False
     reads_comments: bool = False
     judged_by_site: bool = False
+    time_format: str = ""
 
     def narrowed(self, other: Limits | None) -> Limits:
         """What this and another controller allow, for a plan that serves both."""

@@ -127,6 +127,7 @@ def render(array: Array, limits: Limits, whole: bytes | None = None) -> tuple[Sc
             common_lines=len(shared.common),
             login=array.login and not array.exposed,
             whole=None if whole is None else shlex.quote(os.fsdecode(whole)),
+            time_format=limits.time_format,
         )
         return text.encode("utf-8", "surrogateescape")
 

@@ -18,6 +18,8 @@ from support.person import SYSTEM_PATH, Person, Result
 
 # The test cluster counts from 500001; tickets have ten digits.
 ID = re.compile(rb"(?<![0-9])(?:5[0-9]{5}|[12][0-9]{9})(?![0-9])")
+# Every job has one since 26.05, in Crockford's base 32; no two are equal.
+SLUID = re.compile(rb"\bs[0-9A-HJKMNP-TV-Z]{13}\b")
 
 
 @dataclass
@@ -37,9 +39,11 @@ def normalise(data: bytes, known: list[bytes], prefix: Path) -> bytes:
 
     data = re.sub(rb"(job)\d{5,}(/slurm_script)", rb"\1<raw>\2", data)
     data = ID.sub(name, data)
+    data = SLUID.sub(b"<sluid>", data)
     data = data.replace(b"%s/shims:" % os.fsencode(prefix), b"")
     # The times and process ids that Slurm writes into its own lines.
     data = re.sub(rb"AT \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", b"AT <time>", data)
+    data = re.sub(rb"^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\] error: ", b"[<time>] error: ", data, flags=re.M)
     return data
 
 

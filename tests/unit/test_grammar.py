@@ -11,6 +11,7 @@ from support.strategies import QUICK, no_nul
 
 from sbatch_shim.errors import HandOver
 from sbatch_shim.grammar import FLAG, OPTIONAL, OPTIONS, REQUIRED, SAME_FIELD, SHORT, parse
+from sbatch_shim.request import from_environment
 
 Parsed = tuple[list[tuple[str, "bytes | None"]], list[bytes]]
 
@@ -118,6 +119,13 @@ def test_known_lines(line: bytes, options: list[tuple[str, bytes | None]], rest:
 def test_what_getopt_refuses_or_versions_disagree_on_is_handed_over(line: bytes) -> None:
     with pytest.raises(HandOver):
         parse(line.split())
+
+
+@pytest.mark.parametrize("value", [b"yes", b"1"])
+def test_words_for_requeue_in_the_environment_are_left_to_sbatch(value: bytes) -> None:
+    assert from_environment({b"SBATCH_NO_REQUEUE": value}) == [("no-requeue", None)]
+    with pytest.raises(HandOver):
+        from_environment({b"SBATCH_REQUEUE": value})
 
 
 def test_the_table_is_sound() -> None:

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import NAMES, PROCESSES, array_of, call, no_nul
 
+from sbatch_shim.flush.backends.sbatch import limits_of
 from sbatch_shim.merge.environment import SPANK_PREFIX, SUBMIT_VARIABLES, for_job
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
@@ -345,6 +346,30 @@ def test_the_program_does_not_grow_with_the_number_of_calls() -> None:
     assert small.endswith(b"\n}\n")
     assert large.endswith(b"\n}\n")
     assert len(large) - len(small) < 60  # digits of offsets and counts
+
+
+@pytest.mark.parametrize(
+    ("log_time", "expected"),
+    [
+        ("iso8601_ms", rb"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\]"),
+        ("iso8601", rb"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\]"),
+        ("rfc5424", rb"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d\]"),
+        ("rfc5424_ms", rb"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d\]"),
+        ("short", rb"\[[A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d\]"),
+    ],
+)
+def test_since_25_05_the_lines_of_the_node_begin_with_a_time(tmp_path: Path, log_time: str, expected: bytes) -> None:
+    limits = limits_of({"SLURM_VERSION": "26.05.5", "LogTimeFormat": log_time})
+    path = tmp_path / "slurm_script"
+    path.write_bytes(render(array_of([call(0, body=b"#!/no/such\n")]), limits)[0])
+    done = subprocess.run(["bash", str(path)], env={"TZ": "Asia/Tokyo"}, capture_output=True, check=False)
+    said = re.fullmatch(expected + rb" error: (.*)\n", done.stderr)
+    assert said, done.stderr
+    assert said[1] == b"execve(): bad interpreter(/no/such): No such file or directory"
+
+
+def test_before_25_05_the_lines_of_the_node_begin_with_its_name() -> None:
+    assert limits_of({"SLURM_VERSION": "24.11.5", "LogTimeFormat": "iso8601_ms"}).time_format == ""
 
 
 def test_a_body_stands_once_however_many_calls_run_it() -> None:

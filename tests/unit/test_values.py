@@ -201,7 +201,7 @@ EXAMPLES: dict[str, tuple[list[bytes | None], list[bytes | None]]] = {
     "open-mode": ([b"append", b"truncate", b"a", b"t"], [b"", b"A", b"trunc"]),
     "path": (
         [b"x", b"/a b\n", b"\xff", b"x" * 4095, b"%j", b"%04a_%A.%x", b"%%", b"%%%j", b"%%b", b"\\%j"],
-        [b"", b"x" * 4096, b"%b", b"%%%b", b"%r", b"%S", b"%z", b"%5z", b"%5%%j", b"x%", b"x%5", b"%-4j"],
+        [b"", b"x" * 4096, b"%b", b"%%%b", b"%r", b"%S", b"%z", b"%5z", b"%5%%j", b"x%", b"x%5", b"%-4j", b"r\\\\"],
     ),
     "profile": (
         [b"none", b"ALL", b"task", b"Energy,Task", b"lustre,network"],

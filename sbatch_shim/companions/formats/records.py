@@ -235,7 +235,9 @@ def own_line(context: Context, call: Call, key: str, shown: Part) -> str | None:
     if key == "WorkDir":
         return os.fsdecode(call.folder)
     kind = {"StdOut": "output", "StdErr": "error", "StdIn": "input"}.get(key)
-    return as_shown.log_name(context, call, kind, shown) if kind else None
+    if kind is None:
+        return None
+    return as_shown.log_name(context, call, kind, shown, joined=context.version < as_shown.STDERR_AS_GIVEN)
 
 
 def record_of_queued(context: Context, named: Named) -> str:

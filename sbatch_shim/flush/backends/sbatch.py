@@ -102,6 +102,17 @@ def beside(command: str, name: str, path: str) -> str:
     return near if os.access(near, os.X_OK) else find_command(name, path)[0] or near
 
 
+# The times of Slurm's logs by LogTimeFormat (src/common/log.c); since 25.05 "logs and stderr will always print the
+# same" (its change log). Of a clock or thread_id, which also count, the default is shown.
+TIME_FORMATS = {
+    "iso8601_ms": "%Y-%m-%dT%H:%M:%S@ms",
+    "iso8601": "%Y-%m-%dT%H:%M:%S",
+    "rfc5424": "%Y-%m-%dT%H:%M:%S%z",
+    "rfc5424_ms": "%Y-%m-%dT%H:%M:%S@ms%z",
+    "short": "%b %d %H:%M:%S",
+}
+
+
 def limits_of(values: dict[str, str]) -> Limits:
     """What the controller allows, from what Controller.config() found."""
     parameters = dict(part.partition("=")[::2] for part in values.get("SchedulerParameters", "").split(","))
@@ -110,6 +121,7 @@ def limits_of(values: dict[str, str]) -> Limits:
         version = tuple(int(part) for part in values.get("SLURM_VERSION", "22.05").split(".")[:2])
     except ValueError:
         version = (22, 5)
+    log_time = values.get("LogTimeFormat", "").partition(",")[0].lower()
     return Limits(
         array_size=min(
             int(values.get("MaxArraySize", "1001")),
@@ -133,6 +145,7 @@ def limits_of(values: dict[str, str]) -> Limits:
             for name, value in values.items()
         ),
         judged_by_site=values.get("JobSubmitPlugins", "(null)") not in ("", "(null)"),
+        time_format="" if version < (25, 5) else TIME_FORMATS.get(log_time, TIME_FORMATS["iso8601_ms"]),
     )
 
 
