@@ -8,6 +8,7 @@ Every error that this package raises on purpose, and who hears of it.
       SpoolError       the state folder cannot be used (disk full, no lock, not ours, newer format)
       Unsure           the call may be on disk: it must not be submitted as well
       NoRealSbatch     exit 127: every place that was looked at
+      BadDependency    a --dependency that is none
 
 Imported on the hot path: nothing but what is compiled into the interpreter may be used here.
 """
@@ -44,6 +45,10 @@ class SpoolError(ShimError):
 
 class Unsure(ShimError):
     """Whether a call is queued cannot be said."""
+
+
+class BadDependency(ShimError, ValueError):
+    """A `--dependency` that cannot be taken apart; a ValueError for those who judge the values of a record."""
 
 
 class NoRealSbatch(ShimError):

@@ -177,6 +177,29 @@ def last(options: "list[tuple[str, bytes | None]]", wanted: str) -> "bytes | Non
     return found
 
 
+def reads_script(options: "list[tuple[str, bytes | None]]", source: bytes) -> bool:
+    """Whether a script's own lines may say what a call waits for, where its command line does not."""
+    if source == WRAP or any(name == "dependency" for name, _ in options):
+        return False
+    return not any(OPTIONS[name][3] == EARLY and name not in ("quiet", "verbose") for name, _ in options)
+
+
+def dependency_of(words: "list[bytes]", script: "bytes | None") -> "bytes | None":
+    """
+    The dependency that sbatch would use, as far as the call can be read.
+
+    Args:
+        script: What was read from stdin or another pipe, or None.
+    """
+    try:
+        options, source, _ = read_words(words, judge=False)
+        if not reads_script(options, source):
+            return last(options, "dependency")
+        return last(from_directives(script_of(words, script), True), "dependency")
+    except HandOver:
+        return None
+
+
 def understand(
     words: "list[bytes]", environment: "dict[bytes, bytes]", script: "bytes | None"
 ) -> "tuple[Request, bytes]":

@@ -144,10 +144,11 @@ def main() -> int:
     given = asked.get(b"SARRAY_STATE_DIR")
     state = given or state
     if asked.get(b"SARRAY_MODE", b"") in (b"", b"pass") or inherited(asked):
-        # A call that may name a ticket, or whose environment a shell cannot hand on.
-        if any(ticket_numbers(word) for word in words):
-            return run_behind_tickets(real, words, entries, state, None)
-        return run_real(real, words, entries, None)
+        # A call that may name a ticket or its own job, or whose environment a shell cannot hand on.
+        waits, script, descriptor = dependency_in_pass_mode(words, entries)
+        if waits and (ticket_numbers(waits) or own_job_in(waits, entries)):
+            return run_behind_tickets(real, words, entries, state, script, descriptor)
+        return run_real(real, words, entries, script, descriptor)
     if given and wrong_path(given):
         say("%s; nothing was submitted" % wrong_path(given))
         return 1
@@ -200,10 +201,48 @@ def hand_over(
     script: "bytes | None",
     descriptor: int,
 ) -> int:
-    """Become the real sbatch, which must see no ticket."""
-    if any(ticket_numbers(word) for word in words) or ticket_numbers(request.script_of(words, script)):
+    """Become the real sbatch, which must see no ticket, and not the id of a merged job around it."""
+    waits = request.dependency_of(words, script)
+    if waits and (ticket_numbers(waits) or own_job_in(waits, entries)):
         return run_behind_tickets(real, words, entries, state, script, descriptor)
     return run_real(real, words, entries, script, descriptor)
+
+
+def dependency_in_pass_mode(
+    words: "list[bytes]", entries: "list[bytes]"
+) -> "tuple[bytes | None, bytes | None, int]":
+    """
+    What a call waits for by its arguments, or else by the #SBATCH lines of its script.
+
+    Returns:
+        The dependency; what had to be read from stdin or another pipe to find it (None: nothing); the descriptor.
+    """
+    script = None
+    descriptor = 0
+    try:
+        options, source, rest = request.read_words(words, judge=False)
+        if not request.reads_script(options, source):
+            return request.last(options, "dependency"), None, 0
+        if source == request.STDIN:
+            script = request.read_all(0)
+        else:
+            environment = dict([entry.partition(b"=")[::2] for entry in entries])
+            folder = request.last(options, "chdir") or posix.getcwdb()
+            pipe = request.pipe_at(request.find_script(rest[0], folder, environment))
+            if pipe is not None:
+                descriptor = pipe
+                script = request.read_all(pipe)
+    except (HandOver, OSError):
+        return None, script, descriptor
+    return request.dependency_of(words, script), script, descriptor
+
+
+def own_job_in(spec: bytes, entries: "list[bytes]") -> bool:
+    """Whether a dependency may name the job that we run in: a merged one has the id of an array."""
+    for entry in entries:
+        if entry[:13] == b"SLURM_JOB_ID=" and entry[13:].isdigit():
+            return entry[13:] in spec
+    return False
 
 
 def run_behind_tickets(
@@ -214,21 +253,30 @@ def run_behind_tickets(
     script: "bytes | None",
     descriptor: int = 0,
 ) -> int:
-    """Become the real sbatch, with the tickets that the call waits for submitted and named by their real ids."""
+    """
+    Become the real sbatch, with what the call waits for named as Slurm knows it.
+
+    That is tickets, which are submitted first, and the job that this runs in.
+    """
     hold_closed(0, 1, 2)
     # python -S left these out; they stand beside this package.
     import site
 
     site.main()
+    from sbatch_shim.companions.waits import OwnConditions
+    from sbatch_shim.errors import BadDependency
     from sbatch_shim.flush.handover import with_real_ids
 
     try:
-        words = with_real_ids(words, state, script)
+        words = with_real_ids(words, state, script, OwnConditions(real, entries))
+    except BadDependency:
+        say("Batch job submission failed: Job dependency problem")
+        return 1
     except (ShimError, OSError) as error:
         say("not submitted: %s" % error)
         return 1
-    except ValueError:
-        say("Batch job submission failed: Job dependency problem")
+    except Exception as error:  # a fault of ours, told as one
+        say("not submitted, as sbatch-shim failed: %s: %s" % (type(error).__name__, error))
         return 1
     return run_real(real, words, entries, script, descriptor)
 

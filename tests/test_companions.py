@@ -342,6 +342,43 @@ def test_sacct_knows_tickets(person: Person) -> None:
 
 
 @pytest.mark.accounting
+def test_sacct_by_a_real_id_shows_the_calls_in_it(person: Person) -> None:
+    """An array's id, an element's, a step's, and real ids beside tickets; a job asks for its own."""
+    first, second = (
+        queued(person, "-J", "own", "-o", f"{person.home}/own.{at}", "-p", "main", str(own_script(person)))
+        for at in (1, 2)
+    )
+    alone = queued(person, "-J", "alone", "-c", "1", "-o", "/dev/null", "--wrap=true")
+    assert person.flush().status == 0
+    ask = ["sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j"]
+    every = [f"{one}|COMPLETED" for one in (first, second, alone)]
+    until(lambda: lines(person, *ask, f"{first},{second},{alone}") == every)
+    env = person.environment(PATH=SYSTEM_PATH)
+    real = person.run("sacct", "-X", "-n", "-P", "-o", "JobID,JobName", env=env).out.decode().splitlines()
+    elements = [line.partition("|")[0] for line in real if line.endswith("|own")][-2:]
+    array = elements[0].partition("_")[0]
+    assert lines(person, *ask, array) == every[:2]
+    assert lines(person, *ask, elements[1]) == every[1:2]
+    assert lines(person, *ask, f"{array},{alone}") == every
+    assert lines(person, "sacct", "-n", "-P", "-o", "JobID", "-j", f"{elements[0]}.batch") == [f"{first}.batch"]
+    jobs = json.loads(run(person, "sacct", "--json", "-j", array).out)["jobs"]
+    assert sorted(job["job_id"] for job in jobs) == [int(first), int(second)]
+    for at, ticket in enumerate((first, second), 1):
+        assert (person.home / f"own.{at}").read_text() == f"{ticket}|RUNNING\n"
+
+
+def own_script(person: Person) -> Path:
+    """A job that asks sacct for itself until it is accounted for."""
+    script = person.home / "own.sh"
+    script.write_text(
+        "#!/bin/bash\nfor _ in {1..100}; do\n"
+        "found=$(sacct -X -n -P -o JobID,State -j $SLURM_JOB_ID)\n"
+        '[ -z "$found" ] || break\nsleep 0.2\ndone\necho "$found"\n'
+    )
+    return script
+
+
+@pytest.mark.accounting
 def test_accounting_tells_the_same(person: Person) -> None:
     """Of a plain job, an array that has ended and one that waits: documents and log columns, directly and merged."""
     calls = (

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from signal import SIG_DFL, SIGPIPE, SIGXFSZ, signal
+from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGPIPE, SIGXFSZ, signal
 
 from sbatch_shim.flush.backends.sbatch import beside
 from sbatch_shim.spool import session_of
@@ -20,7 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sbatch_shim.companions.this_job import OwnJob
 
-COMPANIONS = ("squeue", "scancel", "sacct", "scontrol")
+# Those that become jobs or steps, and are executed as they are but for the ids among their options.
+LAUNCHERS = ("srun", "salloc")
+COMPANIONS = ("squeue", "scancel", "sacct", "scontrol", *LAUNCHERS)
 
 
 @dataclass
@@ -56,6 +58,8 @@ class Context:
         self.umask = umask
         # sacct tells of jobs long gone; the others of what is live.
         self.everything = command == "sacct"
+        # Whether the caller ignores SIGCHLD, as the command that we become should then.
+        self.ignores_children = False
         # What act.own_job found, by raw id.
         self.own_jobs: dict[str, OwnJob | None] = {}
 
@@ -128,6 +132,7 @@ class Context:
         # Python ignores these two, and exec would pass that on.
         signal(SIGPIPE, SIG_DFL)
         signal(SIGXFSZ, SIG_DFL)
+        signal(SIGCHLD, SIG_IGN if self.ignores_children else SIG_DFL)
         os.umask(self.umask)
         os.execve(self.real, [self.command, *words], self.environment)
 

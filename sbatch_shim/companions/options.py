@@ -14,6 +14,10 @@ class Unreadable(Exception):
     """The command line is not understood: the real command judges it."""
 
 
+class Unseparable(Exception):
+    """A value of the real command's output cannot be told from its neighbours."""
+
+
 @dataclass
 class Line:
     """

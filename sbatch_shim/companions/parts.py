@@ -32,6 +32,8 @@ class Entry:
         """The tasks that it tells of; none of a plain job, or where they are not told."""
         return self.id.tasks or TaskSet() if self.id is not None else TaskSet()
 
+# A real id as sacct reads it, with the step that may follow: `5`, `5_3`, `5_[1-3].batch`.
+
 
 @dataclass
 class Part:
@@ -151,6 +153,26 @@ class Selection:
         array = entry.id.job
         names = {str(array), entry.raw, *(f"{array}_{index}" for index in entry.tasks)}
         return not names.isdisjoint(self.reals)
+
+    def names_record(self, printed: JobId, raw: str, step: str = "") -> bool:
+        """
+        Whether -j names a record of the accounting by a real id.
+
+        Args:
+            printed: The record's id, as sacct prints it.
+            raw: The job id of this very task.
+            step: `.batch` for instance; empty for the job itself.
+        """
+        for word in self.reals:
+            real = JobId.given(word)
+            if real is None or (real.step or step) != step:
+                continue
+            if real.tasks is None:
+                if str(real.job) in (str(printed.job), raw):
+                    return True
+            elif real.job == printed.job and printed.task is not None and printed.task in real.tasks:
+                return True
+        return False
 
     def takes(self, shown: Part, step: str = "") -> Part | None:
         """What -j wants of a row; None for nothing."""

@@ -18,7 +18,7 @@ from sbatch_shim.companions import as_shown, clusters
 from sbatch_shim.companions.context import Context, listable, write
 from sbatch_shim.companions.formats import document
 from sbatch_shim.companions.formats.table import BRIEF, DEFAULT, HIDDEN, LONG, SEPARATOR, Output, Row, columns_of
-from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
+from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read
 from sbatch_shim.companions.parts import Part, Selection, selection_of, shares, shares_of_rest, whole
 from sbatch_shim.companions.this_job import with_own_job
 from sbatch_shim.companions.unsubmitted import Unsubmitted
@@ -162,7 +162,8 @@ class Accounting:
             for shown in self.shares(found, row, job, table):
                 seen.add(shown.ticket)
                 call = self.tickets.call(shown.ticket)
-                chosen = self.takes(shown, found.step)
+                real = self.wanted.names_record(found, row.raw.partition(".")[0], self.step_asked(found.step))
+                chosen = shown if real else self.takes(shown, found.step)
                 if chosen is not None and self.wanted.has_name(self.tickets.name(shown.ticket, row.name)):
                     order = (chosen.ticket, chosen.tasks[0] if chosen.tasks else 0)
                     ours.append((order, self.merged(table, row, chosen, found.step, call)))
@@ -172,6 +173,10 @@ class Accounting:
         for at, (_, texts) in zip(places, ours):
             out[at] = texts
         return out + self.unsubmitted(table, seen)
+
+    def step_asked(self, step: str) -> str:
+        """The step that an id must name to have this row; a step means its job with -X."""
+        return "" if self.line.has("allocations") else step
 
     def takes(self, shown: Part, step: str = "") -> Part | None:
         """What -j wants of a row: of an array that waits no single tasks."""
@@ -390,5 +395,5 @@ def main(context: Context) -> int:
         return document.sacct(Accounting(context, line))
     try:
         return Accounting(context, line).table(form)
-    except ValueError:
+    except Unseparable:
         return context.become(context.words)

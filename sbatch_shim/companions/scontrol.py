@@ -19,7 +19,7 @@ from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table
 from sbatch_shim.companions.submit_first import placed
 from sbatch_shim.companions.this_job import own_element
 from sbatch_shim.companions.to_tickets import error_with_tickets
-from sbatch_shim.errors import ShimError
+from sbatch_shim.errors import BadDependency, ShimError
 from sbatch_shim.state.dependency import parse, with_places
 from sbatch_shim.state.ids import TaskSet, compact, ranges, split_ids
 from sbatch_shim.state.tickets import DROPPED, Job, elements
@@ -236,8 +236,12 @@ class Control:
         for at, word in enumerate(changed):
             name, _, value = word.partition("=")
             if len(name) > 2 and "dependency".startswith(name.lower()) and value:
+                try:
+                    waits = parse(value.encode())
+                except BadDependency:
+                    continue  # Slurm has words of its own for it
                 self.submit_named(value)
-                real = with_places(parse(value.encode()), self.context.tickets.place, for_array=True)
+                real = with_places(waits, self.context.tickets.place, for_array=True)
                 changed[at] = f"{name}={real.spec.decode()}"
         return self.plain([words[0], *changed])
 

@@ -32,7 +32,7 @@ from sbatch_shim.companions.formats.columns import (
     sort_by_id,
 )
 from sbatch_shim.companions.housekeeping import by_itself
-from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
+from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read
 from sbatch_shim.companions.parts import Entry, Part, Selection, selection_of, shares_of_entry, whole
 from sbatch_shim.companions.this_job import with_own_job
 from sbatch_shim.companions.to_tickets import dependency_with_tickets
@@ -384,7 +384,7 @@ def waiting_text(field: str, values: Unsubmitted) -> str:
 
 
 def show(context: Context, line: Line, layout: Layout | None) -> int:
-    """Print one look; ValueError, before anything is printed, where a value cannot be told from its neighbours."""
+    """Print one look; Unseparable, before anything is printed, where a value cannot be told from its neighbours."""
     if layout is None:
         status, out = document.squeue(Queue(context, line))
     elif line.has("steps"):
@@ -448,6 +448,6 @@ def main(context: Context) -> int:
             sys.stderr.flush()
             time.sleep(int(every))
             context.tickets.refresh()
-    except ValueError as error:
+    except Unseparable as error:
         say(f"squeue: ids are shown as they are: {error}")
         return context.become(context.words)

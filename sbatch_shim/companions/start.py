@@ -1,5 +1,5 @@
 """
-squeue, scancel, sacct and scontrol with tickets: what the launcher starts when it does not exec the real command.
+squeue, scancel, sacct, scontrol, srun and salloc with tickets: what the launcher starts when it does not exec theirs.
 
 Whatever is not understood goes to the real command untouched, as with sbatch.
 """
@@ -10,7 +10,7 @@ import os
 from importlib import import_module
 from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGINT, getsignal, signal
 
-from sbatch_shim.companions.context import Context, may_write, say
+from sbatch_shim.companions.context import LAUNCHERS, Context, may_write, say
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import handed_on, open_state, read, ticket_numbers, wrong_path
 from sbatch_shim.state.streams import open_closed_streams
@@ -20,7 +20,8 @@ def main(command: str) -> int:
     """Entry of the launcher: `python -I -S -c CODE SOURCE WRITER COUNT STATE REAL WORDS...`."""
     if getsignal(SIGINT) != SIG_IGN:
         signal(SIGINT, SIG_DFL)
-    signal(SIGCHLD, SIG_DFL)  # who ignores it is not told how a command of Slurm ended
+    # Who ignores it is not told how a command of Slurm ended.
+    child_signal = signal(SIGCHLD, SIG_DFL)
     open_closed_streams()
     raw = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
     state, real, words = raw[3], os.fsdecode(raw[4]), [os.fsdecode(word) for word in raw[5:]]
@@ -34,6 +35,7 @@ def main(command: str) -> int:
         name, _, value = entry.partition(b"=")
         environment[name] = value
     context = Context(command, real, state, words, environment, os.umask(0o077))
+    context.ignores_children = child_signal == SIG_IGN
     if not real:
         return context.become(words)
     if not os.path.isabs(state):
@@ -52,12 +54,13 @@ def main(command: str) -> int:
         import site
 
         site.main()
-        if "SLURM_JOB_ID" in os.environ and context.looks_elsewhere():
+        module = "launchers" if command in LAUNCHERS else command
+        if module == command and "SLURM_JOB_ID" in os.environ and context.looks_elsewhere():
             from sbatch_shim.companions.this_job import own_job
 
             own = own_job(context)
             context.state = own.state if own and may_write(own.state) else state
-        status: int = import_module(f"sbatch_shim.companions.{command}").main(context)
+        status: int = import_module(f"sbatch_shim.companions.{module}").main(context)
     except ShimError as error:
         say(f"{command}: error: {error}")
         status = error.status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sbatch_shim.errors import BadDependency
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.dependency import Condition, parse
 from sbatch_shim.state.tickets import Tickets
@@ -17,7 +18,7 @@ def conditions_of(call: Call | None) -> tuple[Condition, ...]:
     """What a call waits for by its own words."""
     try:
         return parse(call.options.get("dependency")).conditions if call else ()
-    except ValueError:
+    except BadDependency:
         return ()
 
 

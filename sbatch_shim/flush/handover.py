@@ -6,63 +6,87 @@ import os
 from collections.abc import Callable
 
 from sbatch_shim import grammar, request
-from sbatch_shim.errors import HandOver, ShimError, complain
+from sbatch_shim.errors import BadDependency, ShimError, complain
 from sbatch_shim.spool import Session, open_state, ticket_numbers, wrong_path
-from sbatch_shim.state.dependency import parse, with_places
-from sbatch_shim.state.journal import TicketMap
+from sbatch_shim.state.dependency import Dependency, parse, with_places
+from sbatch_shim.state.journal import Place, TicketMap
+
+# What the conditions on the job around a call become; None where no condition names it.
+Own = Callable[[Dependency], "Dependency | None"]
 
 
-def dependency_of(words: list[bytes], script: bytes | None) -> bytes | None:
-    """The dependency that sbatch would use, as far as the call can be read."""
-    try:
-        options, source, _ = request.read_words(words, judge=False)
-        found = request.last(options, "dependency")
-        if found is None and source != request.WRAP:
-            found = request.last(request.from_directives(request.script_of(words, script), True), "dependency")
-    except HandOver:
-        return None
-    return found
-
-
-def with_real_ids(words: list[bytes], state: bytes, script: bytes | None) -> list[bytes]:
+def with_real_ids(words: list[bytes], state: bytes, script: bytes | None, own: Own) -> list[bytes]:
     """
-    The words of a call with tickets in its dependency replaced by real ids.
+    The words of a call with the dependency that Slurm must be told.
 
-    The sessions of those that are not submitted yet are flushed first; where all are, nothing is, and nobody is asked.
+    The sessions of tickets that are not submitted yet are flushed first; where all are, nobody is asked.
 
     Args:
         words: The words after `sbatch`.
         script: What was read from stdin, or None.
+        own: What becomes of conditions on the job that the call is made in.
 
     Returns:
-        The words unchanged when no ticket of ours is in the dependency.
+        The words unchanged where the dependency means the same to Slurm.
 
     Raises:
+        BadDependency: there are tickets in what is no dependency.
         ShimError: a producer could not be submitted, or the state folder is not to be used; the call must not be
             submitted either, as Slurm takes an unknown id for a job that has ended.
     """
-    dependency = dependency_of(words, script)
+    dependency = request.dependency_of(words, script)
     if not dependency:
         return words
-    named = ticket_numbers(dependency)
-    if named and wrong_path(state):
+    real = real_dependency(dependency, state, own, for_array=True)
+    return words if real is None else with_option(words, b"--dependency=" + real.spec)
+
+
+def real_dependency(spec: bytes, state: bytes, own: Own, for_array: bool) -> Dependency | None:
+    """
+    A dependency as Slurm must be told, its producers submitted; None where it may stay as it is.
+
+    Args:
+        for_array: What waits may be an array.
+
+    Raises as with_real_ids does.
+    """
+    if ticket_numbers(spec) and wrong_path(state):
         raise ShimError(wrong_path(state))
     tickets = TicketMap(state)
-    named = [ticket for ticket in named if tickets.session(ticket) is not None]
-    if not named:
-        return words
+    named = [ticket for ticket in ticket_numbers(spec) if tickets.session(ticket) is not None]
+    try:
+        waits = parse(spec)
+    except BadDependency:
+        if named:
+            raise
+        return None  # Slurm has words of its own for it
+    found = own(waits)
+    if not named and found is None:
+        return None
+    if named:
+        tickets = submitted(named, tickets, state)
+
+    def place(ticket: int) -> Place:
+        # A number like a ticket's that nobody was told stays, for Slurm to judge.
+        return tickets.place(ticket) if named else Place(ticket, None, None, True, 1, 1)
+
+    return with_places(found or waits, place, for_array)
+
+
+def submitted(named: list[int], tickets: TicketMap, state: bytes) -> TicketMap:
+    """Where tickets run, after flushing the sessions of those that are not submitted yet."""
     open_state(state)  # root with the HOME of a user must not submit what is queued there
     sessions = {tickets.session(ticket) for ticket in named if not is_placed(tickets, ticket)}
-    if sessions:
-        # Imported here, as most of the time of a call that needs no flush would go into it.
-        from sbatch_shim.flush.backends.sbatch import real_sbatch
+    if not sessions:
+        return tickets
+    # Imported here, as most of the time of a call that needs no flush would go into it.
+    from sbatch_shim.flush.backends.sbatch import real_sbatch
 
-        # Read anew: another flush may have submitted them since.
-        tickets = TicketMap(state)
-        for name in sorted(name for name in sessions if name is not None):
-            submit_now(Session(state, name), lambda: real_sbatch(os.environ.get("PATH", os.defpath)), tickets)
-    real = with_places(parse(dependency), tickets.place, for_array=True)
-    return with_option(words, b"--dependency=" + real.spec)
+    # Read anew: another flush may have submitted them since.
+    tickets = TicketMap(state)
+    for name in sorted(name for name in sessions if name is not None):
+        submit_now(Session(state, name), lambda: real_sbatch(os.environ.get("PATH", os.defpath)), tickets)
+    return tickets
 
 
 def is_placed(tickets: TicketMap, ticket: int) -> bool:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sbatch_shim.errors import ShimError
+from sbatch_shim.errors import BadDependency, ShimError
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET
 from sbatch_shim.state.journal import Place
 from sbatch_shim.values import indices
@@ -89,9 +89,17 @@ BRACKETS = re.compile(rb"([0-9]+)_\[([0-9,-]+)(:[0-9]+)?\]")
 
 
 def parse(spec: bytes | None) -> Dependency:
-    """Take a dependency apart; ValueError when it is none."""
+    """Take a dependency apart; BadDependency when it is none."""
     if not spec:
         return Dependency()
+    try:
+        return taken_apart(spec)
+    except ValueError as error:
+        raise BadDependency(f"{spec.decode(errors='surrogateescape')!r} is no dependency: {error}") from None
+
+
+def taken_apart(spec: bytes) -> Dependency:
+    """What parse does; ValueError, also of int and decode, where a part is not what Slurm takes there."""
     spec = BRACKETS.sub(elements_of_brackets, spec)
     any_of = b"?" in spec
     conditions = []

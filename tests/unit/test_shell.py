@@ -18,7 +18,7 @@ def check(text: bytes) -> None:
     assert done.returncode == 0, done.stdout.decode()
 
 
-@pytest.mark.parametrize("command", ["sbatch", "squeue", "scancel", "sacct", "scontrol"])
+@pytest.mark.parametrize("command", ["sbatch", "squeue", "scancel", "sacct", "scontrol", "srun", "salloc"])
 def test_the_launcher(command: str) -> None:
     check(launcher(command, "/bin/bash", "/x/python", "/x/site").encode())
 

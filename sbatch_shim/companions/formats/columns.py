@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from string import ascii_letters
 
 from sbatch_shim.companions.context import Answer, Context
-from sbatch_shim.companions.options import Line, Unreadable
+from sbatch_shim.companions.options import Line, Unreadable, Unseparable
 from sbatch_shim.companions.parts import Entry
 from sbatch_shim.state.ids import JobId
 
@@ -214,7 +214,7 @@ def sort_by_id(ours: list[tuple[int, bytes]], given: str) -> None:
 
 def parts_of(out: bytes, layout: Layout) -> Iterator[tuple[bytes, list[str], list[bytes]]]:
     """
-    Take squeue's output apart, its header too; ValueError where a value holds a separator.
+    Take squeue's output apart, its header too; Unseparable where a value holds a separator.
 
     Returns:
         For each row the text in front of it, the hidden fields, and the caller's.
@@ -228,7 +228,7 @@ def parts_of(out: bytes, layout: Layout) -> Iterator[tuple[bytes, list[str], lis
             before += b"\n"
         parts = chunk.split(os.fsencode(FIELD))
         if len(parts) != layout.hidden + len(layout.fields):
-            raise ValueError("a value holds a control character")
+            raise Unseparable("a value holds a control character")
         yield before, [os.fsdecode(part).strip() for part in parts[: layout.hidden]], parts[layout.hidden :]
 
 

@@ -315,7 +315,8 @@ def sacct(accounting: Accounting) -> int:
         found = shares_of_entry(merged, Entry(id_, str(job["job_id"]), job["name"], ""), own_entries)
         for shown in found:
             seen.add(shown.ticket)
-            chosen = accounting.takes(shown)
+            real = wanted.names_record(id_, str(job["job_id"]))
+            chosen = shown if real else accounting.takes(shown)
             if chosen is not None and wanted.has_name(tickets.name(shown.ticket, job["name"])):
                 kept.append({**job, **accounted_members(context, form, chosen, job)})
     kept += [waiting_record(form, shown, values) for shown, values in accounting.unknown(seen)]

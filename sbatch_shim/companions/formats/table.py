@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from sbatch_shim.companions.options import Unseparable
+
 DEFAULT = "jobid,jobname,partition,account,alloccpus,state,exitcode"
 BRIEF = "jobid,state,exitcode"
 LONG = (
@@ -102,7 +104,7 @@ class Output:
         for line in out.split(b"\n")[:-1]:
             parts = line.split(os.fsencode(SEPARATOR))
             if len(parts) != HIDDEN.count(",") + 1 + len(columns):
-                raise ValueError("a value holds a control character or a line end")
+                raise Unseparable("a value holds a control character or a line end")
             job, raw, name, cluster = (os.fsdecode(part) for part in parts[:4])
             self.rows.append(Row(job, raw, name, cluster, parts[4:]))
 
