@@ -7,6 +7,7 @@ Every error that this package raises on purpose, and who hears of it.
     ShimError      one sentence for the user, exit status in `status`
       SpoolError       the state folder cannot be used (disk full, no lock, not ours, newer format)
       Unsure           the call may be on disk: it must not be submitted as well
+      NeverMet         a call waits for one that was cancelled
       NoRealSbatch     exit 127: every place that was looked at
       BadDependency    a --dependency that is none
 
@@ -55,3 +56,7 @@ class NoRealSbatch(ShimError):
     """No sbatch but ours on PATH."""
 
     status = 127
+
+
+class NeverMet(ShimError):
+    """A dependency on a call that was cancelled before it was submitted."""

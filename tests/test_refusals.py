@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -223,3 +224,30 @@ def test_an_array_call_above_a_limit_stays_whole(counted: Person) -> None:
     flushed = counted.flush("--retry=0")
     assert (flushed.status, submissions(flushed)) == (1, 1)
     assert ran(counted) == {"ran.1"}
+
+
+def test_the_command_that_tries_again_is_named(person: Person) -> None:
+    """A queue file has a session of its own, which a plain sarray-flush does not flush."""
+    (person.home / "calls").write_text("sbatch -p nosuch --wrap=true\n")
+    sarray = str(person.prefix / "bin/sarray")
+    done = person.run(sarray, "submit", "calls", "--retry=0", env=person.environment(SARRAY_SESSION="test"))
+    assert done.status == 1
+    (command,) = re.findall(r"; (sarray-flush --session \S+) tries again", done.err.decode())
+    again = person.run(*[f"{person.prefix}/bin/sarray-flush", *command.split()[1:], "--retry=0"])
+    assert b"Invalid partition name specified" in again.err
+    person.queue("-p", "nosuch", "--wrap=true")
+    assert b"; sarray-flush tries again" in person.flush("--retry=0").err
+
+
+def test_what_waits_for_a_cancelled_call_is_named_with_the_way_out(person: Person) -> None:
+    first = person.queue("--parsable", "--wrap=true").out.decode().strip()
+    second = person.queue("--parsable", "-d", f"afterok:{first}", "--wrap=true").out.decode().strip()
+    sarray, env = str(person.prefix / "bin/sarray"), person.environment(SARRAY_SESSION="test")
+    assert person.run(sarray, "cancel", first, env=env).status == 0
+    done = person.flush("--retry=0")
+    assert done.status == 1
+    (command,) = re.findall(r"(sarray cancel \d+)", done.err.decode())
+    assert command == f"sarray cancel {second}"
+    assert b"tries again" not in done.err
+    assert person.run(sarray, *command.split()[1:], env=env).status == 0
+    assert b"still queued" not in person.flush().err

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from signal import SIG_DFL, SIGPIPE, signal
 
 from sbatch_shim import __version__
@@ -17,15 +18,16 @@ from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.local import Local
 from sbatch_shim.flush.backends.sbatch import real_sbatch
 from sbatch_shim.flush.backends.slurm import Slurm, option
-from sbatch_shim.flush.flush import Adopted, Flush, Outcome, by_controller
+from sbatch_shim.flush.flush import Flush, by_controller
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.ready import all_ready
+from sbatch_shim.flush.result import FlushResult, Outcome
 from sbatch_shim.flush.wishes import Wishes
 from sbatch_shim.grammar import ARRAY, OPTIONS, REQUIRED, long_name, parse
 from sbatch_shim.merge.graph import counted, describe, graph, reason, summary
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.meaning import describe_time, fixed_begin
-from sbatch_shim.spool import Session, open_state, session_name
+from sbatch_shim.spool import Session, open_state, session_name, session_of
 from sbatch_shim.state.calls import look, waiting_sessions
 from sbatch_shim.state.ids import ranges
 from sbatch_shim.state.paths import state_folder
@@ -187,14 +189,7 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
     out.flush()
 
 
-def report(
-    outcomes: list[Outcome],
-    adopted: list[Adopted],
-    own: dict[str, str],
-    kept: list[int],
-    uncertain: list[int],
-    went: dict[str, int],
-) -> None:
+def report(result: FlushResult, own: dict[str, str], went: dict[str, int]) -> None:
     """
     Ids to stdout; the table of what became what, and what Slurm said, to stderr.
 
@@ -205,7 +200,7 @@ def report(
         document = {
             "adopted": [
                 {"job": one.job, "script": os.fsdecode(one.script), "tasks": one.tasks, "tickets": one.tickets}
-                for one in adopted
+                for one in result.adopted
             ],
             "arrays": [
                 {
@@ -217,27 +212,33 @@ def report(
                     "message": outcome.text or None,
                     "uncertain": outcome.uncertain,
                 }
-                for outcome in outcomes
+                for outcome in result.outcomes
             ],
-            "kept": kept,
+            "kept": result.kept,
             "passed": went,
-            "uncertain": uncertain,
+            "uncertain": result.uncertain,
         }
         print(json.dumps(document, indent=1))
-    for one in adopted:
+    for one in result.adopted:
         if "json" not in own:
             print(one.job if "parsable" in own else f"Submitted batch job {one.job}")
         held = summary(one.tickets, one.tasks)
         print(f"  job {one.job}: {held}; Slurm has it from an earlier flush that was cut short", file=sys.stderr)
-    for outcome in outcomes:
+    for outcome in result.outcomes:
         if outcome.text:
             print(outcome.text.rstrip("\n"), file=sys.stderr)
         if outcome.job is not None and "json" not in own:
             print(outcome.job if "parsable" in own else f"Submitted batch job {outcome.job}")
-        fate = f"job {outcome.job}" if outcome.job is not None else "uncertain" if outcome.uncertain else "kept"
-        print(f"  {fate}: {describe(outcome.array)}", file=sys.stderr)
-    if went and (outcomes or adopted):
+        print(f"  {fate(outcome)}: {describe(outcome.array)}", file=sys.stderr)
+    if went and (result.outcomes or result.adopted):
         say(passed.summary(went))
+
+
+def fate(outcome: Outcome) -> str:
+    """What became of an array, in a word or two."""
+    if outcome.job is not None:
+        return f"job {outcome.job}"
+    return "uncertain" if outcome.uncertain else "kept"
 
 
 def say(text: str) -> None:
@@ -249,49 +250,68 @@ def flush_sessions(
 ) -> int:
     """Flush the named sessions; the exit status."""
     status = 0
-    outcomes: list[Outcome] = []
-    adopted: list[Adopted] = []
-    kept: list[int] = []
-    uncertain: list[int] = []
+    whole = FlushResult()
     for name in names:
         flush = Flush(Session(state, name), backend, wishes, patience=patience)
+        problems = flush.result.problems
         try:
             flush.run(Progress())
         except ShimError as error:
             # What was submitted before is reported all the same.
-            flush.problems.append(str(error))
+            problems.append(str(error))
             status = error.status
         except OSError as error:
-            flush.problems.append(f"{error}; what is not submitted stays queued")
-        outcomes += flush.outcomes
-        adopted += flush.adopted
-        kept += flush.kept
-        uncertain += flush.uncertain
-        if flush.halted:
-            flush.problems.append(f"{flush.halted}: the rest was not tried")
-        for problem in flush.problems:
+            problems.append(f"{error}; what is not submitted stays queued")
+        if flush.result.halted:
+            problems.append(f"{flush.result.halted}: the rest was not tried")
+        for problem in problems:
             say(problem)
-        if flush.problems:
+        if problems:
             status = status or 1
+        whole.absorb(flush.result)
         if patience.stop.signal:
             break
     went = passed_by(names, state)
-    if outcomes or adopted or "json" in own:
-        report(outcomes, adopted, own, kept, uncertain, went)
-    if kept:
-        say(f"still queued: {counted(len(kept), 'call')}; the next sarray-flush tries again")
-    if uncertain:
-        say(
-            f"it is not known what became of {counted(len(uncertain), 'call')} ({ranges(uncertain)}); kept, and "
-            "not submitted again. The next sarray-flush asks again; --assume submitted, or --assume lost, decides"
-        )
+    submitted = bool(whole.outcomes or whole.adopted)
+    if submitted or "json" in own:
+        report(whole, own, went)
+    for words in what_next(whole, state):
+        say(words)
     if patience.stop.signal:
         return patience.stop.status
-    if kept or uncertain:
+    if whole.kept or whole.uncertain:
         return status or 1
-    if outcomes or adopted or status:
-        return status
-    return nothing_queued(state, names, went)
+    return status if submitted or status else nothing_queued(state, names, went)
+
+
+def what_next(result: FlushResult, state: bytes) -> Iterator[str]:
+    """Sentences about the calls that were not submitted, with the commands that do something about them."""
+    hopeless = result.hopeless
+    if result.kept:
+        again = "" if len(hopeless) == len(result.kept) else f"; {flush_command(result.kept, state)} tries again"
+        yield f"still queued: {counted(len(result.kept), 'call')}{again}"
+    if hopeless:
+        tickets = " ".join(map(str, hopeless[:10])) + (" ..." if len(hopeless) > 10 else "")
+        yield f"{counted(len(hopeless), 'call')} can never be submitted, as what they wait for was cancelled: " + (
+            f"sarray cancel {tickets}"
+        )
+    if result.uncertain:
+        command = flush_command(result.uncertain, state)
+        which = f"{counted(len(result.uncertain), 'call')} ({ranges(result.uncertain)})"
+        yield (
+            f"it is not known what became of {which}; kept, and not submitted again. "
+            f"{command} asks again; with --assume submitted, or --assume lost, you decide"
+        )
+
+
+def flush_command(tickets: list[int], state: bytes) -> str:
+    """The command that flushes the sessions of these tickets, as it would be typed here."""
+    sessions = {name for ticket in tickets if (name := session_of(state, ticket)) is not None}
+    asked = {name: value for name, value in os.environb.items() if name.startswith(b"SARRAY_")}
+    if len(sessions) > 1:
+        return "sarray-flush --all"
+    name = sessions.pop() if sessions else b""
+    return "sarray-flush" if name in (b"", session_name(asked)) else f"sarray-flush --session {os.fsdecode(name)}"
 
 
 def passed_by(names: list[bytes], state: bytes) -> dict[str, int]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from sbatch_shim.errors import ShimError
+from sbatch_shim.errors import NeverMet, ShimError
 from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.controller import NoAnswer
 from sbatch_shim.flush.backends.recovery import Fate
@@ -20,10 +20,11 @@ from sbatch_shim.flush.backends.sbatch import Answer
 from sbatch_shim.flush.patience import Patience
 from sbatch_shim.flush.ready import Ready, arrays_of, next_ready
 from sbatch_shim.flush.refusals import Refusals
+from sbatch_shim.flush.result import Adopted, FlushResult, Outcome
 from sbatch_shim.flush.wishes import Wishes
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.plan import Array, halve
+from sbatch_shim.merge.plan import halve
 from sbatch_shim.merge.submission import Submission, places, submission_of
 from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
 from sbatch_shim.state.calls import Call, pending, tickets_in
@@ -34,41 +35,6 @@ LEFT_BEHIND = "it waits for a call that was not submitted"
 
 # How long a flush waits for another one's session while it holds its own: each may hold what the other needs.
 LONGEST_CROSSED_WAIT = 60
-
-
-@dataclass
-class Outcome:
-    """
-    What became of one array.
-
-    Attributes:
-        job: Its real id; None when it was not submitted.
-        text: sbatch's stderr, or why it was not tried.
-        uncertain: It may have been accepted.
-    """
-
-    array: Array
-    script: bytes
-    job: int | None
-    text: str = ""
-    uncertain: bool = False
-
-
-@dataclass
-class Adopted:
-    """
-    A submission of an earlier flush that Slurm turned out to have.
-
-    Attributes:
-        script: Its path.
-        tickets: In their order.
-        tasks: How many tasks it has.
-    """
-
-    job: int
-    script: bytes
-    tickets: list[int]
-    tasks: int
 
 
 def by_controller(backend: Backend, calls: list[Call]) -> list[list[Call]]:
@@ -116,12 +82,7 @@ class Flush:
     One flush of one session.
 
     Attributes:
-        outcomes: One for each array that was planned, in the order of submission.
-        problems: Sentences about records that could not be read.
-        kept: Tickets that stay queued.
-        adopted: Submissions of earlier flushes that Slurm turned out to have.
-        uncertain: Tickets of which it is not known whether Slurm has them.
-        halted: Why nothing more is tried, in words; empty while all is well.
+        result: What it has done so far.
         within: The sessions of the flushes that this one is a part of.
         collected: By job, where each array that runs here at the end was noted; those that have not ended.
         started: The jobs that have begun to run here.
@@ -141,13 +102,8 @@ class Flush:
         self.tickets = tickets or TicketMap(session.state, backend.placing_event)
         self.backend = backend
         self.wishes = wishes
-        self.outcomes: list[Outcome] = []
-        self.problems: list[str] = []
-        self.kept: list[int] = []
-        self.uncertain: list[int] = []
-        self.adopted: list[Adopted] = []
         self.patience = patience or Patience()
-        self.halted = ""
+        self.result = FlushResult()
         self.refusals = Refusals(judged_by_site=False)
         self.collected: dict[int, tuple[Journal, dict[str, Any]]] = {}
         self.started: set[int] = set()
@@ -167,14 +123,15 @@ class Flush:
                 ) from None
             folder = self.claim()
             calls, problems = pending(self.session)
-            self.problems += problems
+            self.result.problems += problems
             if calls:
                 if folder is None:
                     folder = self.new_folder()
                 self.submit_all(folder, calls, progress)
                 self.backend.complete(self.patience.stop, self.note)
                 for job, (_, event) in self.collected.items():
-                    (self.uncertain if job in self.started else self.kept).extend(map(int, event["tickets"]))
+                    cut_short = self.result.uncertain if job in self.started else self.result.kept
+                    cut_short += map(int, event["tickets"])
             self.finish()
 
     def settle_earlier(self) -> None:
@@ -194,8 +151,8 @@ class Flush:
                 elif self.wishes.assume == "lost":
                     journal.add("absent", array=event["array"], tickets=list(event["tickets"]))
                 else:
-                    self.problems.append(f"{event['script']}: {fate.why}" if "script" in event else fate.why)
-                    self.uncertain += [int(ticket) for ticket in event["tickets"]]
+                    self.result.problems.append(f"{event['script']}: {fate.why}" if "script" in event else fate.why)
+                    self.result.uncertain += [int(ticket) for ticket in event["tickets"]]
             self.split_off(journal, journal.lanes_to_split())
 
     def ask(self, submitting: dict[str, Any]) -> Fate:
@@ -218,7 +175,7 @@ class Flush:
         self.tickets.learn(learned)
         places = places_in(learned)
         script = os.fsencode(event["script"])
-        self.adopted.append(Adopted(fate.job, script, sorted(places), next(iter(places.values())).tasks))
+        self.result.adopted.append(Adopted(fate.job, script, sorted(places), next(iter(places.values())).tasks))
 
     def new_folder(self) -> bytes:
         """A folder for this flush; names sort by time, also where clocks and time zones do not."""
@@ -252,7 +209,7 @@ class Flush:
     def submit_all(self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None]) -> None:
         """Plan `calls` and submit their arrays, one after the other."""
         limits, silent = self.reachable(calls)
-        self.kept += silent
+        self.result.kept += silent
         calls = [call for call in calls if call.ticket not in silent]
         self.flush_producers(calls)
         arrays = arrays_of(calls, limits, self.wishes, refused_alone(self.session))
@@ -270,11 +227,11 @@ class Flush:
             if outcome is None:
                 arrays[:] = halve(ready.array, arrays)
                 continue
-            self.outcomes.append(outcome)
+            self.result.outcomes.append(outcome)
             if outcome.job is None:
                 tickets = [call.ticket for call in ready.array.calls]
                 left_behind.update(dict.fromkeys(tickets, LEFT_BEHIND))
-                (self.uncertain if outcome.uncertain else self.kept).extend(tickets)
+                (self.result.uncertain if outcome.uncertain else self.result.kept).extend(tickets)
         progress(number, number)
 
     def try_one(
@@ -294,9 +251,9 @@ class Flush:
         array, path = ready.array, home + b"/script"
         stopped = next((left_behind[ticket] for ticket in array.producers if ticket in left_behind), "")
         if self.patience.stop.signal:
-            self.halted = "interrupted"
-        if self.halted or stopped:
-            return Outcome(array, path, None, "" if self.halted else stopped)
+            self.result.halted = "interrupted"
+        if self.result.halted or stopped:
+            return Outcome(array, path, None, "" if self.result.halted else stopped)
         make_folder(home)
         if limits.stores_scripts:
             create(home + b"/whole", ready.script)
@@ -314,7 +271,7 @@ class Flush:
                 extra=tuple(self.wishes.extra),
             )
         except (ShimError, ValueError) as error:
-            return Outcome(array, path, None, f"not submitted: {error}")
+            return Outcome(array, path, None, f"not submitted: {error}", hopeless=isinstance(error, NeverMet))
         self.backend.prepare(submission, limits)
         return self.submit_one(journal, number, submission)
 
@@ -351,7 +308,7 @@ class Flush:
             if not answer.temporary or not self.patience.again(answer.text.strip()):
                 break
         if answer.uncertain or answer.everywhere:
-            self.halted = self.halted or "Slurm takes nothing at present"
+            self.result.halted = self.result.halted or "Slurm takes nothing at present"
         return Outcome(array, submission.script, answer.job, answer.text, answer.uncertain)
 
     def note(self, job: int, event: str) -> None:
@@ -368,9 +325,9 @@ class Flush:
         for event, job in submitted:
             while trouble := self.backend.split_off(event, job):
                 if not self.patience.again(trouble):
-                    self.problems.append(
+                    self.result.problems.append(
                         f"job {job}: Slurm could not be told to look at all of its lanes ({trouble}), so that slow or "
-                        "failed ones may hold up others; the next sarray-flush tries again"
+                        "failed ones may hold up others; the next flush of this session tries again"
                     )
                     break
             else:
@@ -406,12 +363,12 @@ class Flush:
                     if self.patience.again(why):
                         continue
                     silent.update(call.ticket for call in group)
-                    self.problems.append(f"{why}; kept: {counted(len(group), 'call')} for that controller")
+                    self.result.problems.append(f"{why}; kept: {counted(len(group), 'call')} for that controller")
                 else:
                     found = limits.narrowed(found)
                 break
         if found is None:
-            self.problems.clear()
+            self.result.problems.clear()
             raise ShimError(f"{why}; nothing was submitted, the calls stay queued")
         return found, silent
 
@@ -435,11 +392,10 @@ class Flush:
                     try:
                         other.run()
                     except Busy as error:
-                        other.problems.append(f"session {os.fsdecode(name)}: {error}; what waits for its calls is kept")
-                    self.outcomes += other.outcomes
-                    self.adopted += other.adopted
-                    self.problems += other.problems
-                    self.halted = self.halted or other.halted
+                        why = f"session {os.fsdecode(name)}: {error}; what waits for its calls is kept"
+                        other.result.problems.append(why)
+                    # What stays queued there is that session's own.
+                    self.result.absorb(replace(other.result, kept=[], uncertain=[]))
 
     def keep_script(self, script: bytes, folder: bytes, number: int) -> None:
         """A private copy of a script of the flush in `folder`, where the user asked for one; names sort by number."""
@@ -453,7 +409,7 @@ class Flush:
 
     def finish(self) -> None:
         """Mark the flush folders of which nothing is left to submit."""
-        if self.kept or self.uncertain or self.problems:
+        if self.result.kept or self.result.uncertain or self.result.problems:
             return
         for folder in flush_folders(self.session):
             if not os.path.exists(folder + b"/done"):

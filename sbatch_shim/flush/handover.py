@@ -118,7 +118,7 @@ def submit_now(session: Session, sbatch: Callable[[], str], tickets: TicketMap |
         flush.run()
     if stop.signal:
         raise ShimError("interrupted")
-    for outcome in flush.outcomes:
+    for outcome in flush.result.outcomes:
         if outcome.text:
             complain(outcome.text.rstrip("\n") + "\n")
 

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sbatch_shim.errors import ShimError
+from sbatch_shim.errors import NeverMet, ShimError
 from sbatch_shim.spool import BLOCK, Session, dropped, replace, session_of, sync_folder, write
 from sbatch_shim.state.span import Span
 from sbatch_shim.values import indices
@@ -258,8 +258,9 @@ def flush_folders(session: Session) -> list[bytes]:
 
 def not_submitted(state: bytes, ticket: int) -> ShimError:
     """Why a ticket cannot be waited for."""
-    what = "was cancelled" if dropped(state, ticket) else "is not submitted"
-    return ShimError(f"it waits for {ticket}, which {what}")
+    if dropped(state, ticket):
+        return NeverMet(f"it waits for {ticket}, which was cancelled")
+    return ShimError(f"it waits for {ticket}, which is not submitted")
 
 
 class TicketMap:
