@@ -197,7 +197,37 @@ def dependency_of(words: "list[bytes]", script: "bytes | None") -> "bytes | None
             return last(options, "dependency")
         return last(from_directives(script_of(words, script), True), "dependency")
     except HandOver:
-        return None
+        place = dependency_place(words)
+        return words[place[0]][place[1] :] if place else None
+
+
+def dependency_place(words: "list[bytes]") -> "tuple[int, int] | None":
+    """
+    Where a value of --dependency stands among words that cannot all be read: options of plugins, several components.
+
+    Returns:
+        The word and the offset in it, of the last one before the script; None where there is none.
+    """
+    found = None
+    at = 0
+    while at < len(words):
+        word = words[at]
+        name, equals, _ = word.partition(b"=")
+        if name[:5] == b"--dep" and b"--dependency".startswith(name):
+            found = (at, len(name) + 1) if equals else (at + 1, 0)
+        elif word[:2] == b"-d":
+            found = (at, 2) if word[2:] else (at + 1, 0)
+        elif word[:1] != b"-" and (found is None or found[0] != at) and is_file(word):
+            break  # the script: what follows is its own
+        at += 1
+    return found if found is not None and found[0] < len(words) else None
+
+
+def is_file(path: bytes) -> bool:
+    try:
+        return posix.stat(path).st_mode & 0o170000 == 0o100000
+    except OSError:
+        return False
 
 
 def understand(

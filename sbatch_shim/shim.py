@@ -233,7 +233,7 @@ def dependency_in_pass_mode(
                 descriptor = pipe
                 script = request.read_all(pipe)
     except (HandOver, OSError):
-        return None, script, descriptor
+        pass  # it is looked for among the words as they are
     return request.dependency_of(words, script), script, descriptor
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from sbatch_shim import grammar, request
-from sbatch_shim.errors import BadDependency, ShimError, complain
+from sbatch_shim.errors import BadDependency, HandOver, ShimError, complain
 from sbatch_shim.spool import Session, open_state, ticket_numbers, wrong_path
 from sbatch_shim.state.dependency import Dependency, parse, with_places
 from sbatch_shim.state.journal import Place, TicketMap
@@ -124,8 +124,19 @@ def submit_now(session: Session, sbatch: Callable[[], str], tickets: TicketMap |
 
 
 def with_option(words: list[bytes], option: bytes) -> list[bytes]:
-    """sbatch's words with one more option, which wins: behind the caller's own and in front of the script."""
-    rest = grammar.parse(words)[1]
+    """
+    sbatch's words with one more option, which wins: behind the caller's own and in front of the script.
+
+    Where they cannot all be read, a dependency takes the place of the one that stands there.
+    """
+    try:
+        rest = grammar.parse(words)[1]
+    except HandOver:
+        place = request.dependency_place(words)
+        if place is None:
+            raise
+        at, offset = place
+        return [*words[:at], words[at][:offset] + option.partition(b"=")[2], *words[at + 1 :]]
     at = len(words) - len(rest)
     if at and words[at - 1] == b"--":
         at -= 1

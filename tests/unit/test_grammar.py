@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from support.strategies import QUICK, no_nul
 
 from sbatch_shim.errors import HandOver
+from sbatch_shim.flush.handover import with_option
 from sbatch_shim.grammar import FLAG, OPTIONAL, OPTIONS, REQUIRED, SAME_FIELD, SHORT, parse
-from sbatch_shim.request import from_environment
+from sbatch_shim.request import dependency_of, dependency_place, from_environment
 
 Parsed = tuple[list[tuple[str, "bytes | None"]], list[bytes]]
 
@@ -135,3 +136,28 @@ def test_the_table_is_sound() -> None:
     assert all(len(letter) == 1 for letter in letters)
     assert {row[1] for row in OPTIONS.values()} == {FLAG, REQUIRED, OPTIONAL}
     assert {row[1] for row in OPTIONS.values() if row[3] == "early"} <= {FLAG}
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["--plugin=1", "-d", "afterok:T", "/bin/sh"], (2, 0)),
+        (["-dafterok:T", "--plugin", "x", "/bin/sh"], (0, 2)),
+        (["--plugin", "--depend=afterok:T", "/bin/sh", "-d", "x"], (1, 9)),
+        (["--dependency", "afterok:T", ":", "-d", "afterok:U", "/bin/sh"], (4, 0)),
+        (["--plugin", "/bin/sh", "-d", "afterok:T"], None),
+        (["--plugin", "-d"], None),
+        (["--plugin", "x"], None),
+    ],
+)
+def test_where_a_dependency_stands_among_words_that_are_not_understood(
+    words: list[str], wanted: tuple[int, int] | None
+) -> None:
+    assert dependency_place([word.encode() for word in words]) == wanted
+
+
+def test_a_dependency_behind_unknown_options_is_found_and_replaced() -> None:
+    """A ticket must not reach Slurm there either: it takes an unknown job for one that has ended."""
+    words = [b"--plugin=1", b"-d", b"afterok:5", b"/bin/sh", b"-d", b"mine"]
+    assert dependency_of(words, None) == b"afterok:5"
+    assert with_option(words, b"--dependency=afterok:7") == [*words[:2], b"afterok:7", *words[3:]]
