@@ -381,8 +381,10 @@ def main(context: Context) -> int:
         return context.become(context.words)
     if not context.tickets.pages:
         return context.become(context.words)
-    if form is None:
-        form = LONG if line.has("long") else BRIEF if line.has("brief") else None
+    if form is None and line.has("long"):
+        form = LONG
+    elif form is None and line.has("brief"):
+        form = BRIEF
     form = form or context.variable("SACCT_FORMAT") or DEFAULT
     if "all" in form.lower().split(","):
         every = ",".join(context.run("sacct", ["--helpformat"]).out.decode().split())

@@ -243,8 +243,10 @@ class Cancel:
 
     def name_of(self, array: str, task: str, real: str) -> str:
         job = self.context.tickets.jobs.get(int(array))
+        if job is None:
+            return self.context.tickets.name(0, real)
         try:
-            ticket = job.task(int(task) if task.isdigit() else None)[0] if job else 0
+            ticket, _ = job.task(int(task) if task.isdigit() else None)
         except KeyError:
             return ""
         return self.context.tickets.name(ticket, real)

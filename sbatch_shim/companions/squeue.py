@@ -241,7 +241,9 @@ class Queue:
         """What of a call in a row the caller wants."""
         if self.wanted.names is not None:
             call = self.tickets.call(shown.ticket)
-            name = self.tickets.name(shown.ticket, row.name) if row is not None else call.shown_name if call else ""
+            name = call.shown_name if call else ""
+            if row is not None:
+                name = self.tickets.name(shown.ticket, row.name)
             if not self.wanted.has_name(name):
                 return None
         if row is not None and self.wanted.names_real(row):
@@ -342,7 +344,9 @@ class Queue:
         for name in ("partition", "account", "qos"):
             asked = line.last(name, name + "s") or variable(f"SQUEUE_{name.upper()}")
             given = call.options.get(name)
-            own = os.fsdecode(given) if given else self.context.default_partition if name == "partition" else ""
+            own = os.fsdecode(given or b"")
+            if name == "partition" and not given:
+                own = self.context.default_partition
             if asked and own not in asked.split(","):
                 return False
         return True
@@ -428,7 +432,9 @@ def main(context: Context) -> int:
         every = line.last("iterate")
         if every is not None and not every.isdigit():
             raise Unreadable(every)
-        layout = None if line.has("json", "yaml") else layout_of(line, context, STEPS if line.has("steps") else JOBS)
+        layout = None
+        if not line.has("json", "yaml"):
+            layout = layout_of(line, context, STEPS if line.has("steps") else JOBS)
     except Unreadable:
         return context.become(context.words)
     once = line.without("iterate", "format", "Format", "jobs")

@@ -82,6 +82,8 @@ def conditions(waits: Dependency, arrays: list[Array], number_of: dict[int, int]
         call = next(call for call in arrays[number - 1].calls if call.ticket == one.job)
         within[number, one.kind] += 1 if one.element is not None or not call.is_array else len(call.tasks)
     for (number, kind), count in within.items():
-        what = "" if arrays[number - 1].is_plain else "all of " if count >= arrays[number - 1].size else f"{count} of "
+        what = "all of " if count >= arrays[number - 1].size else f"{count} of "
+        if arrays[number - 1].is_plain:
+            what = ""
         words.append(f"{what}{number} ({kind})")
     return words

@@ -261,7 +261,9 @@ def table(lines: list[Line]) -> list[str]:
     """A row for each call, below a heading."""
     rows = [("TICKET", "NAME", "JOB", "STATE", "EXIT", "LOG")]
     for line in lines:
-        job = "" if line.job is None else line.tasks[0] if len(line.tasks) == 1 else str(line.job)
+        job = ""
+        if line.job is not None:
+            job = line.tasks[0] if len(line.tasks) == 1 else str(line.job)
         one = list(line.states.values()) == [1]
         states = [state if one else f"{state}:{count}" for state, count in line.states.items()]
         rows.append((str(line.ticket), line.name, job, ",".join(states), line.exit, line.log))
@@ -274,7 +276,9 @@ def table(lines: list[Line]) -> list[str]:
 
 def printable(text: str) -> str:
     """A line as any terminal and any locale can show it: names and paths may hold what they like."""
-    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def in_words(states: Counter[str]) -> str:

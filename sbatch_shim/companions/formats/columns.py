@@ -169,7 +169,9 @@ def layout_of(line: Line, context: Context, kind: Kind) -> Layout:
         raise Unreadable("two formats")
     if short is None and long is None:
         if line.has("start", "long"):
-            short = STATES if line.has("only-job-state") else kind.start if line.has("start") else kind.long
+            short = kind.start if line.has("start") else kind.long
+            if line.has("only-job-state"):
+                short = STATES
         else:
             short, long = context.variable("SQUEUE_FORMAT"), context.variable("SQUEUE_FORMAT2")
     if short is None and long is not None:

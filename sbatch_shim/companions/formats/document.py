@@ -354,11 +354,15 @@ def accounted_members(context: Context, form: DocumentForm, shown: Part, job: Js
 def array_members(form: DocumentForm, shown: Part) -> JsonJob:
     """What sacct's document tells of an array."""
     tasks = shown.tasks or []
-    mask = sum(1 << task for task in tasks)
+    mask = None
+    if shown.folded:
+        mask = f"0x{sum(1 << task for task in tasks):X}"
+    elif form.filtered:
+        mask = form.text("")
     return {
         "job_id": 0 if shown.tasks is None else shown.ticket,
         "task_id": form.number(tasks[0] if tasks and not shown.folded else None),
-        "task": f"0x{mask:X}" if shown.folded else form.text("") if form.filtered else None,
+        "task": mask,
     }
 
 

@@ -70,7 +70,8 @@ class DocumentForm:
         """A value in the form that the blank has; None for the blank itself."""
         if isinstance(blank, dict) and "set" in blank:
             if self.plain_values and value is None:
-                return "Infinity" if blank["infinite"] else blank["number"] if blank["set"] else None
+                number = blank["number"] if blank["set"] else None
+                return "Infinity" if blank["infinite"] else number
             return blank if value is None else self.number(value)
         if isinstance(blank, dict):
             return {name: self.written(one, (value or {}).get(name)) for name, one in blank.items()}

@@ -84,10 +84,14 @@ class Records:
         word, dot, step = given.partition(",")[0].partition(".")
         element = own_element(self.context, word)
         named = self.context.tickets.named(word) if element is None else None
-        asked = [element + dot + step] if element else [given] if given else []
+        asked = [given] if given else []
+        if element:
+            asked = [element + dot + step]
         places: list[str] | None = None
         looks_at_step = strict or (named is not None and named.tasks is None)
-        wanted = "" if not dot or not looks_at_step else step if strict or step.isdigit() else "0"
+        wanted = ""
+        if dot and looks_at_step:
+            wanted = step if strict or step.isdigit() else "0"
         missing = f"Job step {word}.{wanted} not found\n"
         if named is not None:
             if not named.submitted:

@@ -1,0 +1,63 @@
+"""Rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent.parent / "sbatch_shim"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_conditional_expression_stands_in_another(module: Path) -> None:
+    found = [
+        node.lineno
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.IfExp)
+        and any(isinstance(inner, ast.IfExp) for child in ast.iter_child_nodes(node) for inner in ast.walk(child))
+    ]
+    assert not found
+
+
+def imports_of(module: Path) -> set[str]:
+    """The modules of the package that a module imports while it is imported itself."""
+    found = set()
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sbatch_shim"):
+            found.add(node.module or "")
+            found |= {f"{node.module}.{one.name}" for one in node.names}
+    return found
+
+
+def name_of(module: Path) -> str:
+    parts = module.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    graph = {name_of(module): imports_of(module) for module in MODULES}
+    graph = {name: {one for one in wanted if one in graph and one != name} for name, wanted in graph.items()}
+    while True:
+        free = [name for name, wanted in graph.items() if not wanted & graph.keys()]
+        if not free:
+            break
+        for name in free:
+            del graph[name]
+    assert not graph
+
+
+# Each room uses those before it.
+ROOMS = ("", "state", "merge", "flush", "companions", "verbs", "setup")
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_room_imports_a_later_one(module: Path) -> None:
+    def room(name: str) -> int:
+        parts = name.split(".")
+        return ROOMS.index(parts[1]) if len(parts) > 1 and parts[1] in ROOMS else 0
+
+    own = room(name_of(module))
+    assert not [name for name in imports_of(module) if room(name) > own]
