@@ -54,7 +54,7 @@ def wait(descriptor: int, look: "Callable[[], None]") -> None:
         close(own)
         poll(descriptor, look)
         return
-    while not taken.acquire(True, SLICE):
+    while not taken.acquire(timeout=SLICE):
         look()
     if failed:
         raise failed[0]

@@ -8,7 +8,17 @@ behaviour is not fully understood here has the role HAND: the real sbatch gets s
 
 from sbatch_shim.errors import HandOver
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
 FLAG, REQUIRED, OPTIONAL = 0, 1, 2
+# The columns of OPTIONS; a NamedTuple would be an import.
+LETTER: "Final" = 0
+TAKES: "Final" = 1
+VARIABLE: "Final" = 2
+ROLE: "Final" = 3
+KIND: "Final" = 4
 
 ARRAY = "array"  # Slurm applies it to a whole array: part of the merge key
 TASK = "task"  # carried for each task by the dispatcher
@@ -141,7 +151,7 @@ OPTIONS = {
     "wrap": ("", REQUIRED, "", TASK, "any"),
 }
 
-SHORT = {row[0]: name for name, row in OPTIONS.items() if row[0]}
+SHORT = {row[LETTER]: name for name, row in OPTIONS.items() if row[LETTER]}
 
 # Options that set the same field in Slurm: the later one wins, under the first one's name.
 SAME_FIELD = {"tasks-per-node": "ntasks-per-node"}
@@ -190,7 +200,7 @@ def parse(words: "list[bytes]") -> "tuple[list[tuple[str, bytes | None]], list[b
         if word[:2] == b"--":
             given, equals, rest = word[2:].partition(b"=")
             name = long_name(given.decode("latin-1"))
-            takes = OPTIONS[name][1]
+            takes = OPTIONS[name][TAKES]
             if equals:
                 if takes == FLAG:
                     raise HandOver("--%s with a value" % name)
@@ -209,7 +219,7 @@ def parse(words: "list[bytes]") -> "tuple[list[tuple[str, bytes | None]], list[b
             if letter not in SHORT:
                 raise HandOver("option -%s" % letter)
             name = SHORT[letter]
-            takes = OPTIONS[name][1]
+            takes = OPTIONS[name][TAKES]
             value = None
             if takes != FLAG and cluster:
                 value, cluster = cluster, b""

@@ -9,7 +9,7 @@ import posix
 
 from sbatch_shim.directives import directive_words
 from sbatch_shim.errors import HandOver
-from sbatch_shim.grammar import EARLY, FLAG, HAND, OPTIONS, REQUIRED, parse
+from sbatch_shim.grammar import EARLY, FLAG, HAND, KIND, OPTIONS, REQUIRED, ROLE, TAKES, VARIABLE, parse
 from sbatch_shim.values import RECOGNISERS, minutes
 
 # Other variables that sbatch reads as input (opt.c of 22.05); they act in ways that are not ours to repeat
@@ -32,7 +32,7 @@ EXCLUSIVE_GROUPS = (
     ("requeue", "no-requeue"),
     ("exclusive", "oversubscribe"),
 )
-INPUT_VARIABLES = {b"SBATCH_" + row[2].encode(): name for name, row in OPTIONS.items() if row[2]}
+INPUT_VARIABLES = {b"SBATCH_" + row[VARIABLE].encode(): name for name, row in OPTIONS.items() if row[VARIABLE]}
 # What sbatch writes around the command of --wrap (script_wrap in 22.05).
 WRAP_HEAD = b"#!/bin/sh\n# This script was created by sbatch --wrap.\n\n"
 # Slurm takes 4 MiB; the dispatcher and an environment must fit beside the body.
@@ -63,11 +63,11 @@ def check(options: "list[tuple[str, bytes | None]]") -> None:
     """Raise HandOver for an option that is not ours, or a value that is not surely valid."""
     for name, value in options:
         row = OPTIONS[name]
-        if row[3] == HAND or (row[3] == EARLY and name != "quiet"):
+        if row[ROLE] == HAND or (row[ROLE] == EARLY and name != "quiet"):
             raise HandOver("--" + name)
         if value == b"" and name in ("array", "dependency"):
             continue
-        if not RECOGNISERS[row[4]](value):
+        if not RECOGNISERS[row[KIND]](value):
             raise HandOver("the value of --" + name)
 
 
@@ -80,9 +80,9 @@ def from_environment(environment: "dict[bytes, bytes]") -> "list[tuple[str, byte
     for variable, value in environment.items():
         if variable[:7] == b"SBATCH_" and variable in INPUT_VARIABLES:
             name = INPUT_VARIABLES[variable]
-            if OPTIONS[name][1] == REQUIRED:
+            if OPTIONS[name][TAKES] == REQUIRED:
                 options.append((name, value))
-            elif not value or (value in (b"yes", b"1") and OPTIONS[name][1] == FLAG):
+            elif not value or (value in (b"yes", b"1") and OPTIONS[name][TAKES] == FLAG):
                 # Slurm takes an empty value, "yes" and non-zero numbers as on; the rest resets the flag.
                 # Of --requeue, which takes words since 25.05, 26.05 refuses them.
                 options.append((name, None))
@@ -103,7 +103,7 @@ def from_directives(script: bytes, ignore_pbs: bool) -> "list[tuple[str, bytes |
     options, rest = parse(words)
     if rest:
         raise HandOver("a stray word in an #SBATCH line")
-    return [(name, value) for name, value in options if OPTIONS[name][3] != EARLY and name != "wrap"]
+    return [(name, value) for name, value in options if OPTIONS[name][ROLE] != EARLY and name != "wrap"]
 
 
 def combine(layers: "list[list[tuple[str, bytes | None]]]") -> "dict[str, bytes | None]":
@@ -181,7 +181,7 @@ def reads_script(options: "list[tuple[str, bytes | None]]", source: bytes) -> bo
     """Whether a script's own lines may say what a call waits for, where its command line does not."""
     if source == WRAP or any(name == "dependency" for name, _ in options):
         return False
-    return not any(OPTIONS[name][3] == EARLY and name not in ("quiet", "verbose") for name, _ in options)
+    return not any(OPTIONS[name][ROLE] == EARLY and name not in ("quiet", "verbose") for name, _ in options)
 
 
 def dependency_of(words: "list[bytes]", script: "bytes | None") -> "bytes | None":
@@ -195,7 +195,7 @@ def dependency_of(words: "list[bytes]", script: "bytes | None") -> "bytes | None
         options, source, _ = read_words(words, judge=False)
         if not reads_script(options, source):
             return last(options, "dependency")
-        return last(from_directives(script_of(words, script), True), "dependency")
+        return last(from_directives(script_of(words, script), ignore_pbs=True), "dependency")
     except HandOver:
         place = dependency_place(words)
         return words[place[0]][place[1] :] if place else None

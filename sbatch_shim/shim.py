@@ -56,7 +56,7 @@ def hold_closed(*streams: int) -> None:
         try:
             null = posix.open(b"/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
             if null != stream:
-                posix.dup2(null, stream, False)
+                posix.dup2(null, stream, inheritable=False)
                 posix.close(null)
         except OSError:
             pass

@@ -50,7 +50,7 @@ class Part:
 
     ticket: int
     tasks: list[int] | None
-    folded: bool
+    folded: bool = False
     throttle: int = 0
     raw: str = ""
     index: int = -1
@@ -70,7 +70,7 @@ class Part:
 
 def whole(call: Call) -> Part:
     """A call that waits as a whole, as squeue shows an array or a job that nothing has touched."""
-    return Part(call.ticket, call.tasks if call.is_array else None, call.is_array, call.throttle)
+    return Part(call.ticket, call.tasks if call.is_array else None, folded=call.is_array, throttle=call.throttle)
 
 
 def shares(job: Job, tasks: TaskSet, *, folded: bool, raw: str = "") -> list[Part]:
@@ -93,7 +93,16 @@ def shares(job: Job, tasks: TaskSet, *, folded: bool, raw: str = "") -> list[Par
         last = bool(local_ids) and local_ids[-1] == job.last_task(ticket)
         own = "" if folded or not local_ids or last or raw == str(job.number) else raw
         together = folded and bool(local_ids)
-        found.append(Part(ticket, local_ids or None, together, tasks.throttle, own, first.get(ticket, -1)))
+        found.append(
+            Part(
+                ticket,
+                local_ids or None,
+                folded=together,
+                throttle=tasks.throttle,
+                raw=own,
+                index=first.get(ticket, -1),
+            )
+        )
     return found
 
 
@@ -118,7 +127,7 @@ def shares_of_rest(job: Job, elsewhere: Iterable[int]) -> list[Part]:
     """
     known = set(elsewhere)
     return [
-        Part(ticket, None, False)
+        Part(ticket, None)
         for first, ticket, place in job.entries
         if not known.issuperset(place.indices)
     ]

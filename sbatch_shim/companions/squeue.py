@@ -258,7 +258,7 @@ class Queue:
         """Somebody else's row: only what SLURM_BITSTR_LEN=0 let grow is cut again."""
         if row.id is None or not row.id.folded:
             return row.texts
-        shown = Part(row.id.job, list(row.tasks), True, row.tasks.throttle)
+        shown = Part(row.id.job, list(row.tasks), folded=True, throttle=row.tasks.throttle)
         texts = list(row.texts)
         for at, column in enumerate(layout.fields):
             if column.name in ("jobarrayid", "arraytaskid"):
@@ -316,7 +316,7 @@ class Queue:
                 continue
             each = [replace(whole(call), throttle=0) if self.only_state else whole(call)]
             if call.is_array and self.one_per_task:
-                each = [Part(ticket, [task], False) for task in call.tasks]
+                each = [Part(ticket, [task]) for task in call.tasks]
             values = Unsubmitted(self.context, call, pages.state(ticket) or "")
             for one in each:
                 chosen = self.chosen(one, None)

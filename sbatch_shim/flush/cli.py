@@ -23,7 +23,7 @@ from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.ready import all_ready
 from sbatch_shim.flush.result import FlushResult, Outcome
 from sbatch_shim.flush.wishes import Wishes
-from sbatch_shim.grammar import ARRAY, OPTIONS, REQUIRED, long_name, parse
+from sbatch_shim.grammar import ARRAY, KIND, LETTER, OPTIONS, REQUIRED, ROLE, TAKES, long_name, parse
 from sbatch_shim.merge.graph import counted, describe, graph, reason, summary
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.meaning import describe_time, fixed_begin
@@ -131,9 +131,10 @@ def read_sbatch_option(words: list[str], at: int, wishes: Wishes) -> int:
             raise HandOver("")
         if word.startswith("--"):
             name = long_name(word[2:].partition("=")[0])
-            count = 2 if OPTIONS[name][1] == REQUIRED and "=" not in word else 1
+            count = 2 if OPTIONS[name][TAKES] == REQUIRED and "=" not in word else 1
         else:
-            takes_next = len(word) == 2 and any(row[0] == word[1] and row[1] == REQUIRED for row in OPTIONS.values())
+            takes = next((row[TAKES] for row in OPTIONS.values() if row[LETTER] == word[1]), None)
+            takes_next = len(word) == 2 and takes == REQUIRED
             count = 2 if takes_next else 1
         options, _ = parse([os.fsencode(one) for one in words[at : at + count]])
     except HandOver:
@@ -142,9 +143,9 @@ def read_sbatch_option(words: list[str], at: int, wishes: Wishes) -> int:
         row = OPTIONS[name]
         if name in REFUSED:
             raise Usage(f"--{name} cannot be given for all arrays")
-        if row[3] != ARRAY and name not in ("output", "error", "input", "job-name", "comment", "chdir", "export"):
+        if row[ROLE] != ARRAY and name not in ("output", "error", "input", "job-name", "comment", "chdir", "export"):
             wishes.extra.append(option(name, value))
-        elif (row[1] == REQUIRED and value is None) or not RECOGNISERS[row[4]](value):
+        elif (row[TAKES] == REQUIRED and value is None) or not RECOGNISERS[row[KIND]](value):
             raise Usage(f"the value of --{name} is not understood")
         elif name == "begin" and value is not None:
             # As the flush means it, not as each call would have.

@@ -68,7 +68,7 @@ def real_dependency(spec: bytes, state: bytes, own: Own, for_array: bool) -> Dep
 
     def place(ticket: int) -> Place:
         # A number like a ticket's that nobody was told stays, for Slurm to judge.
-        return tickets.place(ticket) if named else Place(ticket, None, None, True, 1, 1)
+        return tickets.place(ticket) if named else Place(ticket, None, None, whole=True, tasks=1, end=1)
 
     return with_places(found or waits, place, for_array)
 

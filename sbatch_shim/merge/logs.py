@@ -28,7 +28,7 @@ class Name:
     """
 
     path: bytes
-    on_node: bool
+    on_node: bool = False
 
 
 @cache
@@ -107,7 +107,7 @@ def expand(
     before, path = placed(call, kind, pattern)
     if b"\\" in path:
         plain = unescape(path)
-        return Name(literal(plain) if keep_index else plain, False)
+        return Name(literal(plain) if keep_index else plain)
     name = call.name
     if name is None:
         name = b"sbatch" if launch_sets_name else call.environment.get(b"SLURM_JOB_NAME") or b"(null)"
@@ -157,7 +157,7 @@ def expand(
     remains = any(is_pattern for _, is_pattern in parts)
     if remains or keep_index:
         return Name(b"".join(text if is_pattern else text.replace(b"%", b"%%") for text, is_pattern in parts), remains)
-    return Name(b"".join(text for text, _ in parts), False)
+    return Name(b"".join(text for text, _ in parts))
 
 
 def unescape(path: bytes) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
-from sbatch_shim.grammar import ARRAY, OPTIONS
+from sbatch_shim.grammar import ARRAY, KIND, OPTIONS, ROLE
 from sbatch_shim.values import TIME_UNITS, later, megabytes, minutes, moment
 
 UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
@@ -17,7 +17,7 @@ assert {unit.decode().rstrip("s") for unit in TIME_UNITS if unit} == set(UNIT_SE
 
 def canonical(name: str, value: bytes | None) -> bytes | None:
     """A spelling that is the same for all values that mean the same."""
-    kind = OPTIONS[name][4]
+    kind = OPTIONS[name][KIND]
     if kind == "user-env":
         return b""  # its value is for root alone
     if value is None:
@@ -118,7 +118,7 @@ def array_options(options: dict[str, bytes | None], called: int, zone: bytes | N
     chosen = {
         name: options[name]
         for name in OPTIONS
-        if name in options and OPTIONS[name][3] == ARRAY and name != "dependency"
+        if name in options and OPTIONS[name][ROLE] == ARRAY and name != "dependency"
     }
     begin = chosen.get("begin")
     if begin is not None:

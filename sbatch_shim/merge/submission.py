@@ -200,7 +200,7 @@ def log_file(array: Array, kind: str, links: bytes, limits: Limits) -> LogFile |
     found = [logs.expand(one.call, kind, one.local_id, launch_sets_name=limits.launch_sets_name) for one in tasks]
     if not any(found):
         return None
-    names = [logs.Name(b"/dev/null", False) if name is None else name for name in found]
+    names = [logs.Name(b"/dev/null") if name is None else name for name in found]
     if len({name.path for name in names}) == 1:
         return LogFile(kind, names[0].path if names[0].on_node else logs.literal(names[0].path))
     if b"\\" in links:

@@ -228,7 +228,7 @@ def states(queue: Queue, jobs: list[JsonJob]) -> list[JsonJob]:
     for ticket, pages in queue.waiting:
         call = pages.call(ticket)
         if ticket not in seen and call is not None and queue.passes(call):
-            each = [Part(ticket, [task], False) for task in call.tasks] if call.is_array else [whole(call)]
+            each = [Part(ticket, [task]) for task in call.tasks] if call.is_array else [whole(call)]
             rows += [({"state": ["PENDING"]}, one) for one in each]
     waiting = {
         shown.ticket for job, shown in rows if shown and "PENDING" in job["state"] and queue.wanted.takes(shown)

@@ -252,7 +252,8 @@ def record_of_queued(context: Context, named: Named) -> str:
     tasks = None
     if call.is_array:
         tasks = [task for task in call.tasks if named.tasks is None or task in named.tasks]
-    shown = Part(named.ticket, tasks, tasks is not None and (len(tasks) > 1 or named.tasks is None), call.throttle)
+    folded = tasks is not None and (len(tasks) > 1 or named.tasks is None)
+    shown = Part(named.ticket, tasks, folded=folded, throttle=call.throttle)
     values = Unsubmitted(context, call, named.state or "")
     first = f"JobId={shown.ids('jobid')}"
     if tasks is not None:

@@ -116,10 +116,10 @@ class Local:
         call = submission.array.calls[0]
         trouble = group_trouble(call.group, os.fsdecode(call.session.name), "sarray-flush", "--local")
         if trouble:
-            return Answer(None, False, 1, trouble, unsent=True)
+            return Answer(None, 1, trouble, unsent=True)
         job = LocalJob(self.next_number(), submission)
         self.jobs[job.number] = job
-        return Answer(job.number, False, 0, "")
+        return Answer(job.number, 0, "")
 
     def split_off(self, submitting: dict[str, Any], job: int) -> str:
         """Nothing to do: `complete` looks at every task."""

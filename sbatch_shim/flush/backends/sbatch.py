@@ -186,18 +186,18 @@ class Answer:
 
     Attributes:
         job: The job's id; None when it was not accepted, or not known to be.
-        uncertain: It may have been accepted all the same.
         status: sbatch's exit status.
         text: Its stderr.
+        uncertain: It may have been accepted all the same.
         temporary: It was refused for reasons that pass.
         everywhere: Those reasons hold for any submission.
         unsent: This machine is the reason: nothing was given to Slurm.
     """
 
     job: int | None
-    uncertain: bool
     status: int
     text: str
+    uncertain: bool = False
     temporary: bool = False
     everywhere: bool = False
     unsent: bool = False
@@ -309,7 +309,7 @@ def submit(
     """
     trouble = inherited.trouble(session)
     if trouble:
-        return Answer(None, False, 1, trouble, unsent=True)
+        return Answer(None, 1, trouble, unsent=True)
     try:
         done = subprocess.run(
             words,
@@ -324,7 +324,8 @@ def submit(
     except (OSError, subprocess.SubprocessError) as error:
         # It did not start, so nothing was sent.
         passes = isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.ENOMEM)
-        return Answer(None, False, 1, f"{os.fsdecode(words[0])} cannot be started: {error}", passes, passes)
+        why = f"{os.fsdecode(words[0])} cannot be started: {error}"
+        return Answer(None, 1, why, temporary=passes, everywhere=passes)
     text = done.stderr.decode(errors="replace")
     if done.returncode < 0 and not text:
         text = f"{os.fsdecode(words[0])} was ended by signal {-done.returncode}\n"
@@ -335,8 +336,9 @@ def read_answer(status: int, out: str, text: str) -> Answer:
     """What sbatch's exit status (below 0: minus a signal), stdout and stderr say of a submission."""
     first = out.strip().partition(";")[0]
     if status == 0 and first.isdigit():
-        return Answer(int(first), False, 0, text)
+        return Answer(int(first), 0, text)
     if status <= 0 or any(sign in text for sign in AMBIGUOUS):
-        return Answer(None, True, status, text)
+        return Answer(None, status, text, uncertain=True)
     everywhere = any(sign in text for sign in TEMPORARY)
-    return Answer(None, False, status, text, everywhere or SUBMIT_LIMIT.search(text) is not None, everywhere)
+    limited = SUBMIT_LIMIT.search(text) is not None
+    return Answer(None, status, text, temporary=everywhere or limited, everywhere=everywhere)

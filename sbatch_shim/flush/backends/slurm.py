@@ -11,7 +11,7 @@ from sbatch_shim.flush.backends.controller import Controller
 from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate, hold, settle
 from sbatch_shim.flush.backends.sbatch import Answer, Inherited, limits_of, submit
 from sbatch_shim.flush.patience import Patience, Stop
-from sbatch_shim.grammar import OPTIONS
+from sbatch_shim.grammar import OPTIONS, TAKES
 from sbatch_shim.merge.environment import Sending, controller_variables, export_by_variable, loader_variables
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
@@ -140,7 +140,7 @@ def words_of(submission: Submission) -> list[bytes]:
     for name, value in submission.options.items():
         if name == "mail-type" and value is not None and not array.own_indices and not array.is_plain:
             value += b",ARRAY_TASKS"
-        words.append(option(name, value if OPTIONS[name][1] else None))
+        words.append(option(name, value if OPTIONS[name][TAKES] else None))
     if submission.waits:
         words.append(option("dependency", submission.waits.spec))
     if submission.spec is not None:
