@@ -61,7 +61,7 @@ def test_a_pipeline_leaves_the_same_beside_a_task_prolog(member: Person, scratch
     tools = scratch / "site-tools"
     tools.mkdir(exist_ok=True)
     tools.chmod(0o755)
-    for path in (HERE / "probe.py", HERE / "pipelines" / f"{name}.sh"):
+    for path in (HERE / "support/probe.py", HERE / "pipelines" / f"{name}.sh"):
         shutil.copy(path, tools)
         (tools / path.name).chmod(0o755)
     direct, queued, flushed = run_both(member, tools / f"{name}.sh", tools)

@@ -229,7 +229,7 @@ def export_by_variable(call: Call, sending: Sending) -> bool:
     Where the site sees the environment sbatch itself and the node make it, as they would for each call; but a list may
     hold values, and a call that has it from a directive or a variable has shown them in no process's words.
     """
-    return sending.login and sending.exposed and b"=" in (call.options["export"] or b"")
+    return sending.login and sending.exposed and b"=" in (call.options.get("export") or b"")
 
 
 def for_sbatch(call: Call, shared: Shared, sending: Sending) -> dict[bytes, bytes]:

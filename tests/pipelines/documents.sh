@@ -1,4 +1,5 @@
 # shows: documents and log columns of squeue and scontrol
+# not at a site: a call that is not yet submitted has no default account
 # Our jobs, without times and what the scheduler has looked at; an option that this Slurm does not have is an error.
 . "$TOOLS/lib.sh"
 jobs() {

@@ -1,4 +1,5 @@
 # shows: what acts on every program (LD_PRELOAD) acts on the job alone
+# not at a site: its task prolog sees LD_PRELOAD, and its shell says so in the log
 # arrays: 1
 # What acts on every program acts on the job alone: here each program complains of a library that is not there.
 printf '#!/bin/sh\necho "$LD_PRELOAD"\n/bin/true\n' > job.sh

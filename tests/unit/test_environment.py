@@ -129,6 +129,15 @@ def test_names_that_sbatch_drops_do_not_reach_the_job() -> None:
 
 
 @pytest.mark.parametrize("exposed", [False, True])
+def test_a_login_environment_needs_no_export_list(tmp_path: Path, exposed: bool) -> None:
+    limits = Limits(site_changes_environment=exposed)
+    (array,) = plan([call(number, {"get-user-env": None}) for number in range(2)], limits)
+    words = words_of(submission_of(array, bytes(tmp_path), {}, limits, TicketMap(bytes(tmp_path)).place))
+    assert [word for word in words if word.startswith(b"--export")] == ([] if exposed else [b"--export=NONE"])
+    assert b"SBATCH_EXPORT" not in render(array, limits)[1]
+
+
+@pytest.mark.parametrize("exposed", [False, True])
 def test_a_value_in_an_export_list_is_no_word_of_sbatch(tmp_path: Path, exposed: bool) -> None:
     limits = Limits(site_changes_environment=exposed)
     calls = [call(number, {"export": b"ALL,TOKEN=secret-of-mine"}) for number in range(2)]

@@ -151,8 +151,9 @@ def words_of(submission: Submission) -> list[bytes]:
     words.append(option("chdir", submission.folder))
     if array.login:
         # Where the site sees it, sbatch and the node make the environment as they would for each call.
-        value = array.calls[0].options["export"] if array.exposed else b"NONE"
-        if not export_by_variable(array.calls[0], Sending(array.login, array.exposed)):
+        # (A call with --get-user-env need not have an export list.)
+        value = array.calls[0].options.get("export") if array.exposed else b"NONE"
+        if value is not None and not export_by_variable(array.calls[0], Sending(array.login, array.exposed)):
             words.append(option("export", value))
     words += [option(log.kind, log.pattern) for log in submission.logs]
     return [*words, *submission.extra, submission.script]
