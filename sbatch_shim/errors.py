@@ -28,11 +28,6 @@ def complain(text: str) -> None:
 class HandOver(Exception):
     """The call must go to the real sbatch; the argument is the reason, in words that can be counted."""
 
-    # What was read from stdin, or from another pipe, by then: the real sbatch must be able to read it again.
-    script: "bytes | None" = None
-    # Where.
-    descriptor = 0
-
 
 class ShimError(Exception):
     """A mistake or a condition that the user can do something about."""

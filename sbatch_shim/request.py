@@ -40,6 +40,41 @@ SCRIPT_MAX = 3145728
 
 FILE, STDIN, WRAP = b"file", b"stdin", b"wrap"
 
+
+class Piped:
+    """
+    A script that is taken from stdin or another pipe: if the real sbatch is run, it must be able to read it again.
+
+    Attributes:
+        script: Its bytes; None while nothing was taken.
+        descriptor: Where it was.
+    """
+
+    __slots__ = ("descriptor", "script")
+
+    def __init__(self) -> None:
+        self.script = None  # type: bytes | None
+        self.descriptor = 0
+
+    def take(self, descriptor: int) -> bytes:
+        """Read all of it."""
+        self.descriptor = descriptor
+        self.script = read_all(descriptor)
+        return self.script
+
+    def put_back(self) -> None:
+        """Let the descriptor begin with it again."""
+        if self.script is None:
+            return
+        copy = posix.memfd_create("stdin", 0)
+        view = memoryview(self.script)
+        while view:
+            view = view[posix.write(copy, view) :]
+        posix.lseek(copy, 0, 0)
+        posix.dup2(copy, self.descriptor)
+        posix.close(copy)
+
+
 class Request:
     """
     One understood call.
@@ -145,9 +180,7 @@ def check_contradictions(options: "dict[str, bytes | None]") -> None:
         raise HandOver("--ntasks above --ntasks-per-node times --nodes")
 
 
-def read_words(
-    words: "list[bytes]", judge: bool = True
-) -> "tuple[list[tuple[str, bytes | None]], bytes, list[bytes]]":
+def read_words(words: "list[bytes]", judge: bool = True) -> "tuple[list[tuple[str, bytes | None]], bytes, list[bytes]]":
     """
     The command line: its options, where the script comes from, and the words after the options.
 

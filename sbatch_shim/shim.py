@@ -75,27 +75,12 @@ def soft_limits() -> bytes:
     )
 
 
-def run_real(
-    real: bytes, words: "list[bytes]", entries: "list[bytes]", script: "bytes | None", descriptor: int = 0
-) -> int:
-    """
-    Become the real sbatch.
-
-    Args:
-        script: What was read from stdin or another pipe and must be readable there again, or None.
-        descriptor: Where it was read.
-    """
+def run_real(real: bytes, words: "list[bytes]", entries: "list[bytes]", piped: "request.Piped") -> int:
+    """Become the real sbatch."""
     if not real:
         say("no other sbatch on PATH; `sarray-flush --local` runs queued calls without Slurm")
         return 127
-    if script is not None:
-        copy = posix.memfd_create("stdin", 0)
-        view = memoryview(script)
-        while view:
-            view = view[posix.write(copy, view) :]
-        posix.lseek(copy, 0, 0)
-        posix.dup2(copy, descriptor)
-        posix.close(copy)
+    piped.put_back()
     environment = {}
     for entry in entries:
         name, _, value = entry.partition(b"=")
@@ -143,12 +128,11 @@ def main() -> int:
             own.append(entry)
     given = asked.get(b"SARRAY_STATE_DIR")
     state = given or state
+    piped = request.Piped()
     if asked.get(b"SARRAY_MODE", b"") in (b"", b"pass") or inherited(asked):
         # A call that may name a ticket or its own job, or whose environment a shell cannot hand on.
-        waits, script, descriptor = dependency_in_pass_mode(words, entries)
-        if waits and (ticket_numbers(waits) or own_job_in(waits, entries)):
-            return run_behind_tickets(real, words, entries, state, script, descriptor)
-        return run_real(real, words, entries, script, descriptor)
+        take_piped_script(words, entries, piped)
+        return hand_over(real, words, entries, state, piped)
     if given and wrong_path(given):
         say("%s; nothing was submitted" % wrong_path(given))
         return 1
@@ -157,14 +141,14 @@ def main() -> int:
     try:
         open_state(state)
         session = Session(state, session_name(asked))
-        ticket, understood = queue(session, words, own, real)
+        ticket, understood = queue(session, words, own, real, piped)
     except HandOver as reason:
         # A question is no call that could have been queued.
         if session is not None and str(reason) not in QUESTIONS:
             first = session.note_passed(str(reason))
             if first and str(reason) != "--test-only" and posix.isatty(2):
                 say_passed(str(reason))
-        return hand_over(real, words, own, state, reason.script, reason.descriptor)
+        return hand_over(real, words, own, state, piped)
     except UnknownTicket:
         # What sbatch says to a dependency that cannot be.
         say("Batch job submission failed: Job dependency problem")
@@ -174,8 +158,7 @@ def main() -> int:
         return 1
     except Exception as error:  # nothing is queued yet, so submitting cannot duplicate
         say("not queued, submitting directly: %s" % error)
-        script, descriptor = getattr(error, "script", None), getattr(error, "descriptor", 0)
-        return hand_over(real, words, own, state, script, descriptor)
+        return hand_over(real, words, own, state, piped)
     answer(ticket, understood)
     return 0
 
@@ -193,48 +176,30 @@ def inherited(asked: "dict[bytes, bytes]") -> bool:
     )
 
 
-def hand_over(
-    real: bytes,
-    words: "list[bytes]",
-    entries: "list[bytes]",
-    state: bytes,
-    script: "bytes | None",
-    descriptor: int,
-) -> int:
+def hand_over(real: bytes, words: "list[bytes]", entries: "list[bytes]", state: bytes, piped: "request.Piped") -> int:
     """Become the real sbatch, which must see no ticket, and not the id of a merged job around it."""
-    waits = request.dependency_of(words, script)
+    waits = request.dependency_of(words, piped.script)
     if waits and (ticket_numbers(waits) or own_job_in(waits, entries)):
-        return run_behind_tickets(real, words, entries, state, script, descriptor)
-    return run_real(real, words, entries, script, descriptor)
+        return run_behind_tickets(real, words, entries, state, piped)
+    return run_real(real, words, entries, piped)
 
 
-def dependency_in_pass_mode(
-    words: "list[bytes]", entries: "list[bytes]"
-) -> "tuple[bytes | None, bytes | None, int]":
-    """
-    What a call waits for by its arguments, or else by the #SBATCH lines of its script.
-
-    Returns:
-        The dependency; what had to be read from stdin or another pipe to find it (None: nothing); the descriptor.
-    """
-    script = None
-    descriptor = 0
+def take_piped_script(words: "list[bytes]", entries: "list[bytes]", piped: "request.Piped") -> None:
+    """Read a script that comes through a pipe, where only its own lines can say what the call waits for."""
     try:
         options, source, rest = request.read_words(words, judge=False)
         if not request.reads_script(options, source):
-            return request.last(options, "dependency"), None, 0
+            return
         if source == request.STDIN:
-            script = request.read_all(0)
-        else:
-            environment = dict([entry.partition(b"=")[::2] for entry in entries])
-            folder = request.last(options, "chdir") or posix.getcwdb()
-            pipe = request.pipe_at(request.find_script(rest[0], folder, environment))
-            if pipe is not None:
-                descriptor = pipe
-                script = request.read_all(pipe)
+            piped.take(0)
+            return
+        environment = dict([entry.partition(b"=")[::2] for entry in entries])
+        folder = request.last(options, "chdir") or posix.getcwdb()
+        pipe = request.pipe_at(request.find_script(rest[0], folder, environment))
+        if pipe is not None:
+            piped.take(pipe)
     except (HandOver, OSError):
-        pass  # it is looked for among the words as they are
-    return request.dependency_of(words, script), script, descriptor
+        pass  # what it waits for is looked for among the words as they are
 
 
 def own_job_in(spec: bytes, entries: "list[bytes]") -> bool:
@@ -246,12 +211,7 @@ def own_job_in(spec: bytes, entries: "list[bytes]") -> bool:
 
 
 def run_behind_tickets(
-    real: bytes,
-    words: "list[bytes]",
-    entries: "list[bytes]",
-    state: bytes,
-    script: "bytes | None",
-    descriptor: int = 0,
+    real: bytes, words: "list[bytes]", entries: "list[bytes]", state: bytes, piped: "request.Piped"
 ) -> int:
     """
     Become the real sbatch, with what the call waits for named as Slurm knows it.
@@ -268,7 +228,7 @@ def run_behind_tickets(
     from sbatch_shim.flush.handover import with_real_ids
 
     try:
-        words = with_real_ids(words, state, script, OwnConditions(real, entries))
+        words = with_real_ids(words, state, piped.script, OwnConditions(real, entries))
     except BadDependency:
         say("Batch job submission failed: Job dependency problem")
         return 1
@@ -278,7 +238,7 @@ def run_behind_tickets(
     except Exception as error:  # a fault of ours, told as one
         say("not submitted, as sbatch-shim failed: %s: %s" % (type(error).__name__, error))
         return 1
-    return run_real(real, words, entries, script, descriptor)
+    return run_real(real, words, entries, piped)
 
 
 class UnknownTicket(Exception):
@@ -297,48 +257,44 @@ def check_tickets(spec: bytes, state: bytes) -> None:
                 raise UnknownTicket
 
 
-def queue(session: Session, words: "list[bytes]", entries: "list[bytes]", real: bytes) -> "tuple[int, request.Request]":
-    """Snapshot a call and put it on disk; returns its ticket and what was understood of it."""
+def queue(
+    session: Session, words: "list[bytes]", entries: "list[bytes]", real: bytes, piped: "request.Piped"
+) -> "tuple[int, request.Request]":
+    """
+    Snapshot a call and put it on disk; returns its ticket and what was understood of it.
+
+    Whatever it raises, `piped` holds what was taken from a pipe by then.
+    """
     environment = {}
     for entry in entries:
         name, equals, value = entry.partition(b"=")
         if not equals or not name or name in environment:
             raise HandOver("an environment that is no list of names and values")
         environment[name] = value
-    values, body, understood, script, descriptor = snapshot(words, environment, real)
+    values, body, understood = snapshot(words, environment, real, piped)
     if understood.options.get("get-user-env") is not None:
         from sbatch_shim import version
 
         if not (0, 0) < version.of_sbatch(session, real, environment) < (25, 5):
-            reason = HandOver("--get-user-env with a value")
-            reason.script, reason.descriptor = script, descriptor
-            raise reason
+            raise HandOver("--get-user-env with a value")
     check_tickets(understood.options.get("dependency") or b"", session.state)
     try:
-        try:
-            values["body"] = session.keep_blob(body)
-        except FileNotFoundError:
-            session.make()
-            values["body"] = session.keep_blob(body)
-        values["environment"], removed, changed = difference(session, entries)
-        return session.append(encode(values, words, removed, changed)), understood
-    except Exception as error:
-        error.script, error.descriptor = script, descriptor  # type: ignore[attr-defined]
-        raise
+        values["body"] = session.keep_blob(body)
+    except FileNotFoundError:
+        session.make()
+        values["body"] = session.keep_blob(body)
+    values["environment"], removed, changed = difference(session, entries)
+    return session.append(encode(values, words, removed, changed)), understood
 
 
 def snapshot(
-    words: "list[bytes]", environment: "dict[bytes, bytes]", real: bytes
-) -> "tuple[dict[str, bytes], bytes, request.Request, bytes | None, int]":
+    words: "list[bytes]", environment: "dict[bytes, bytes]", real: bytes, piped: "request.Piped"
+) -> "tuple[dict[str, bytes], bytes, request.Request]":
     """
     Everything about the call that another second could change.
 
     Returns:
-        The record's values, the body, the request, what was read from stdin or another pipe (None: nothing), and
-        the descriptor where.
-
-    Raises:
-        HandOver: with what was read there on it.
+        The record's values, the body, the request.
     """
     if sum([len(word) + 1 for word in words]) > SUBMIT_LINE:
         raise HandOver("arguments near Slurm's limit of a submit line")
@@ -350,31 +306,21 @@ def snapshot(
     if not is_path(folder):
         raise HandOver("a working directory that looks like an unknown log pattern")
     path = b""
-    script = None
-    descriptor = 0
     if source == request.FILE:
         path = request.find_script(rest[0], request.last(command_line, "chdir") or folder, environment)
         pipe = request.pipe_at(path)
-        if pipe is not None:
-            descriptor = pipe
-            script = body = request.read_all(pipe)
-        else:
-            body = request.read_script(path)
+        body = request.read_script(path) if pipe is None else piped.take(pipe)
     elif source == request.STDIN:
         request.check(request.from_environment(environment))
-        script = body = request.read_all(0)
+        body = piped.take(0)
     else:
         body = b""
-    try:
-        understood, body = request.understand(words, environment, None if source == request.WRAP else body)
-        if b"\\" in (understood.options.get("job-name") or path.rpartition(b"/")[2]):
-            # Any backslash switches the expansion of log names off, so one cannot be part of what %x becomes.
-            raise HandOver("a backslash in the job's name")
-        if "array" in understood.options and b"SLURM_" in body and (b"scancel" in body or b"scontrol" in body):
-            raise HandOver("an array that may manage itself by its ids")
-    except HandOver as reason:
-        reason.script, reason.descriptor = script, descriptor
-        raise
+    understood, body = request.understand(words, environment, None if source == request.WRAP else body)
+    if b"\\" in (understood.options.get("job-name") or path.rpartition(b"/")[2]):
+        # Any backslash switches the expansion of log names off, so one cannot be part of what %x becomes.
+        raise HandOver("a backslash in the job's name")
+    if "array" in understood.options and b"SLURM_" in body and (b"scancel" in body or b"scontrol" in body):
+        raise HandOver("an array that may manage itself by its ids")
     group = posix.getgid()
     if group != posix.getegid():
         raise HandOver("a real group other than the effective one")
@@ -392,7 +338,7 @@ def snapshot(
         "script": path,
         "group": b"%d" % group,
     }
-    return values, body, understood, script, descriptor
+    return values, body, understood
 
 
 def difference(session: Session, entries: "list[bytes]") -> "tuple[bytes, list[bytes], list[bytes]]":

@@ -150,6 +150,30 @@ def test_a_script_in_a_pipe_that_is_handed_over(person: Person, what: str, body:
     assert (done.status, done.out.decode(), done.err) == (0, body, b"")
 
 
+@needs_root
+@pytest.mark.parametrize("what", ["<(printf '{}')", "<<<'{}'"])
+def test_a_script_in_a_pipe_is_handed_over_where_the_groups_differ(person: Person, scratch: Path, what: str) -> None:
+    """As in a program with the set-group-id bit: that is noticed when the script has been read."""
+    folder = person.home / "site"
+    folder.mkdir()
+    (folder / "sbatch").write_text('#!/bin/bash\ncat "${1:--}"\n')
+    (folder / "sbatch").chmod(0o755)
+    body = "#!/bin/sh\ntrue"
+    state = scratch / f"state-of-root-{os.urandom(4).hex()}"
+    env = person.environment(
+        SARRAY_MODE="queue",
+        SARRAY_SESSION="test",
+        SARRAY_STATE_DIR=str(state),
+        PATH=f"{person.prefix}/shims:{folder}:{SYSTEM_PATH}",
+    )
+    words = "setpriv --rgid 65534 --keep-groups sbatch"
+    done = subprocess.run(
+        ["bash", "-c", f"{words} {what.format(body)}"], env=env, cwd=person.home, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout.decode().rstrip("\n"), done.stderr) == (0, body, b"")
+    assert "a real group other than the effective one" in (state / "sessions/test/passed").read_text()
+
+
 ODD_ENVIRONMENT = """\
 import ctypes, os, sys
 def array(words):

@@ -13,6 +13,7 @@ from pathlib import Path
 from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush import cli
+from sbatch_shim.request import Piped
 from sbatch_shim.shim import UnknownTicket, queue
 from sbatch_shim.spool import Session, sync_folder
 from sbatch_shim.verbs.words import session_ends
@@ -105,7 +106,7 @@ def queue_calls(context: Context, calls: list[tuple[int, list[str]]], file: str,
     try:
         for number, words in calls:
             try:
-                queue(session, [os.fsencode(word) for word in words], entries, b"")
+                queue(session, [os.fsencode(word) for word in words], entries, b"", Piped())
             except HandOver as reason:
                 what = f"this call cannot be queued ({reason})"
             except UnknownTicket:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sbatch_shim import shim
+from sbatch_shim import request, shim
 from sbatch_shim.companions.launchers import options_of
 from sbatch_shim.errors import BadDependency, ShimError
 from sbatch_shim.state.dependency import parse
@@ -40,5 +40,5 @@ def test_a_fault_of_ours_is_no_dependency_problem(
         raise ValueError("a bug")
 
     monkeypatch.setattr("sbatch_shim.flush.handover.with_real_ids", fails)
-    assert shim.run_behind_tickets(b"/bin/true", [b"-d", b"1"], [], b"/nowhere", None) == 1
+    assert shim.run_behind_tickets(b"/bin/true", [b"-d", b"1"], [], b"/nowhere", request.Piped()) == 1
     assert capfd.readouterr().err == "sbatch: error: not submitted, as sbatch-shim failed: ValueError: a bug\n"

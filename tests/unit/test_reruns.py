@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sbatch_shim.errors import ShimError
+from sbatch_shim.request import Piped
 from sbatch_shim.shim import queue
 from sbatch_shim.spool import Session, open_state
 from sbatch_shim.state.calls import payloads
@@ -31,7 +32,7 @@ def session(tmp_path: Path) -> Session:
 
 
 def queued(session: Session) -> int:
-    return queue(session, [b"--wrap=true"], [b"PATH=/bin"], b"")[0]
+    return queue(session, [b"--wrap=true"], [b"PATH=/bin"], b"", Piped())[0]
 
 
 def reruns(session: Session) -> Reruns:
