@@ -15,9 +15,9 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
         blobs/<hash>            script bodies and environments, each once
         passed                  why calls went to the real sbatch, one line each
         passed-told             how many bytes of that a flush has told of
-        flushes/<stamp>/        see flush.py
-        dropped                 tickets that were cancelled before a flush took them (drop.py)
-        reruns                  tickets that sarray rerun queued again, and as which (rerun.py)
+        flushes/<stamp>/        see state/journal.py
+        dropped                 tickets that were cancelled before a flush took them (state/dropped.py)
+        reruns                  tickets that sarray rerun queued again, and as which (verbs/rerun.py)
 
 Hot path: `posix` is what `os` is made of, without an import of its own. All paths are bytes.
 Folders are 0700 and files 0600 whatever the umask: environments hold secrets.
@@ -381,7 +381,7 @@ class Session:
             ) from None
 
     def mark_live(self) -> None:
-        """Say that tickets of this session may be listed; under the lock, as is the removal (book.py)."""
+        """Say that tickets of this session may be listed; under the lock, as is the removal (housekeeping.py)."""
         make_folder(self.state + b"/live")
         try:
             create(self.live, b"")
@@ -498,7 +498,7 @@ def was_issued(state: bytes, ticket: int) -> bool:
 
 
 def dropped(state: bytes, ticket: int) -> bool:
-    """Whether a call was cancelled before a flush submitted it (drop.py writes the file)."""
+    """Whether a call was cancelled before a flush submitted it (state/dropped.py writes the file)."""
     name = session_of(state, ticket)
     try:
         return name is not None and b"\n%d " % ticket in b"\n" + read(Session(state, name).folder + b"/dropped")

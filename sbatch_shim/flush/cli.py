@@ -308,11 +308,15 @@ def what_next(result: FlushResult, state: bytes) -> Iterator[str]:
 def flush_command(tickets: list[int], state: bytes) -> str:
     """The command that flushes the sessions of these tickets, as it would be typed here."""
     sessions = {name for ticket in tickets if (name := session_of(state, ticket)) is not None}
-    asked = {name: value for name, value in os.environb.items() if name.startswith(b"SARRAY_")}
     if len(sessions) > 1:
         return "sarray-flush --all"
     name = sessions.pop() if sessions else b""
-    return "sarray-flush" if name in (b"", session_name(asked)) else f"sarray-flush --session {os.fsdecode(name)}"
+    return "sarray-flush" if name in (b"", session_name(asked())) else f"sarray-flush --session {os.fsdecode(name)}"
+
+
+def asked() -> dict[bytes, bytes]:
+    """Our own variables in this process's environment."""
+    return {name: value for name, value in os.environb.items() if name.startswith(b"SARRAY_")}
 
 
 def passed_by(names: list[bytes], state: bytes) -> dict[str, int]:
@@ -357,10 +361,10 @@ def run(words: list[str]) -> int:
     gc.disable()
     state = os.fsencode(state_folder())
     open_state(state)
-    asked = {name: value for name, value in os.environb.items() if name.startswith(b"SARRAY_")}
+    variables = asked()
     if "session" in own:
-        asked[b"SARRAY_SESSION"] = os.fsencode(own["session"])
-    names = [os.fsencode(held.name) for held in waiting_sessions(state)] if "all" in own else [session_name(asked)]
+        variables[b"SARRAY_SESSION"] = os.fsencode(own["session"])
+    names = [os.fsencode(held.name) for held in waiting_sessions(state)] if "all" in own else [session_name(variables)]
     backend = backend_for(own, state)
     if "dry-run" in own:
         for name in names:

@@ -28,7 +28,7 @@ from sbatch_shim.merge.plan import halve
 from sbatch_shim.merge.submission import Submission, places, submission_of
 from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
 from sbatch_shim.state.calls import Call, pending, tickets_in
-from sbatch_shim.state.journal import COLLECTED, STARTED, Journal, TicketMap, flush_folders, places_in
+from sbatch_shim.state.journal import COLLECTED, STARTED, Journal, TicketMap, flush_folders, open_folders, places_in
 from sbatch_shim.state.locks import Busy, brief, exclusive
 
 LEFT_BEHIND = "it waits for a call that was not submitted"
@@ -51,10 +51,9 @@ def refused_alone(session: Session) -> set[int]:
 
     They share arrays with each other only, so that they take no others along again.
     """
-    folders = [folder for folder in flush_folders(session) if not os.path.exists(folder + b"/done")]
     return {
         int(event["tickets"][0])
-        for folder in folders
+        for folder in open_folders(session)
         for event in Journal(folder).events()
         if event["event"] == "refused" and len(event["tickets"]) == 1 and not event.get("passes")
     }
@@ -136,7 +135,7 @@ class Flush:
 
     def settle_earlier(self) -> None:
         """Settle what earlier flushes left open; raises ShimError when Slurm cannot be asked now."""
-        folders = [folder for folder in flush_folders(self.session) if not os.path.exists(folder + b"/done")]
+        folders = open_folders(self.session)
         for at, folder in enumerate(folders):
             journal = Journal(folder)
             if journal.lines()[1]:
@@ -411,6 +410,5 @@ class Flush:
         """Mark the flush folders of which nothing is left to submit."""
         if self.result.kept or self.result.uncertain or self.result.problems:
             return
-        for folder in flush_folders(self.session):
-            if not os.path.exists(folder + b"/done"):
-                create(folder + b"/done", b"")
+        for folder in open_folders(self.session):
+            create(folder + b"/done", b"")

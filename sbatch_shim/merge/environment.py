@@ -2,7 +2,7 @@
 The environment that a direct submission would hand to the job, and how an array of calls shares it.
 
 What is meant is what sbatch itself does to its environment before the node adds its part (`_opt_env`,
-`_set_exp`, `env_array_*` of 22.05; slurm-facts tried by the differential tests).
+`_set_exp`, `env_array_*` of 22.05; the differential tests compare it with what jobs find).
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class Sending:
         """All of it is in the script, since the calls' values must beat the login environment."""
         return self.login and not self.exposed
 
-    def keeps(self, name: bytes, value: bytes) -> bool:
+    def withholds(self, name: bytes, value: bytes) -> bool:
         """
-        Variables that must not be around when the array is submitted.
+        Whether a variable must not be around when the array is submitted, so that the script brings it to the tasks.
 
         sbatch would read some as options. Others would act on the dispatcher: bash would complain of them on the
         task's stderr, where the job's own interpreter may not, before the dispatcher's first line; or they change
@@ -241,14 +241,17 @@ def for_sbatch(call: Call, shared: Shared, sending: Sending) -> dict[bytes, byte
     """
     around = shared.submit
     if sending.by_script:
-        whole = call.environment.whole()
-        around = {name: whole[name] for name in whole if name[:5] != b"SLURM" and not sending.keeps(name, whole[name])}
+        around = {
+            name: value
+            for name, value in call.environment.whole().items()
+            if name[:5] != b"SLURM" and not sending.withholds(name, value)
+        }
     elif sending.login:
         # sbatch itself chooses what to send; what the calls differ in is each one's own.
         whole = call.environment.whole()
         differing = {name for own in shared.own for name in own}
         around = {
-            name: value for name, value in whole.items() if name not in differing and not sending.keeps(name, value)
+            name: value for name, value in whole.items() if name not in differing and not sending.withholds(name, value)
         }
         if export_by_variable(call, sending):
             around[b"SBATCH_EXPORT"] = call.options["export"] or b""
@@ -282,7 +285,7 @@ def share(environments: list[Environment], sending: Sending) -> Shared:
     submit: dict[bytes, bytes] = {}
     common: dict[bytes, bytes] = {}
     for name, value in alike.items():
-        (common if sending.by_script or sending.keeps(name, value) else submit)[name] = value
+        (common if sending.by_script or sending.withholds(name, value) else submit)[name] = value
     return Shared(submit, common, own)
 
 

@@ -94,6 +94,11 @@ class Array:
         return [member.call for member in self.members]
 
     @property
+    def sending(self) -> environment.Sending:
+        """How the environments of its calls reach their tasks."""
+        return environment.Sending(self.login, self.exposed)
+
+    @property
     def own_indices(self) -> bool:
         """Its indices are the local ids of its one call."""
         return len(self.members) == 1 and self.members[0].span.first is None

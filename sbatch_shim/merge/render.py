@@ -91,7 +91,7 @@ def render(array: Array, limits: Limits, whole: bytes | None = None) -> tuple[Sc
     Returns:
         The script's bytes, and the environment to start sbatch with.
     """
-    sending = environment.Sending(array.login, array.exposed)
+    sending = array.sending
     shared = environment.share([environment.for_job(call, limits.launch_sets_name) for call in array.calls], sending)
     submit = environment.for_sbatch(array.calls[0], shared, sending)
     start = common_folder(array)
@@ -125,7 +125,7 @@ def render(array: Array, limits: Limits, whole: bytes | None = None) -> tuple[Sc
             row_bytes=ROW_BYTES,
             common_offset=rows_offset + row_count * ROW_BYTES,
             common_lines=len(shared.common),
-            login=array.login and not array.exposed,
+            login=sending.by_script,
             whole=None if whole is None else shlex.quote(os.fsdecode(whole)),
             time_format=limits.time_format,
         )

@@ -13,7 +13,7 @@ from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.record import decode, digest, frames
 from sbatch_shim.spool import QUEUE_HEAD, Session, read, session_of
 from sbatch_shim.state.dropped import dropped, without_met
-from sbatch_shim.state.journal import Journal, flush_folders
+from sbatch_shim.state.journal import Journal, flush_folders, open_folders
 from sbatch_shim.values import MAX_TEXT, indices
 
 # What many records share, for `build`: environments, directives, blobs that are as they were written.
@@ -293,9 +293,7 @@ def pending(session: Session) -> tuple[list[Call], list[str]]:
     calls: list[Call] = []
     problems: list[str] = []
     settled: set[int] = set()
-    for folder in flush_folders(session):
-        if os.path.exists(folder + b"/done"):
-            continue
+    for folder in open_folders(session):
         settled |= Journal(folder).settled()
         claimed = folder + b"/claimed"
         if os.path.exists(claimed):
@@ -339,8 +337,7 @@ def look(session: Session) -> tuple[list[Call], list[str]]:
 
 def in_doubt(session: Session) -> list[dict[str, Any]]:
     """The submissions of a session whose outcome is not known, as their `submitting` events."""
-    folders = [folder for folder in flush_folders(session) if not os.path.exists(folder + b"/done")]
-    return [event for folder in folders for event in Journal(folder).uncertain()]
+    return [event for folder in open_folders(session) for event in Journal(folder).uncertain()]
 
 
 @dataclass

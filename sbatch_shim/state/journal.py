@@ -256,6 +256,11 @@ def flush_folders(session: Session) -> list[bytes]:
     return [folder + b"/" + name for name in sorted(names, key=lambda name: (name[:15], int(name[16:])))]
 
 
+def open_folders(session: Session) -> list[bytes]:
+    """The flush folders of which something may be left to submit, or to find out."""
+    return [folder for folder in flush_folders(session) if not os.path.exists(folder + b"/done")]
+
+
 def not_submitted(state: bytes, ticket: int) -> ShimError:
     """Why a ticket cannot be waited for."""
     if dropped(state, ticket):

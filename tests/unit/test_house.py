@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,13 @@ def test_no_imports_run_in_a_circle() -> None:
         for name in free:
             del graph[name]
     assert not graph
+
+
+def test_the_architecture_names_each_module_and_no_other() -> None:
+    text = (PACKAGE.parent / "ARCHITECTURE.md").read_text()
+    rooms = text[text.index("## The rooms") : text.index("## The launcher")]
+    told = set(re.findall(r"\b[a-z_]+\.py\b", rooms))
+    assert told - {"__init__.py"} == {module.name for module in MODULES} - {"__init__.py"}
 
 
 # Each room uses those before it.

@@ -42,10 +42,13 @@ TEMPORARY = (
     "Unable to create job record, try again",
     "in standby mode",
 )
-# What a site adds that gets a job's comment (24.05 and newer number several prologs: `Prolog[0]`).
-COMMENT_READERS = ("JobSubmitPlugins", "CliFilterPlugins", "PrologSlurmctld", "EpilogSlurmctld", "Prolog", "Epilog")
 # The same for one account or one quality of service: other submissions may pass.
 SUBMIT_LIMIT = re.compile(r"Max(TRES)?Submit|MaxSubmit|GrpSubmit|submit limit \(")
+
+# What a site adds that gets a job's comment (24.05 and newer number several prologs: `Prolog[0]`).
+COMMENT_READERS = ("JobSubmitPlugins", "CliFilterPlugins", "PrologSlurmctld", "EpilogSlurmctld", "Prolog", "Epilog")
+# How `scontrol show config` says that there is nothing of a kind.
+NOT_SET = ("", "(null)")
 
 
 def real_sbatch(path: str) -> str:
@@ -136,15 +139,15 @@ def limits_of(values: dict[str, str]) -> Limits:
         kills_impossible="kill_invalid_depend" in values.get("DependencyParameters", ""),
         propagates_nice=values.get("PropagatePrioProcess", "0") != "0",
         site_changes_environment=any(
-            value not in ("", "(null)") for name, value in values.items() if name.startswith("TaskProlog")
+            value not in NOT_SET for name, value in values.items() if name.startswith("TaskProlog")
         )
         or loads_plugins(values),
         stores_scripts="job_script" in stored and "job_env" not in stored,
         reads_comments=any(
-            name.partition("[")[0] in COMMENT_READERS and value not in ("", "(null)", "none")
+            name.partition("[")[0] in COMMENT_READERS and value not in (*NOT_SET, "none")
             for name, value in values.items()
         ),
-        judged_by_site=values.get("JobSubmitPlugins", "(null)") not in ("", "(null)"),
+        judged_by_site=values.get("JobSubmitPlugins", "") not in NOT_SET,
         time_format="" if version < (25, 5) else TIME_FORMATS.get(log_time, TIME_FORMATS["iso8601_ms"]),
     )
 

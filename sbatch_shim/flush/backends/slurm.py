@@ -12,7 +12,7 @@ from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate, hold, settle
 from sbatch_shim.flush.backends.sbatch import Answer, Inherited, limits_of, submit
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.grammar import OPTIONS, TAKES
-from sbatch_shim.merge.environment import Sending, controller_variables, export_by_variable, loader_variables
+from sbatch_shim.merge.environment import controller_variables, export_by_variable, loader_variables
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.submission import Submission
@@ -153,7 +153,7 @@ def words_of(submission: Submission) -> list[bytes]:
         # Where the site sees it, sbatch and the node make the environment as they would for each call.
         # (A call with --get-user-env need not have an export list.)
         value = array.calls[0].options.get("export") if array.exposed else b"NONE"
-        if value is not None and not export_by_variable(array.calls[0], Sending(array.login, array.exposed)):
+        if value is not None and not export_by_variable(array.calls[0], array.sending):
             words.append(option("export", value))
     words += [option(log.kind, log.pattern) for log in submission.logs]
     return [*words, *submission.extra, submission.script]
