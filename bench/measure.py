@@ -277,9 +277,7 @@ class Bench:
 
     def call_all(self, name: str, count: int, program: str, environment: dict[str, str]) -> list[float]:
         """Seconds of each call."""
-        return [
-            Timed([program, *words], {**environment, **more}).seconds for words, more in self.calls(name, count)
-        ]
+        return [Timed([program, *words], {**environment, **more}).seconds for words, more in self.calls(name, count)]
 
     def spent_since(self, before: float) -> float:
         """

@@ -98,7 +98,10 @@ def test_other_rows_are_bytes_of_the_real_squeue(person: Person) -> None:
     direct = [
         ("-J", "a b", "-a", "1-99:2%3"),
         ("-J", "odd", "-a", odd),
-        ("-J", "plain",),
+        (
+            "-J",
+            "plain",
+        ),
         ("-J", "with|bar", "-a", "0-20"),
     ]
     for words in direct:
@@ -509,9 +512,7 @@ def test_a_queue_file_is_submitted_whole_or_not_at_all(person: Person) -> None:
     assert (person.home / "b.txt").read_text() == "b\n"
     # The caller's umask reaches the job, as it does with sbatch.
     plain = b"-o umask.log --wrap=umask\n"
-    done = person.run(
-        "bash", "-c", "umask 027; exec sarray submit -", stdin=plain, env=person.environment()
-    )
+    done = person.run("bash", "-c", "umask 027; exec sarray submit -", stdin=plain, env=person.environment())
     assert done.status == 0, done.err
     person.settle()
     log = person.home / "umask.log"

@@ -510,8 +510,13 @@ def test_another_user_sees_no_value_while_a_thousand_tasks_start(person: Person)
         assert done.status == 0, done.err
     other = pwd.getpwnam(OTHER)
     watcher = subprocess.Popen(
-        ["/usr/bin/python3", "-c", WATCHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/",
-        user=other.pw_uid, group=other.pw_gid, extra_groups=[],
+        ["/usr/bin/python3", "-c", WATCHER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd="/",
+        user=other.pw_uid,
+        group=other.pw_gid,
+        extra_groups=[],
     )
     try:
         done = person.flush()
@@ -527,8 +532,15 @@ def test_another_user_sees_no_value_while_a_thousand_tasks_start(person: Person)
 
 def run_as(entry: pwd.struct_passwd, *words: str, env: dict[str, str] | None = None) -> tuple[int, bytes, bytes]:
     done = subprocess.run(
-        words, user=entry.pw_uid, group=entry.pw_gid, extra_groups=[], env=env, cwd="/", stdin=subprocess.DEVNULL,
-        capture_output=True, check=False,
+        words,
+        user=entry.pw_uid,
+        group=entry.pw_gid,
+        extra_groups=[],
+        env=env,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
     )
     return done.returncode, done.stdout, done.stderr
 

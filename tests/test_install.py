@@ -103,7 +103,10 @@ def test_a_python_that_only_root_can_read(run, scratch: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     environment = {"HOME": str(run.home), "PATH": f"{private}/bin:{SYSTEM_PATH}"}
     done = subprocess.run(
-        [str(REPO / "install.sh"), "--prefix", str(shared)], env=environment, capture_output=True, text=True,
+        [str(REPO / "install.sh"), "--prefix", str(shared)],
+        env=environment,
+        capture_output=True,
+        text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -147,7 +150,11 @@ def test_a_python_that_cannot_run_is_said_where_calls_should_be_queued(tmp_path:
         words = [name, "-j", "2042021000"] if fault not in ("not a program", "no loader") or said else [name, "x"]
         done = subprocess.run(words, env={**base, **more}, capture_output=True, text=True, check=False, cwd=tmp_path)
         direct = subprocess.run(
-            words, env={**base, **more, "PATH": f"{real}:{SYSTEM_PATH}"}, capture_output=True, text=True, check=False,
+            words,
+            env={**base, **more, "PATH": f"{real}:{SYSTEM_PATH}"},
+            capture_output=True,
+            text=True,
+            check=False,
             cwd=tmp_path,
         )
         assert (done.returncode, done.stdout) == (0, direct.stdout), done.stderr
@@ -185,8 +192,11 @@ def test_root_does_not_uninstall_while_others_have_calls(person: Person, run, sc
         passwd.write_text(line)
         mounted = f"mount --bind '{passwd}' /etc/passwd && exec '{REPO}/install.sh' --prefix '{prefix}' --uninstall"
         done = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", mounted], env={"HOME": str(run.home), "PATH": SYSTEM_PATH},
-            capture_output=True, text=True, check=False,
+            ["unshare", "--mount", "sh", "-c", mounted],
+            env={"HOME": str(run.home), "PATH": SYSTEM_PATH},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 1 and "(1)" in done.stderr and "sarray-flush --all" in done.stderr, done
         assert (prefix / "shims/sbatch").exists()
@@ -219,7 +229,7 @@ def test_installed_over_itself_it_still_finds_the_true_sbatch(run, tmp_path: Pat
     """With the shim, a copy of it and a link to it on PATH, in front of the real one."""
     true_folder = tmp_path / "real"
     true_folder.mkdir()
-    (true_folder / "sbatch").write_text("#!/bin/sh\necho the true one: \"$@\"\n")
+    (true_folder / "sbatch").write_text('#!/bin/sh\necho the true one: "$@"\n')
     (true_folder / "sbatch").chmod(0o755)
     prefix = tmp_path / "opt"
     path = f"{prefix}/shims:{true_folder}:{SYSTEM_PATH}"
@@ -245,7 +255,7 @@ def test_two_wrappers_that_call_each_other_end(run, tmp_path: Path) -> None:  # 
     assert run("--prefix", str(prefix), "--no-modify-path").returncode == 0
     other = tmp_path / "other"
     other.mkdir()
-    (other / "sbatch").write_text(f"#!/bin/sh\nexec {prefix}/shims/sbatch \"$@\"\n")
+    (other / "sbatch").write_text(f'#!/bin/sh\nexec {prefix}/shims/sbatch "$@"\n')
     (other / "sbatch").chmod(0o755)
     done = subprocess.run(
         ["sbatch", "x"],

@@ -137,7 +137,7 @@ LACKS = {
     "no USER": "unset USER LOGNAME",
     "no PATH but ours": "PATH=${PATH%%:*}:/usr/bin",
     "locale C": "export LC_ALL=C LANG=C",
-    "no terminal": "exec setsid -w bash -c \"$1\"",
+    "no terminal": 'exec setsid -w bash -c "$1"',
 }
 
 

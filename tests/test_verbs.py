@@ -126,7 +126,7 @@ def test_the_workflow_of_sarray_031(person: Person) -> None:
         job = terminal.expect(r"^Submitted batch job (\d+)$")[1]
         terminal.expect("3 calls, 30 tasks")
         terminal.expect(r"^\$ ")
-        terminal.type("echo \"mode=$SARRAY_MODE\"\n")
+        terminal.type('echo "mode=$SARRAY_MODE"\n')
         terminal.expect("^mode=$")
         terminal.type("exit\n")
         assert terminal.ended() == 0

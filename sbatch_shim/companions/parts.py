@@ -32,6 +32,7 @@ class Entry:
         """The tasks that it tells of; none of a plain job, or where they are not told."""
         return self.id.tasks or TaskSet() if self.id is not None else TaskSet()
 
+
 # A real id as sacct reads it, with the step that may follow: `5`, `5_3`, `5_[1-3].batch`.
 
 
@@ -126,11 +127,7 @@ def shares_of_rest(job: Job, elsewhere: Iterable[int]) -> list[Part]:
         elsewhere: The indices that have rows of their own.
     """
     known = set(elsewhere)
-    return [
-        Part(ticket, None)
-        for first, ticket, place in job.entries
-        if not known.issuperset(place.indices)
-    ]
+    return [Part(ticket, None) for first, ticket, place in job.entries if not known.issuperset(place.indices)]
 
 
 @dataclass

@@ -201,9 +201,7 @@ class Accounting:
 
     def pending_tasks(self, job: Job, printed: str) -> TaskSet:
         """The waiting tasks of an array whose list sacct cuts short, with the limit that stands behind the list."""
-        answer = self.context.run(
-            "squeue", ["-h", "-t", "PD", "-j", str(job.number), "-o", "%K"], SLURM_BITSTR_LEN="0"
-        )
+        answer = self.context.run("squeue", ["-h", "-t", "PD", "-j", str(job.number), "-o", "%K"], SLURM_BITSTR_LEN="0")
         limit = re.search(r"%([0-9]+)\]?$", printed)
         indices = [index for line in answer.out.decode().splitlines() for index in TaskSet.parse(line)]
         return TaskSet(tuple(sorted(indices)), int(limit[1]) if limit else 0)

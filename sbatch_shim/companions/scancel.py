@@ -295,5 +295,3 @@ def main(context: Context) -> int:
     if nothing_live or (not line.operands and not cancel.filters):
         return context.become(context.words)
     return cancel.run()
-
-

@@ -36,6 +36,7 @@ class Wishes:
     scripts: str | None = None
     assume: str | None = None
 
+
 def apply_overrides(call: Call, overrides: dict[str, bytes | None]) -> None:
     """Replace a call's options; a dependency is added to the call's own, which a flush may not drop."""
     for name, value in overrides.items():

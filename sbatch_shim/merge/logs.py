@@ -170,4 +170,3 @@ def unescape(path: bytes) -> bytes:
         out += path[at : at + 1]
         at += 1
     return out
-

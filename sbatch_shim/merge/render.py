@@ -152,9 +152,7 @@ def render(array: Array, limits: Limits, whole: bytes | None = None) -> tuple[Sc
     rows = [ROW % (b"-", 0, 0, 0, 0)] * row_count
     for task in tasks:
         local_id = b"-" if task.local_id is None else b"%d" % task.local_id
-        rows[task.index - first] = ROW % (
-            local_id, *record_places[task.call.ticket], *body_places[task.call.body_hash]
-        )
+        rows[task.index - first] = ROW % (local_id, *record_places[task.call.ticket], *body_places[task.call.body_hash])
     script = Script(b"".join([head, *rows, common, *records, *bodies.values()]))
     script.start, script.stop = offset + row_count * ROW_BYTES, end_of_values
     return script, submit

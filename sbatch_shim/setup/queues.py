@@ -74,8 +74,16 @@ def count_as(folder: Path, uid: int, gid: int) -> int | None:
     words = [sys.executable, "-I", "-m", "sbatch_shim.setup.queues", str(folder)]
     try:
         done = subprocess.run(
-            words, user=uid, group=gid, extra_groups=[], cwd="/", env={}, stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=LOOK, check=True,
+            words,
+            user=uid,
+            group=gid,
+            extra_groups=[],
+            cwd="/",
+            env={},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=LOOK,
+            check=True,
         )
         return int(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):

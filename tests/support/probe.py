@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """A job that tells everything it can see of itself, as JSON lines that two runs can be compared by."""
+
 import json
 import os
 import resource
@@ -39,7 +40,7 @@ parent = read("/proc/%d/comm" % os.getppid()).decode().strip()
 
 for entry in environment:
     print("env", json.dumps(entry))
-print("interpreter and options", json.dumps([text(word) for word in words[:-len(sys.argv)]]))
+print("interpreter and options", json.dumps([text(word) for word in words[: -len(sys.argv)]]))
 print("script", text(words[-len(sys.argv)]), "bytes", len(read(sys.argv[0])))
 print("arguments", json.dumps([text(word) for word in words[len(words) - len(sys.argv) + 1 :]]))
 print("cwd", os.getcwd())

@@ -117,9 +117,7 @@ def check(calls: list[Call], arrays: list[Array], limits: Limits) -> None:
     for task, name in names.items():
         any_of, atoms = waits(after, task)
         translated = frozenset((what, frozenset(names[one] for one in tasks)) for what, tasks in atoms)
-        assert (any_of, translated) == waits(before, name), (
-            f"task {name} waits for other tasks in {after[task[0]]}"
-        )
+        assert (any_of, translated) == waits(before, name), f"task {name} waits for other tasks in {after[task[0]]}"
     for array in arrays:
         numbers = [task.index for task in array.tasks()]
         if array.upstream and len(numbers) > limits.lookahead:

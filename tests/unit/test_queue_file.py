@@ -23,7 +23,7 @@ from sbatch_shim.verbs.queuefile import calls_in, words_in
         ("sbatch --wrap='a\x0cb\u2028c'\n", [["--wrap=a\x0cb\u2028c"]]),
         ("sbatch --comment='' a.sh '' '#'\n", [["--comment=", "a.sh", "", "#"]]),
         ("sbatch --comment=issue#5 a.sh#b '#'c #d\n", [["--comment=issue#5", "a.sh#b", "#c"]]),
-        (r"""sbatch --wrap="echo \$x \`y\` \"z\" \\ \n" """, [["--wrap=echo $x `y` \"z\" \\ \\n"]]),
+        (r"""sbatch --wrap="echo \$x \`y\` \"z\" \\ \n" """, [['--wrap=echo $x `y` "z" \\ \\n']]),
         (r"""sbatch a\ b.sh \# 'c'"d"\'e '\' $x ';' "|" \& """, [["a b.sh", "#", "cd'e", "\\", "$x", ";", "|", "&"]]),
         ("\tsbatch\ta.sh\t''\r\n", [["a.sh", ""]]),
         ("sbatch\n", [[]]),

@@ -134,9 +134,7 @@ VALUES = st.dictionaries(
 def arrays(draw: st.DrawFn) -> Array:
     """A few calls, plain and arrays, in one or in several folders; none of an array differ in what sbatch needs."""
     own = VALUES.map(
-        lambda values: {
-            k: v for k, v in values.items() if k not in SUBMIT_VARIABLES and not k.startswith(SPANK_PREFIX)
-        }
+        lambda values: {k: v for k, v in values.items() if k not in SUBMIT_VARIABLES and not k.startswith(SPANK_PREFIX)}
     )
     base = draw(own)
     folders = draw(st.lists(no_nul(6), min_size=1, max_size=2))

@@ -120,9 +120,7 @@ JOBS = Kind(
     ("JobID", "JobArrayID", "Command", "Name"),
 )
 # --format has no letter for the id of a step's job, neither for us nor for the caller.
-STEPS = Kind(
-    {"i": "stepid"}, STEP_DEFAULT, STEP_DEFAULT, STEP_DEFAULT, ALL_OF_STEPS, ("i", "i"), ("JobID", "StepID")
-)
+STEPS = Kind({"i": "stepid"}, STEP_DEFAULT, STEP_DEFAULT, STEP_DEFAULT, ALL_OF_STEPS, ("i", "i"), ("JobID", "StepID"))
 
 
 def short_layout(form: str, kind: Kind) -> Layout:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sbatch_shim.companions.sacct import Accounting
     from sbatch_shim.companions.squeue import Queue
 
+
 def document_in(out: bytes) -> tuple[bytes, JsonJob | None]:
     """What stands before the document, as the date of --long does, and the document; None where there is none."""
     at = out.find(b"{")
@@ -230,9 +231,7 @@ def states(queue: Queue, jobs: list[JsonJob]) -> list[JsonJob]:
         if ticket not in seen and call is not None and queue.passes(call):
             each = [Part(ticket, [task]) for task in call.tasks] if call.is_array else [whole(call)]
             rows += [({"state": ["PENDING"]}, one) for one in each]
-    waiting = {
-        shown.ticket for job, shown in rows if shown and "PENDING" in job["state"] and queue.wanted.takes(shown)
-    }
+    waiting = {shown.ticket for job, shown in rows if shown and "PENDING" in job["state"] and queue.wanted.takes(shown)}
     kept: list[JsonJob] = []
     for job, shown in rows:
         if shown is None:

@@ -21,9 +21,7 @@ from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_TASK, JobId, TaskSet
 from sbatch_shim.state.tickets import Named, elements
 
-HEAD = re.compile(
-    r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName="
-)
+HEAD = re.compile(r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName=")
 COMMENT = "   Comment="
 
 
@@ -201,7 +199,6 @@ class Records:
                 if value is not None:
                     lines[at] = f"   {key}={value}"
         return "\n".join(lines)
-
 
     def own_comment(self, lines: list[str], shown: Part) -> list[str]:
         """The lines of a record with the call's own comment; a call without one has no line of it."""
