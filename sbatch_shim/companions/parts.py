@@ -33,9 +33,6 @@ class Entry:
         return self.id.tasks or TaskSet() if self.id is not None else TaskSet()
 
 
-# A real id as sacct reads it, with the step that may follow: `5`, `5_3`, `5_[1-3].batch`.
-
-
 @dataclass
 class Part:
     """
