@@ -272,6 +272,8 @@ def flush_sessions(
         whole.absorb(flush.result)
         if patience.stop.signal:
             break
+    for note in whole.notes:
+        say(note)
     went = passed_by(names, state)
     submitted = bool(whole.outcomes or whole.adopted)
     if submitted or "json" in own:

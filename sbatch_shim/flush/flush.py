@@ -17,6 +17,7 @@ from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.controller import NoAnswer
 from sbatch_shim.flush.backends.recovery import Fate
 from sbatch_shim.flush.backends.sbatch import Answer
+from sbatch_shim.flush.backends.sight import Sight
 from sbatch_shim.flush.patience import Patience
 from sbatch_shim.flush.ready import Ready, arrays_of, next_ready
 from sbatch_shim.flush.refusals import Refusals
@@ -221,7 +222,7 @@ class Flush:
             number += 1
             progress(number - 1, number - 1 + len(arrays))
             home = b"%s/arrays/%d" % (folder, number)
-            ready = next_ready(arrays, limits, self.wishes, home + b"/whole" if limits.stores_scripts else None)
+            ready = next_ready(arrays, limits, self.wishes, home, self.backend)
             outcome = self.try_one(journal, number, ready, home, limits, left_behind)
             if outcome is None:
                 arrays[:] = halve(ready.array, arrays)
@@ -254,9 +255,11 @@ class Flush:
         if self.result.halted or stopped:
             return Outcome(array, path, None, "" if self.result.halted else stopped)
         make_folder(home)
-        if limits.stores_scripts:
-            create(home + b"/whole", ready.script)
-        create(path, ready.script.without_values() if limits.stores_scripts else ready.script)
+        if ready.own_logs is not None:
+            self.note_unseen(self.backend.sight(array.calls[0]))
+        if ready.whole is not None:
+            create(ready.whole, ready.script)
+        create(path, ready.script if ready.whole is None else ready.script.without_values())
         if self.wishes.scripts is not None:
             self.keep_script(ready.script, os.path.dirname(os.path.dirname(home)), number)
         try:
@@ -266,6 +269,7 @@ class Flush:
                 ready.environment,
                 limits,
                 self.tickets.place,
+                own_logs=ready.own_logs,
                 throttle=self.wishes.throttle,
                 extra=tuple(self.wishes.extra),
             )
@@ -273,6 +277,18 @@ class Flush:
             return Outcome(array, path, None, f"not submitted: {error}", hopeless=isinstance(error, NeverMet))
         self.backend.prepare(submission, limits)
         return self.submit_one(journal, number, submission)
+
+    def note_unseen(self, sight: Sight) -> None:
+        """Say once what is lost where the tasks open their logs, and let them tell when they see the state folder."""
+        if sight.mark:
+            make_folder(os.path.dirname(sight.mark))
+        note = (
+            f"it is not proven that the compute nodes see the state folder (its file system is {sight.file_system}), "
+            "so jobs open their logs themselves: Slurm's own lines (cancelled, time limit) are not in them. "
+            "`sarray doctor --run` can prove it"
+        )
+        if note not in self.result.notes:
+            self.result.notes.append(note)
 
     def submit_one(self, journal: Journal, number: int, submission: Submission) -> Outcome | None:
         """Submit one array, with a line in the journal before and after; None: it is to be tried in two halves."""

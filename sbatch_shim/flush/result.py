@@ -53,6 +53,7 @@ class FlushResult:
         outcomes: One for each array that was tried or kept, in the order of submission.
         adopted: Submissions of earlier flushes that Slurm turned out to have.
         problems: Sentences about what went wrong beside that.
+        notes: Sentences about how it was submitted, each once.
         kept: Tickets that stay queued.
         uncertain: Tickets of which it is not known whether Slurm has them.
         halted: Why nothing more is tried, in words; empty while all is well.
@@ -61,6 +62,7 @@ class FlushResult:
     outcomes: list[Outcome] = field(default_factory=list)
     adopted: list[Adopted] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
     uncertain: list[int] = field(default_factory=list)
     halted: str = ""
@@ -70,6 +72,7 @@ class FlushResult:
         self.outcomes += other.outcomes
         self.adopted += other.adopted
         self.problems += other.problems
+        self.notes += [note for note in other.notes if note not in self.notes]
         self.kept += other.kept
         self.uncertain += other.uncertain
         self.halted = self.halted or other.halted

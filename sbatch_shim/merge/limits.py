@@ -24,6 +24,7 @@ class Limits:
             (kill_invalid_depend).
         propagates_nice: Jobs run with the nice value of their submission (PropagatePrioProcess).
         site_changes_environment: A TaskProlog or plugins see what sbatch sends with a job, and may change it.
+        appends_to_logs: Logs are appended to unless the job says otherwise (JobFileAppend).
         stores_scripts: The accounting keeps batch scripts, and no environments (AccountingStoreFlags).
         time_format: How the node's own lines in a job's stderr begin since Slurm 25.05, in words of strftime and `@ms`
             for a point and the milliseconds; empty before, where they begin with the node's name.
@@ -41,6 +42,7 @@ class Limits:
     reads_comments: bool = False
     judged_by_site: bool = False
     time_format: str = ""
+    appends_to_logs: bool = False
 
     def narrowed(self, other: Limits | None) -> Limits:
         """What this and another controller allow, for a plan that serves both."""
@@ -56,5 +58,6 @@ class Limits:
             stores_scripts=self.stores_scripts or other.stores_scripts,
             propagates_nice=self.propagates_nice or other.propagates_nice,
             reads_comments=self.reads_comments or other.reads_comments,
+            appends_to_logs=self.appends_to_logs or other.appends_to_logs,
             judged_by_site=self.judged_by_site or other.judged_by_site,
         )

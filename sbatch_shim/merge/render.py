@@ -4,22 +4,25 @@ An array as a batch script: a program of fixed size, then tables and script bodi
 So the start of a task costs the same however many calls an array holds. Layout after the program::
 
     rows        one of ROW_BYTES for each index: local id or -, offset and lines of the call's record,
-                offset and bytes of its body
+                offset and bytes of its body; with an Opening the offset of its logs
     common      environment entries that all calls share and sbatch must not see, one per line
     records     for each call: folder to start in (empty: Slurm has it right), number of arguments, arguments,
                 environment entries of its own, one per line
     bodies      script bodies, each once
+    logs        with an Opening, for each task: the paths of output, error and input, one per line, empty for what
+                Slurm has opened
 """
 
 from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import dataclass
 
 import jinja2
 
 from sbatch_shim import __version__
-from sbatch_shim.merge import environment
+from sbatch_shim.merge import environment, logs
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.state.calls import Call
@@ -27,6 +30,7 @@ from sbatch_shim.state.paths import TEMPLATES
 from sbatch_shim.values import indices
 
 ROW = b"%-10s %-11d %-8d %-11d %-10d\n"
+ROW_LOGS = b"%-11d "  # goes before the others
 ROW_BYTES = len(ROW % (b"-", 0, 0, 0, 0))
 
 TEMPLATE = jinja2.Environment(
@@ -65,6 +69,24 @@ def common_folder(array: Array) -> bytes | None:
     return folders.pop() if len(folders) == 1 else None
 
 
+@dataclass(frozen=True)
+class Opening:
+    """
+    What tasks open themselves, since their nodes may not see the links that Slurm would go through.
+
+    Attributes:
+        paths: By kind of log, and index.
+        host: Where the state folder is.
+        script: The path of the array's script in it, which no other host has unless it sees that folder.
+        mark: What a task on another host makes when it sees the script; empty for nothing.
+    """
+
+    paths: dict[str, dict[int, bytes]]
+    host: str
+    script: bytes
+    mark: bytes
+
+
 class Script(bytes):
     """
     A rendered script.
@@ -81,12 +103,15 @@ class Script(bytes):
         return self[: self.start] + b" " * (self.stop - self.start) + self[self.stop :]
 
 
-def render(array: Array, limits: Limits, whole: bytes | None = None) -> tuple[Script, dict[bytes, bytes]]:
+def render(
+    array: Array, limits: Limits, whole: bytes | None = None, opening: Opening | None = None
+) -> tuple[Script, dict[bytes, bytes]]:
     """
     The script of an array.
 
     Args:
         whole: The path of the whole copy that its tasks shall read, None for the script itself.
+        opening: What its tasks open themselves.
 
     Returns:
         The script's bytes, and the environment to start sbatch with.
@@ -98,6 +123,7 @@ def render(array: Array, limits: Limits, whole: bytes | None = None) -> tuple[Sc
     tasks = array.tasks()
     first = tasks[0].index
     row_count = tasks[-1].index - first + 1
+    row_bytes = ROW_BYTES + (0 if opening is None else len(ROW_LOGS % 0))
 
     common = b"".join(escape(entry) + b"\n" for entry in entries(shared.common))
     records: list[bytes] = []
@@ -122,12 +148,19 @@ def render(array: Array, limits: Limits, whole: bytes | None = None) -> tuple[Sc
             first_index=first,
             rows_offset=rows_offset,
             row_count=row_count,
-            row_bytes=ROW_BYTES,
-            common_offset=rows_offset + row_count * ROW_BYTES,
+            row_bytes=row_bytes,
+            common_offset=rows_offset + row_count * row_bytes,
             common_lines=len(shared.common),
             login=sending.by_script,
             whole=None if whole is None else shlex.quote(os.fsdecode(whole)),
             time_format=limits.time_format,
+            opening=opening is not None,
+            host="" if opening is None else shlex.quote(opening.host),
+            own_script="" if opening is None else shlex.quote(os.fsdecode(opening.script)),
+            mark="" if opening is None or not opening.mark else shlex.quote(os.fsdecode(opening.mark)),
+            makes_log_folders=limits.makes_log_folders,
+            appends=appends(array, limits),
+            joined="error" not in array.calls[0].options,
         )
         return text.encode("utf-8", "surrogateescape")
 
@@ -138,7 +171,7 @@ def render(array: Array, limits: Limits, whole: bytes | None = None) -> tuple[Sc
         offset = len(head)
         head = program(offset)
 
-    place = offset + row_count * ROW_BYTES + len(common)
+    place = offset + row_count * row_bytes + len(common)
     record_places = {}
     for call, record in zip(array.calls, records):
         record_places[call.ticket] = (place, record.count(b"\n"))
@@ -148,14 +181,36 @@ def render(array: Array, limits: Limits, whole: bytes | None = None) -> tuple[Sc
     for name, body in bodies.items():
         body_places[name] = (place, len(body))
         place += len(body)
+    tables = []
 
-    rows = [ROW % (b"-", 0, 0, 0, 0)] * row_count
+    rows = [(b"" if opening is None else ROW_LOGS % 0) + ROW % (b"-", 0, 0, 0, 0)] * row_count
     for task in tasks:
         local_id = b"-" if task.local_id is None else b"%d" % task.local_id
-        rows[task.index - first] = ROW % (local_id, *record_places[task.call.ticket], *body_places[task.call.body_hash])
-    script = Script(b"".join([head, *rows, common, *records, *bodies.values()]))
-    script.start, script.stop = offset + row_count * ROW_BYTES, end_of_values
+        row = ROW % (local_id, *record_places[task.call.ticket], *body_places[task.call.body_hash])
+        if opening is not None:
+            row = ROW_LOGS % place + row
+            tables.append(log_lines(opening, task.index))
+            place += len(tables[-1])
+        rows[task.index - first] = row
+    script = Script(b"".join([head, *rows, common, *records, *bodies.values(), *tables]))
+    script.start, script.stop = offset + row_count * row_bytes, end_of_values
     return script, submit
+
+
+def appends(array: Array, limits: Limits) -> bool:
+    """Whether the array's logs are appended to."""
+    mode = array.options.get("open-mode")
+    return mode[:1].lower() == b"a" if mode else limits.appends_to_logs
+
+
+def log_lines(opening: Opening, index: int) -> bytes:
+    """A task's entry in the table of logs."""
+    lines = []
+    for kind in logs.KINDS:
+        path = opening.paths.get(kind, {}).get(index, b"")
+        # bash takes some names below /dev (tcp, udp) for more than names.
+        lines.append(escape(b"/." + path if path[:5] == b"/dev/" else path) + b"\n")
+    return b"".join(lines)
 
 
 def comment(text: str) -> str:

@@ -25,14 +25,15 @@ class LogFile:
     Attributes:
         kind: output, error or input.
         pattern: Slurm's pattern for all tasks.
-        folder: Of the links that the pattern goes through; empty where it needs none.
-        links: By index, the path that a task's link leads to.
+        folder: Of the links that the pattern goes through; empty where there are none.
+        paths: By index, what a task's link leads to, or without a folder what the task opens by itself; empty where
+            the pattern says it.
     """
 
     kind: str
     pattern: bytes
     folder: bytes = b""
-    links: dict[int, bytes] = field(default_factory=dict)
+    paths: dict[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def submission_of(
     limits: Limits,
     place_of: Callable[[int], Place],
     *,
+    own_logs: tuple[LogFile, ...] | None = None,
     throttle: int | None = None,
     extra: tuple[bytes, ...] = (),
 ) -> Submission:
@@ -88,6 +90,7 @@ def submission_of(
         home: The array's own folder, which holds its script and the links to its logs.
         environment: What sbatch is started with.
         place_of: Where a ticket's tasks run; every producer is submitted by now.
+        own_logs: Its log files where the tasks open them.
         throttle: Tasks at a time for every array, 0 for no limit, None to keep what the calls say.
         extra: Options for all arrays that no call could carry.
 
@@ -103,7 +106,7 @@ def submission_of(
         array_spec(array, throttle),
         start_folder(array),
         dependency(array, limits, place_of),
-        log_files(array, home, limits),
+        log_files(array, home, limits) if own_logs is None else own_logs,
         elements_to_split(array, limits),
         extra,
     )
@@ -171,26 +174,51 @@ def elements_to_split(array: Array, limits: Limits) -> TaskSet:
     return TaskSet(indices_of(array).ids[:-1])
 
 
-def log_files(array: Array, home: bytes, limits: Limits) -> tuple[LogFile, ...]:
+def needs_links(array: Array, limits: Limits) -> bool:
+    """Whether log or input files of an array have names that no pattern of Slurm means."""
+    return any(differ(array, kind, limits) for kind in logs.KINDS)
+
+
+def differ(array: Array, kind: str, limits: Limits) -> bool:
+    """Whether the tasks have different files of a kind, and Slurm cannot find the names itself."""
+    if has_pattern(array, kind):
+        return False
+    names = (
+        logs.expand(one.call, kind, one.local_id, launch_sets_name=limits.launch_sets_name) for one in array.tasks()
+    )
+    paths = (b"/dev/null" if name is None else name.path for name in names)
+    first = next(paths)
+    return any(path != first for path in paths)
+
+
+def has_pattern(array: Array, kind: str) -> bool:
+    """Whether Slurm expands the call's own pattern as it would directly."""
+    call = array.calls[0]
+    # A backslash anywhere turns Slurm's expansion off, so use links for a default log name in such a folder.
+    by_pattern = not call.is_array or kind in call.options or b"\\" not in call.folder
+    return (array.own_indices or array.is_plain) and by_pattern
+
+
+def log_files(array: Array, home: bytes | None, limits: Limits) -> tuple[LogFile, ...]:
     """
     How Slurm is told to open an array's log and input files.
 
     Args:
-        home: The array's own folder, which holds the links.
+        home: The array's own folder, which holds the links; None: the tasks open what needs links.
 
     Raises:
         ShimError: links are needed where Slurm expands no patterns.
     """
-    found = (log_file(array, kind, home + b"/" + kind.encode(), limits) for kind in logs.KINDS)
+    found = (
+        log_file(array, kind, None if home is None else home + b"/" + kind.encode(), limits) for kind in logs.KINDS
+    )
     return tuple(one for one in found if one is not None)
 
 
-def log_file(array: Array, kind: str, links: bytes, limits: Limits) -> LogFile | None:
-    """One kind of log_files; None where there is no such file. `links`: the folder for links."""
+def log_file(array: Array, kind: str, links: bytes | None, limits: Limits) -> LogFile | None:
+    """One kind of log_files; None where there is no such file. `links`: the folder for links, None for none."""
     call = array.calls[0]
-    # A backslash anywhere turns Slurm's expansion off, so use links for a default log name in such a folder.
-    by_pattern = not call.is_array or kind in call.options or b"\\" not in call.folder
-    if (array.own_indices or array.is_plain) and by_pattern:
+    if has_pattern(array, kind):
         first = call.tasks[0] if call.is_array else None
         name = logs.expand(call, kind, first, call.is_array, limits.launch_sets_name)
         if name is None:
@@ -203,9 +231,11 @@ def log_file(array: Array, kind: str, links: bytes, limits: Limits) -> LogFile |
     names = [logs.Name(b"/dev/null") if name is None else name for name in found]
     if len({name.path for name in names}) == 1:
         return LogFile(kind, names[0].path if names[0].on_node else logs.literal(names[0].path))
+    by_index = {task.index: name.path for task, name in zip(tasks, names)}
+    if links is None:
+        return LogFile(kind, b"/dev/null", paths=by_index)
     if b"\\" in links:
         raise ShimError("the path of the state folder holds a backslash, which switches Slurm's log patterns off")
-    by_index = {task.index: name.path for task, name in zip(tasks, names)}
     return LogFile(kind, links.replace(b"%", b"%%") + b"/%a", links, by_index)
 
 

@@ -15,6 +15,7 @@ from sbatch_shim.companions.context import COMPANIONS, Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends.controller import Controller
 from sbatch_shim.flush.backends.sbatch import find_command, is_ours, limits_of
+from sbatch_shim.flush.backends.sight import file_system, host, remember, sight_of
 from sbatch_shim.merge.meaning import describe_time
 from sbatch_shim.spool import Lock, open_state
 from sbatch_shim.state.calls import waiting_sessions
@@ -22,7 +23,6 @@ from sbatch_shim.state.paths import prefix
 from sbatch_shim.verbs.words import inherited_mode
 
 ROUND_TRIP_SECONDS = 60
-NETWORK = ("nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "cifs", "smb3", "glusterfs", "panfs")
 
 
 def commands_on_path(name: str, path: str) -> list[tuple[str, bool]]:
@@ -33,22 +33,6 @@ def commands_on_path(name: str, path: str) -> list[tuple[str, bool]]:
         if os.path.isabs(folder) and os.path.isfile(candidate) and os.access(candidate, os.X_OK):
             found.append((candidate, is_ours(candidate)))
     return found
-
-
-def file_system(path: str) -> str:
-    """The type of the file system that holds a path, from the kernel's table of mounts."""
-    best, kind = "", "unknown"
-    try:
-        with open("/proc/self/mounts", encoding="utf-8", errors="replace") as stream:
-            for line in stream:
-                words = line.split()
-                if len(words) < 3 or len(words[1]) < len(best):
-                    continue
-                if (path + "/").startswith(words[1].rstrip("/") + "/"):
-                    best, kind = words[1], words[2]
-    except OSError:
-        pass
-    return kind
 
 
 def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
@@ -62,6 +46,8 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
         "SARRAY_MODE": inherited_mode(context) or context.variable("SARRAY_MODE") or "(unset: pass)",
     }
     sbatch = find_command("sbatch", path)[0]
+    controller = Controller(sbatch or "", context.environment)
+    cluster = ""
     hidden = []
     for name in ("sbatch", *COMPANIONS):
         listed = commands_on_path(name, path)
@@ -79,7 +65,8 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
         version = subprocess.run([sbatch, "--version"], capture_output=True, text=True, check=False)
         found["Slurm"] = version.stdout.strip() or version.stderr.strip() or f"{sbatch} --version says nothing"
         try:
-            limits = limits_of(Controller(sbatch, context.environment).config())
+            values = controller.config()
+            limits, cluster = limits_of(values), values.get("ClusterName", "")
             found["limits"] = f"{limits.array_size} tasks in an array, {limits.script_bytes} bytes of script"
             if limits.site_changes_environment:
                 found["environment"] = (
@@ -91,11 +78,7 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
             wrong.append(str(error))
     state = os.fsdecode(context.state)
     found["state folder"] = state
-    kind = file_system(os.path.realpath(state))
-    found["its file system"] = kind
-    if kind not in NETWORK:
-        # Logs are opened through links in it. Only --run can tell, and on one machine it is right.
-        found["its file system"] = f"{kind} (not a network file system: the compute nodes must see it)"
+    found["its file system"] = file_system(os.path.realpath(state))
     try:
         open_state(context.state)
         with Lock(context.state + b"/doctor.lock"):
@@ -107,18 +90,34 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
         f"{held.name}: {held.count} since {describe_time(held.since)}" for held in waiting_sessions(context.state)
     ]
     if run and sbatch is not None:
-        found["round trip"] = round_trip(context, sbatch, wrong)
+        found["round trip"] = round_trip(context, sbatch, cluster, wrong)
+    if cluster:
+        why = sight_of(context.state, controller, cluster).why
+        found["compute nodes see it"] = why or "not proven: jobs open their logs themselves, without Slurm's own lines"
     return found, wrong
 
 
-def round_trip(context: Context, sbatch: str, wrong: list[str]) -> str:
-    """Submit a job that does nothing but show that its node sees the state folder, and wait for it."""
+def first_line(path: str) -> str:
+    """The first line of a file; empty where there is none yet."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.readline().rstrip("\n")
+    except OSError:
+        return ""
+
+
+def round_trip(context: Context, sbatch: str, cluster: str, wrong: list[str]) -> str:
+    """
+    Submit a job that does nothing but show that its node sees the state folder, and wait for it.
+
+    From another host than this that is proof for later flushes.
+    """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=context.state, prefix=b"doctor-") as folder:
         mark = os.fsdecode(folder) + "/ran"
         words = ["--parsable", "--job-name=sarray-doctor", "--time=1", "--output=/dev/null", "--chdir=/"]
         done = subprocess.run(
-            [sbatch, *words, f"--wrap=: > {shlex.quote(mark)}"],
+            [sbatch, *words, f"--wrap=cat /proc/sys/kernel/hostname > {shlex.quote(mark)}"],
             env=context.environment,
             capture_output=True,
             text=True,
@@ -129,7 +128,10 @@ def round_trip(context: Context, sbatch: str, wrong: list[str]) -> str:
             return "failed"
         job = done.stdout.strip().partition(";")[0]
         while time.monotonic() - started < ROUND_TRIP_SECONDS:
-            if os.path.exists(mark):
+            where = first_line(mark)
+            if where:
+                if where != host():
+                    remember(context.state, cluster)
                 return f"job {job} ran after {time.monotonic() - started:.1f} s, and its node sees the state folder"
             time.sleep(0.1)
         shown = context.run("squeue", ["-h", "-t", "all", "-j", job, "-o", "%T %r"])

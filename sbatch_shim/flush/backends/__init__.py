@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from sbatch_shim.flush.backends.recovery import Fate
 from sbatch_shim.flush.backends.sbatch import Answer
+from sbatch_shim.flush.backends.sight import Sight
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
@@ -31,6 +32,9 @@ class Backend(Protocol):
 
     def limits(self, call: Call) -> Limits:
         """What the controller of a call allows; NoAnswer when it does not tell."""
+
+    def sight(self, call: Call) -> Sight:
+        """What is known of the view that the tasks have of the state folder."""
 
     def origin(self, array: Array) -> dict[str, Any]:
         """For the journal: what `settle` will need to know of a submission that is made now."""

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate
 from sbatch_shim.flush.backends.sbatch import Answer, group_trouble
+from sbatch_shim.flush.backends.sight import Sight
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.merge import logs
 from sbatch_shim.merge.limits import Limits
@@ -98,6 +99,9 @@ class Local:
     def limits(self, call: Call) -> Limits:
         """No controller to ask: Slurm's defaults."""
         return Limits()
+
+    def sight(self, call: Call) -> Sight:
+        return Sight("jobs run here", "")
 
     def origin(self, array: Array) -> dict[str, Any]:
         return {}

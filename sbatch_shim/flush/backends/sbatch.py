@@ -142,6 +142,7 @@ def limits_of(values: dict[str, str]) -> Limits:
             value not in NOT_SET for name, value in values.items() if name.startswith("TaskProlog")
         )
         or loads_plugins(values),
+        appends_to_logs=values.get("JobFileAppend", "0") != "0",
         stores_scripts="job_script" in stored and "job_env" not in stored,
         reads_comments=any(
             name.partition("[")[0] in COMMENT_READERS and value not in (*NOT_SET, "none")

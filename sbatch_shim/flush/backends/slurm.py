@@ -10,6 +10,7 @@ from typing import Any
 from sbatch_shim.flush.backends.controller import Controller
 from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate, hold, settle
 from sbatch_shim.flush.backends.sbatch import Answer, Inherited, limits_of, submit
+from sbatch_shim.flush.backends.sight import Sight, sight_of
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.grammar import OPTIONS, TAKES
 from sbatch_shim.merge.environment import controller_variables, export_by_variable, loader_variables
@@ -30,6 +31,9 @@ class Slurm:
         self.fallback = fallback
         # By sbatch and variables: the controller's time less time.monotonic().
         self.clocks: dict[tuple[str, tuple[tuple[bytes, bytes], ...]], float] = {}
+        # By sbatch and variables.
+        self.clusters: dict[Hashable, str] = {}
+        self.sights: dict[Hashable, Sight] = {}
 
     def sbatch(self, call: Call) -> str:
         return self.usable(os.fsdecode(call.sbatch))
@@ -45,14 +49,23 @@ class Slurm:
         values = Controller(sbatch, dict(variables)).config()
         if "clock" in values:
             self.clocks[sbatch, variables] = int(values["clock"]) - time.monotonic()
+        self.clusters[sbatch, variables] = values.get("ClusterName", "")
         return limits_of(values)
+
+    def sight(self, call: Call) -> Sight:
+        sbatch, variables = key = self.sbatch(call), controller_variables(call)
+        if key not in self.sights:
+            controller = Controller(sbatch, dict(variables))
+            self.sights[key] = sight_of(call.session.state, controller, self.clusters.get(key, ""))
+        return self.sights[key]
 
     def prepare(self, submission: Submission, limits: Limits) -> None:
         """Make the links that lead to the log files of its tasks."""
         for log in submission.logs:
-            if log.links:
-                make_folder(log.folder)
-            for index, target in log.links.items():
+            if not log.folder:
+                continue
+            make_folder(log.folder)
+            for index, target in log.paths.items():
                 if limits.makes_log_folders and log.kind != "input":
                     make_log_folder(os.path.dirname(target))
                 os.symlink(target, b"%s/%d" % (log.folder, index))

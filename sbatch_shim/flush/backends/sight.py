@@ -1,0 +1,101 @@
+"""
+Whether the compute nodes see the state folder.
+
+Slurm opens the logs of an array through links in it, and a node that does not see them fails each job before its
+first line. So links are made only where it is proven that they are seen; elsewhere the tasks open their logs
+themselves (merge/submission.py).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+
+from sbatch_shim.errors import ShimError
+from sbatch_shim.flush.backends.controller import Controller
+from sbatch_shim.spool import create, make_folder
+
+# What a cluster's nodes mount as its login nodes do.
+NETWORK = (
+    *("nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "cifs", "smb3", "glusterfs", "panfs"),
+    *("afs", "fuse.ceph", "fuse.glusterfs", "fuse.juicefs", "gfs2", "ocfs2", "orangefs", "wekafs"),
+)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """
+    What is known of the nodes' view of the state folder.
+
+    Attributes:
+        why: What proves that they see it; empty where nothing does.
+        file_system: The type of its file system here.
+        mark: The file that a task which sees the folder from another host makes; empty where there is none to make.
+    """
+
+    why: str
+    file_system: str
+    mark: bytes = b""
+
+
+def file_system(path: str) -> str:
+    """The type of the file system that holds a path, from the kernel's table of mounts."""
+    best, kind = "", "unknown"
+    try:
+        with open("/proc/self/mounts", encoding="utf-8", errors="replace") as stream:
+            for line in stream:
+                words = line.split()
+                if len(words) < 3 or len(words[1]) < len(best):
+                    continue
+                if (path + "/").startswith(words[1].rstrip("/") + "/"):
+                    best, kind = words[1], words[2]
+    except OSError:
+        pass
+    return kind
+
+
+def host() -> str:
+    """This host's name, as /proc/sys/kernel/hostname has it."""
+    return socket.gethostname()
+
+
+def mark_of(state: bytes, cluster: str) -> bytes:
+    """The file that says that another host of a cluster saw the state folder; empty for a cluster without a name."""
+    return state + b"/seen/" + os.fsencode(cluster) if cluster and "/" not in cluster else b""
+
+
+def remember(state: bytes, cluster: str) -> None:
+    """Note for later flushes that another host of a cluster saw the state folder."""
+    mark = mark_of(state, cluster)
+    if mark and not os.path.exists(mark):
+        make_folder(os.path.dirname(mark))
+        create(mark, b"")
+
+
+def sight_of(state: bytes, controller: Controller, cluster: str) -> Sight:
+    """
+    What is known of the view that the nodes of a controller have of the state folder.
+
+    Args:
+        cluster: The controller's ClusterName.
+    """
+    kind = file_system(os.path.realpath(os.fsdecode(state)))
+    if kind in NETWORK:
+        return Sight(f"it is on a network file system ({kind})", kind)
+    mark = mark_of(state, cluster)
+    if mark and os.path.exists(mark):
+        return Sight("a job on another host has seen it", kind)
+    if only_node_is_here(controller):
+        return Sight("the cluster's only node is this host", kind)
+    return Sight("", kind, mark)
+
+
+def only_node_is_here(controller: Controller) -> bool:
+    """Whether the cluster has one node, and that is this host. Several nodes on one host may see different folders."""
+    try:
+        told = controller.ask("sinfo", "-h", "-a", "-N", "-o", "%N %n").decode(errors="replace")
+    except ShimError:
+        return False
+    nodes = {tuple(line.split()) for line in told.splitlines() if line.strip()}
+    return len(nodes) == 1 and nodes.pop()[-1] in (host(), host().partition(".")[0])
