@@ -22,12 +22,23 @@ PASS, LOSE_REQUEST, LOSE_ANSWER, CUT_ANSWER = "pass", "lose request", "lose answ
 
 
 class Cluster:
-    """A one-node Slurm of its own, with short time-outs."""
+    """
+    A Slurm of its own, with short time-outs: of one node, or of several of which the last does not see a folder.
 
-    def __init__(self, folder: Path, port: int, extra: str = "", *, accounting: bool = False) -> None:
+    Args:
+        extra: Lines for slurm.conf.
+        nodes: How many; 0 for one with the host's name.
+        hides: The folder that the last node has an empty one for.
+    """
+
+    def __init__(
+        self, folder: Path, port: int, extra: str = "", *, accounting: bool = False, nodes: int = 0, hides: str = ""
+    ) -> None:
         self.folder = folder
         self.port = port
         settings = {"SLURM_CONF_EXTRA": f"MessageTimeout=3\n{extra}", **({"SLURM_DBD": "1"} if accounting else {})}
+        if nodes:
+            settings.update(SLURM_NODES=str(nodes), SLURM_HIDES=hides)
         with open(f"{folder}.out", "wb") as out:
             subprocess.run(
                 [str(HERE / "slurm/start"), str(folder), str(port)],

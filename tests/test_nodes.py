@@ -1,0 +1,230 @@
+"""Clusters of several nodes, of which one does not see all folders of the login node."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.differential import differences, run_both
+from support.faults import Cluster, free_port
+from support.person import CLUSTER, SYSTEM_PATH, USER, Person, Result
+
+HERE = Path(__file__).parent
+needs_root = pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="needs root and a test user")
+pytestmark = [pytest.mark.slurm, needs_root]
+
+UNPROVEN = b"it is not proven that the compute nodes see the state folder"
+JOB = """#!/bin/sh
+echo out $1
+echo err >&2
+cat
+for stream in 0 1 2; do
+    readlink /proc/$$/fd/$stream
+    grep flags /proc/$$/fdinfo/$stream
+done
+"""
+
+
+@dataclass
+class Member(Person):
+    """The user of the cluster; their state folder may be one that the last node does not see."""
+
+    state: Path = Path()
+    around: tuple[tuple[str, str], ...] = ()
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return super().environment(**{"SARRAY_STATE_DIR": str(self.state), **dict(self.around), **more})
+
+    def directly(self, *words: str, cwd: Path) -> Result:
+        environment = self.environment(PATH=SYSTEM_PATH)
+        del environment["SARRAY_STATE_DIR"]
+        return self.run("sbatch", *words, cwd=cwd, env=environment)
+
+    def failures(self) -> list[str]:
+        """The last states of jobs that failed, with their exit codes, once for each task."""
+        told = self.run("scontrol", "-o", "show", "job", env=self.environment(PATH=SYSTEM_PATH)).out.decode()
+        jobs = re.findall(r"JobState=(\S+) Reason=(\S+).*?ExitCode=(\S+)", told)
+        return [" ".join(job) for job in jobs if job[0] == "FAILED"]
+
+
+@pytest.fixture(scope="module")
+def hidden(scratch: Path) -> Path:
+    folder = scratch / "hidden"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def nodes(scratch: Path, hidden: Path) -> Iterator[Cluster]:
+    """Three nodes; the last has an empty folder in the place of `hidden`."""
+    port = int(re.search(r"^SlurmctldPort=(\d+)", Path(CLUSTER).read_text(), re.M)[1])  # type: ignore[index]
+    last = "PartitionName=last Nodes=n3 MaxTime=INFINITE State=UP"
+    cluster = Cluster(scratch / "nodes", free_port(port + 60), last, nodes=3, hides=str(hidden))
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def member(person: Person, nodes: Cluster, hidden: Path) -> Iterator[Member]:
+    state = Path(tempfile.mkdtemp(dir=hidden))
+    person.own(state)
+    user = Member(person.home, person.prefix, nodes.conf, state)
+    yield user
+    user.cancel_all()
+
+
+PIPELINES = ["log-modes", "log-patterns", "default-logs", "arrays", "steps", "lanes", "input", "folders"]
+
+
+def leaves_the_same(member: Member, scratch: Path, name: str) -> Result:
+    """Compare what a pipeline leaves whose jobs run on the last node; what the flush said."""
+    member.around = (("SBATCH_PARTITION", "last"),)
+    tools = scratch / "nodes-tools"
+    tools.mkdir(exist_ok=True)
+    tools.chmod(0o755)
+    for path in (HERE / "support" / "probe.py", HERE / "support" / "lib.sh", HERE / "pipelines" / f"{name}.sh"):
+        shutil.copy(path, tools)
+        (tools / path.name).chmod(0o755)
+    direct, queued, flushed = run_both(member, tools / f"{name}.sh", tools)
+    found = differences(direct, queued)
+    assert not found, found
+    assert flushed.status == 0, flushed.err.decode()
+    return flushed
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_pipeline_leaves_the_same_where_a_node_does_not_see_the_state_folder(
+    member: Member, scratch: Path, name: str
+) -> None:
+    leaves_the_same(member, scratch, name)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_pipeline_leaves_the_same_where_all_nodes_see_the_state_folder(
+    member: Member, nodes: Cluster, scratch: Path, name: str
+) -> None:
+    member.state = member.home / "state"
+    member.run("mkdir", "-p", str(member.state / "seen"))
+    member.state.chmod(0o700)
+    member.run("touch", str(member.state / "seen" / f"sbatchshim{nodes.port}"))
+    assert UNPROVEN not in leaves_the_same(member, scratch, name).err
+
+
+def left(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Mode and content of each file, by name."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mode & 0o7777, path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def prepare(folder: Path, member: Member) -> Path:
+    folder.mkdir()
+    (folder / "job.sh").write_text(JOB)
+    (folder / "given").write_text("input\n")
+    for node in ("n1", "n2", "n3"):
+        (folder / f"truncated-{node}").write_text("before\n")
+        (folder / f"appended-{node}").write_text("before\n")
+    member.own(folder)
+    return folder
+
+
+def calls(node: str) -> list[list[str]]:
+    """Calls for one node, each kind twice, so that they share an array and need names of their own."""
+    return [
+        ["-o", f"truncated-{node}", "job.sh", "1"],
+        ["-o", f"plain-{node}", "job.sh", "2"],
+        ["-o", f"appended-{node}", "--open-mode=append", "job.sh", "3"],
+        ["-o", f"fresh-{node}", "--open-mode=append", "job.sh", "4"],
+        ["-o", f"out-{node}", "-e", f"err-{node}", "job.sh", "5"],
+        ["-o", f"b\\ack%{node}", "-e", f"new\nline-{node}", "job.sh", "6"],
+        ["-o", f"reads-{node}", "-i", "given", "job.sh", "7"],
+        ["-o", f"reads-nothing-{node}", "-i", "/dev/null", "job.sh", "8"],
+        ["-o", f"none-{node}", "-e", "none", "job.sh", "9"],
+        ["-o", f"%a-{node}", "--array=1-2", "job.sh", "10"],
+    ]
+
+
+def test_jobs_on_each_node_leave_the_logs_of_direct_ones(member: Member) -> None:
+    work = member.home / "work"
+    before = member.failures()
+    traces = []
+    for queued in (False, True):
+        prepare(work, member)
+        for node in ("n1", "n2", "n3"):
+            for words in calls(node):
+                all_words = ["-w", node, *words]
+                done = member.queue(*all_words, cwd=work) if queued else member.directly(*all_words, cwd=work)
+                assert done.status == 0, done.err.decode()
+        if queued:
+            flushed = member.flush()
+            assert flushed.status == 0, flushed.err.decode()
+            assert flushed.err.count(UNPROVEN) == 1, flushed.err.decode()
+            assert len(flushed.out.splitlines()) < len(calls("n1")) * 3, "nothing was merged"
+        member.settle()
+        traces.append(left(work))
+        shutil.rmtree(work)
+    assert traces[0] == traces[1]
+    assert member.failures() == before
+
+
+@pytest.mark.parametrize("node", ["n1", "n3"])
+def test_a_log_that_cannot_be_opened_fails_the_job_as_directly(member: Member, node: str) -> None:
+    work = prepare(member.home / "work", member)
+    before = member.failures()
+    assert member.directly("-w", node, "-o", "nosuch/x", "job.sh", cwd=work).status == 0
+    member.settle()
+    direct = member.failures()[len(before) :]
+    for name in ("nosuch/x", "nosuch/y", "there"):
+        member.queue("-w", node, "-o", name, "--wrap", f"touch ran-{name.replace('/', '-')}", cwd=work)
+    assert member.flush().status == 0
+    member.settle()
+    assert direct == ["FAILED JobLaunchFailure 0:53"]
+    assert member.failures()[len(before) :] == direct * 3
+    assert [path.name for path in work.glob("ran-*")] == ["ran-there"]
+
+
+def test_a_lone_call_needs_no_links(member: Member) -> None:
+    """Slurm expands its pattern, so nothing is lost and nothing is said."""
+    work = prepare(member.home / "work", member)
+    member.queue("-w", "n3", "-o", "alone.log", "job.sh", cwd=work)
+    flushed = member.flush()
+    assert flushed.status == 0
+    assert UNPROVEN not in flushed.err
+    member.settle()
+    assert (work / "alone.log").read_bytes().startswith(b"out")
+
+
+def test_doctor_says_whether_the_nodes_see_the_state_folder(member: Member, person: Person) -> None:
+    doctor = str(member.prefix / "bin" / "sarray")
+    told = member.run(doctor, "doctor")
+    assert b"not proven: jobs open their logs themselves" in told.out
+    assert b"the cluster's only node is this host" in person.run(doctor, "doctor").out
+
+
+def test_stored_scripts_hold_the_values_where_a_node_may_not_see_them(member: Member, nodes: Cluster) -> None:
+    """AccountingStoreFlags=job_script: the values are in the state folder only where it is seen."""
+    conf = Path(nodes.conf)
+    kept = conf.read_text()
+    try:
+        conf.write_text(kept + "AccountingStoreFlags=job_script\n")
+        env = {**os.environ, "SLURM_CONF": nodes.conf}
+        subprocess.run(["scontrol", "reconfigure"], env=env, check=True)
+        for number in range(2):
+            member.queue("-w", "n3", "-o", f"log{number}", "--wrap", "echo $VALUE", VALUE=f"value {number}")
+        flushed = member.flush()
+        assert flushed.status == 0, flushed.err.decode()
+        member.settle()
+        assert [(member.home / f"log{number}").read_bytes() for number in range(2)] == [b"value 0\n", b"value 1\n"]
+    finally:
+        conf.write_text(kept)
+        subprocess.run(["scontrol", "reconfigure"], env=env, check=True)
