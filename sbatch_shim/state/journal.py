@@ -7,7 +7,7 @@ What a flush did, line by line, on disk before the next step; and the map from t
       claimed              the records that this flush took from the queue (may be missing: it took none)
       journal              one JSON document per line, in the order of events
       arrays/<n>/script    what was given to the real sbatch
-      arrays/<n>/output/<i>  links to the log files of its tasks (error/, input/ alike)
+      arrays/<n>/output/<i>  links to the log files of its tasks (error/, input/ alike), where nodes see them
       done                 exists when nothing of `claimed` is left to submit
 
 Events: `submitting` {array, script, tickets: {ticket: place}, sbatch, variables, since: the controller's time},
