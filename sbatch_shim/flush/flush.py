@@ -17,7 +17,6 @@ from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.controller import NoAnswer
 from sbatch_shim.flush.backends.recovery import Fate
 from sbatch_shim.flush.backends.sbatch import Answer
-from sbatch_shim.flush.backends.sight import Sight
 from sbatch_shim.flush.patience import Patience
 from sbatch_shim.flush.ready import Ready, arrays_of, next_ready
 from sbatch_shim.flush.refusals import Refusals
@@ -255,8 +254,10 @@ class Flush:
         if self.result.halted or stopped:
             return Outcome(array, path, None, "" if self.result.halted else stopped)
         make_folder(home)
-        if ready.own_logs is not None:
-            self.note_unseen(self.backend.sight(array.calls[0]))
+        if ready.lacks and ready.lacks not in self.result.notes:
+            self.result.notes.append(ready.lacks)
+        if ready.mark:
+            make_folder(os.path.dirname(ready.mark))
         if ready.whole is not None:
             create(ready.whole, ready.script)
         create(path, ready.script if ready.whole is None else ready.script.without_values())
@@ -277,18 +278,6 @@ class Flush:
             return Outcome(array, path, None, f"not submitted: {error}", hopeless=isinstance(error, NeverMet))
         self.backend.prepare(submission, limits)
         return self.submit_one(journal, number, submission)
-
-    def note_unseen(self, sight: Sight) -> None:
-        """Say once what is lost where the tasks open their logs, and let them tell when they see the state folder."""
-        if sight.mark:
-            make_folder(os.path.dirname(sight.mark))
-        note = (
-            f"it is not proven that the compute nodes see the state folder (its file system is {sight.file_system}), "
-            "so jobs open their logs themselves: Slurm's own lines (cancelled, time limit) are not in them. "
-            "`sarray doctor --run` can prove it"
-        )
-        if note not in self.result.notes:
-            self.result.notes.append(note)
 
     def submit_one(self, journal: Journal, number: int, submission: Submission) -> Outcome | None:
         """Submit one array, with a line in the journal before and after; None: it is to be tried in two halves."""

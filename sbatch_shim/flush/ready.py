@@ -6,12 +6,12 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from sbatch_shim.flush.backends import Backend
-from sbatch_shim.flush.backends.sight import Sight, host
+from sbatch_shim.flush.backends.sight import host
 from sbatch_shim.flush.wishes import Wishes, apply_overrides
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, plan
 from sbatch_shim.merge.render import Opening, Script, render
-from sbatch_shim.merge.submission import LogFile, array_spec, log_files, needs_links
+from sbatch_shim.merge.submission import LogFile, array_spec, log_files
 from sbatch_shim.state.calls import Call
 
 # Bytes of an --array value that slurmctld takes (tried).
@@ -25,7 +25,9 @@ class Ready:
 
     Attributes:
         whole: Where its tasks read the script's tables, if not in their own copy.
-        own_logs: Its log files where its tasks open them; None where Slurm does.
+        own_logs: Its log files where its tasks may not see links to them; None where Slurm goes through links.
+        lacks: What is lost by that, in a sentence; empty for nothing.
+        mark: What a task makes that sees the state folder all the same; empty for nothing.
     """
 
     array: Array
@@ -33,6 +35,8 @@ class Ready:
     environment: dict[bytes, bytes]
     whole: bytes | None = None
     own_logs: tuple[LogFile, ...] | None = None
+    lacks: str = ""
+    mark: bytes = b""
 
 
 def arrays_of(calls: list[Call], limits: Limits, wishes: Wishes, apart: Set[int] = frozenset()) -> list[Array]:
@@ -55,38 +59,47 @@ def arrays_of(calls: list[Call], limits: Limits, wishes: Wishes, apart: Set[int]
     )
 
 
-def unseen(array: Array, limits: Limits, backend: Backend) -> Sight | None:
-    """What is known of the state folder, where an array's tasks would need it and may not see it; else None."""
-    if not limits.stores_scripts and not needs_links(array, limits):
-        return None
-    sight = backend.sight(array.calls[0])
-    return None if sight.why else sight
-
-
 def next_ready(
-    arrays: list[Array], limits: Limits, wishes: Wishes, home: bytes | None = None, backend: Backend | None = None
+    arrays: list[Array], limits: Limits, wishes: Wishes, home: bytes = b"", backend: Backend | None = None
 ) -> Ready:
     """
     Take the first of the arrays out of the list and render it; while it is too large, halve it before.
 
     Args:
-        home: The array's own folder; None in a dry run.
+        home: The array's own folder.
         backend: What it is given to; None in a dry run.
     """
     while True:
-        array = arrays.pop(0)
-        sight = None if backend is None else unseen(array, limits, backend)
-        own_logs = None if sight is None else log_files(array, None, limits)
-        whole = home + b"/whole" if home is not None and limits.stores_scripts and sight is None else None
-        opening = None
-        if sight is not None and own_logs is not None and home is not None:
-            paths = {log.kind: log.paths for log in own_logs if log.paths}
-            opening = Opening(paths, host(), home + b"/script", sight.mark)
-        script, environment = render(array, limits, whole, opening)
+        ready = ready_of(arrays.pop(0), limits, home, backend)
+        array = ready.array
         spec = array_spec(array, wishes.throttle) or b""
-        if len(array.members) == 1 or (len(script) <= limits.script_bytes and len(spec) <= MAX_SPEC):
-            return Ready(array, script, environment, whole, own_logs)
+        if len(array.members) == 1 or (len(ready.script) <= limits.script_bytes and len(spec) <= MAX_SPEC):
+            return ready
         arrays[:] = halve(array, arrays)
+
+
+def ready_of(array: Array, limits: Limits, home: bytes, backend: Backend | None) -> Ready:
+    """An array rendered, however large, so that its tasks need no state folder which they may not see."""
+    if backend is None:
+        return Ready(array, *render(array, limits))
+    logs = log_files(array, limits)
+    paths = {log.kind: log.paths for log in logs if log.paths}
+    whole = home + b"/whole" if limits.stores_scripts else None
+    sight = backend.sight(array.calls[0]) if paths or whole else None
+    if sight is None or sight.why:
+        return Ready(array, *render(array, limits, whole), whole)
+    opening = Opening(paths, host(), home + b"/script", sight.mark) if paths else None
+    script, environment = render(array, limits, None, opening)
+    lost = []
+    if paths:
+        lost.append("jobs open their logs themselves: Slurm's own lines (cancelled, time limit) are not in them")
+    if limits.stores_scripts:
+        lost.append("the batch scripts that the site's accounting keeps hold the calls' variables")
+    lacks = (
+        f"it is not proven that the compute nodes see the state folder (its file system is {sight.file_system}), "
+        f"so {', and '.join(lost)}. `sarray doctor --run` can prove it"
+    )
+    return Ready(array, script, environment, own_logs=logs, lacks=lacks, mark=sight.mark if opening else b"")
 
 
 def all_ready(calls: list[Call], limits: Limits, wishes: Wishes) -> list[Ready]:

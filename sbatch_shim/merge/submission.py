@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sbatch_shim.errors import ShimError
 from sbatch_shim.merge import logs
@@ -25,15 +25,15 @@ class LogFile:
     Attributes:
         kind: output, error or input.
         pattern: Slurm's pattern for all tasks.
-        folder: Of the links that the pattern goes through; empty where there are none.
-        paths: By index, what a task's link leads to, or without a folder what the task opens by itself; empty where
-            the pattern says it.
+        paths: By index, the path of a task's file; empty where the pattern says it.
+        folder: Of the links to these that the pattern goes through; empty where there are none, and each task opens
+            its own.
     """
 
     kind: str
     pattern: bytes
-    folder: bytes = b""
     paths: dict[int, bytes] = field(default_factory=dict)
+    folder: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def submission_of(
         array_spec(array, throttle),
         start_folder(array),
         dependency(array, limits, place_of),
-        log_files(array, home, limits) if own_logs is None else own_logs,
+        linked(log_files(array, limits), home) if own_logs is None else own_logs,
         elements_to_split(array, limits),
         extra,
     )
@@ -174,51 +174,18 @@ def elements_to_split(array: Array, limits: Limits) -> TaskSet:
     return TaskSet(indices_of(array).ids[:-1])
 
 
-def needs_links(array: Array, limits: Limits) -> bool:
-    """Whether log or input files of an array have names that no pattern of Slurm means."""
-    return any(differ(array, kind, limits) for kind in logs.KINDS)
-
-
-def differ(array: Array, kind: str, limits: Limits) -> bool:
-    """Whether the tasks have different files of a kind, and Slurm cannot find the names itself."""
-    if has_pattern(array, kind):
-        return False
-    names = (
-        logs.expand(one.call, kind, one.local_id, launch_sets_name=limits.launch_sets_name) for one in array.tasks()
-    )
-    paths = (b"/dev/null" if name is None else name.path for name in names)
-    first = next(paths)
-    return any(path != first for path in paths)
-
-
-def has_pattern(array: Array, kind: str) -> bool:
-    """Whether Slurm expands the call's own pattern as it would directly."""
-    call = array.calls[0]
-    # A backslash anywhere turns Slurm's expansion off, so use links for a default log name in such a folder.
-    by_pattern = not call.is_array or kind in call.options or b"\\" not in call.folder
-    return (array.own_indices or array.is_plain) and by_pattern
-
-
-def log_files(array: Array, home: bytes | None, limits: Limits) -> tuple[LogFile, ...]:
-    """
-    How Slurm is told to open an array's log and input files.
-
-    Args:
-        home: The array's own folder, which holds the links; None: the tasks open what needs links.
-
-    Raises:
-        ShimError: links are needed where Slurm expands no patterns.
-    """
-    found = (
-        log_file(array, kind, None if home is None else home + b"/" + kind.encode(), limits) for kind in logs.KINDS
-    )
+def log_files(array: Array, limits: Limits) -> tuple[LogFile, ...]:
+    """An array's log and input files; those of which only the task's own name is known have paths, and no folder."""
+    found = (log_file(array, kind, limits) for kind in logs.KINDS)
     return tuple(one for one in found if one is not None)
 
 
-def log_file(array: Array, kind: str, links: bytes | None, limits: Limits) -> LogFile | None:
-    """One kind of log_files; None where there is no such file. `links`: the folder for links, None for none."""
+def log_file(array: Array, kind: str, limits: Limits) -> LogFile | None:
+    """One kind of log_files; None where there is no such file."""
     call = array.calls[0]
-    if has_pattern(array, kind):
+    # A backslash anywhere turns Slurm's expansion off, so a default log name in such a folder is not left to Slurm.
+    by_pattern = not call.is_array or kind in call.options or b"\\" not in call.folder
+    if (array.own_indices or array.is_plain) and by_pattern:
         first = call.tasks[0] if call.is_array else None
         name = logs.expand(call, kind, first, call.is_array, limits.launch_sets_name)
         if name is None:
@@ -231,12 +198,26 @@ def log_file(array: Array, kind: str, links: bytes | None, limits: Limits) -> Lo
     names = [logs.Name(b"/dev/null") if name is None else name for name in found]
     if len({name.path for name in names}) == 1:
         return LogFile(kind, names[0].path if names[0].on_node else logs.literal(names[0].path))
-    by_index = {task.index: name.path for task, name in zip(tasks, names)}
-    if links is None:
-        return LogFile(kind, b"/dev/null", paths=by_index)
-    if b"\\" in links:
+    return LogFile(kind, b"/dev/null", paths={task.index: name.path for task, name in zip(tasks, names)})
+
+
+def linked(files: tuple[LogFile, ...], home: bytes) -> tuple[LogFile, ...]:
+    """
+    The same with links for Slurm to go through, so that it opens all of them.
+
+    Args:
+        home: The array's own folder, which holds the links.
+
+    Raises:
+        ShimError: links are needed where Slurm expands no patterns.
+    """
+    if b"\\" in home and any(one.paths for one in files):
         raise ShimError("the path of the state folder holds a backslash, which switches Slurm's log patterns off")
-    return LogFile(kind, links.replace(b"%", b"%%") + b"/%a", links, by_index)
+    return tuple(with_links(one, home + b"/" + one.kind.encode()) if one.paths else one for one in files)
+
+
+def with_links(file: LogFile, folder: bytes) -> LogFile:
+    return replace(file, pattern=folder.replace(b"%", b"%%") + b"/%a", folder=folder)
 
 
 def places(array: Array) -> dict[str, tuple[int | None, str | None]]:
