@@ -23,7 +23,7 @@ from sbatch_shim.flush.backends.sbatch import limits_of
 from sbatch_shim.merge.environment import SPANK_PREFIX, SUBMIT_VARIABLES, for_job
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
-from sbatch_shim.merge.render import common_folder, escape, render
+from sbatch_shim.merge.render import Opening, common_folder, escape, render
 from sbatch_shim.state.calls import Call, Environment
 
 PROBE = """#!%s -IS
@@ -386,3 +386,24 @@ def test_an_escaped_field_is_one_line(field: bytes) -> None:
     line = escape(field)
     assert b"\n" not in line and b"\r" not in line
     assert re.sub(rb"\\(.)", lambda found: {b"n": b"\n", b"r": b"\r", b"\\": b"\\"}[found[1]], line) == field
+
+
+@pytest.mark.parametrize("host", ["login", "node"])
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_task_on_another_host_that_sees_the_state_folder_says_so(tmp_path: Path, host: str, seen: bool) -> None:
+    mark, own_script = tmp_path / "mark", tmp_path / "script"
+    if seen:
+        own_script.touch()
+    logs = {0: tmp_path / "log0", 1: tmp_path / "odd \\ %d\n"}
+    paths = {"output": {index: bytes(path) for index, path in logs.items()}}
+    here = Path("/proc/sys/kernel/hostname").read_text().strip() if host == "login" else "no host is called this"
+    array = array_of([call(number, body=b"#!/bin/sh\necho told; echo more >&2\n") for number in logs])
+    script, _ = render(array, Limits(), opening=Opening(paths, here, bytes(own_script), bytes(mark)))
+    for index, log in logs.items():
+        path = tmp_path / "slurm_script"
+        path.write_bytes(script)
+        path.chmod(0o700)
+        done = subprocess.run([path], env={"SLURM_ARRAY_TASK_ID": str(index)}, capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        assert log.read_bytes() == b"told\nmore\n"
+    assert mark.exists() == (seen and host == "node")

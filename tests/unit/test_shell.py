@@ -9,7 +9,7 @@ import pytest
 from support.strategies import array_of, call
 
 from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.render import render
+from sbatch_shim.merge.render import Opening, render
 from sbatch_shim.setup.install import launcher
 
 
@@ -23,9 +23,14 @@ def test_the_launcher(command: str) -> None:
     check(launcher(command, "/bin/bash", "/x/python", "/x/site").encode())
 
 
+PATHS = {"output": {0: b"/one", 1: b"/two"}}
+
+
+@pytest.mark.parametrize("opening", [None, Opening(PATHS, "here", b"/home/script", b"/seen/cluster")])
 @pytest.mark.parametrize("login", [False, True])
-def test_the_dispatcher(login: bool) -> None:
-    script, _ = render(array_of([call(0, {}), call(1, {})], login=login), Limits())
+def test_the_dispatcher(login: bool, opening: Opening | None) -> None:
+    limits = Limits(makes_log_folders=True)
+    script, _ = render(array_of([call(0, {}), call(1, {})], login=login), limits, opening=opening)
     offset = re.search(rb"tail -c \+(\d+) THIS_FILE", script)
     assert offset
     check(script[: int(offset.group(1)) - 1])
