@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -228,3 +229,42 @@ def test_stored_scripts_hold_the_values_where_a_node_may_not_see_them(member: Me
     finally:
         conf.write_text(kept)
         subprocess.run(["scontrol", "reconfigure"], env=env, check=True)
+
+
+def test_a_job_on_two_nodes_leaves_the_logs_of_a_direct_one(member: Member) -> None:
+    work = member.home / "work"
+    traces = []
+    step = "echo batch $SLURMD_NODENAME; srun -Q -N2 -n2 --label sh -c 'echo $SLURMD_NODENAME; cat' </dev/null | sort"
+    for submit in (member.directly, member.queue):
+        work.mkdir()
+        member.own(work)
+        for nodes in ("n1,n3", "n2,n3"):
+            for number in range(2):
+                done = submit("-N2", "-w", nodes, "-o", f"{nodes}-{number}", "--wrap", step, cwd=work)
+                assert done.status == 0, done.err.decode()
+        if submit == member.queue:
+            assert member.flush().status == 0
+        member.settle()
+        traces.append(left(work))
+        shutil.rmtree(work)
+    assert traces[0] == traces[1]
+    assert b"n3" in traces[0]["n1,n3-0"][1]
+
+
+def test_a_flush_that_is_killed_loses_and_doubles_nothing(member: Member) -> None:
+    work = prepare(member.home / "work", member)
+    tools = member.home / "tools"
+    tools.mkdir()
+    (tools / "sbatch").write_text('#!/bin/sh\nsbatch=/usr/bin/sbatch\nkill -9 $PPID\nexec "$sbatch" "$@"\n')
+    (tools / "sbatch").chmod(0o755)
+    member.own(tools)
+    path = f"{member.prefix}/shims:{tools}:{SYSTEM_PATH}"
+    for number in range(3):
+        script = ["-w", "n3", "--open-mode=append", "-o", f"log{number}", "--wrap", f"echo {number}"]
+        member.queue(*script, cwd=work, PATH=path)
+    assert member.flush(PATH=path).status == -signal.SIGKILL
+    again = member.flush()
+    assert again.status == 0, again.err.decode()
+    assert b"cut short" in again.err
+    member.settle()
+    assert [(work / f"log{number}").read_bytes() for number in range(3)] == [b"0\n", b"1\n", b"2\n"]

@@ -407,3 +407,18 @@ def test_a_task_on_another_host_that_sees_the_state_folder_says_so(tmp_path: Pat
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
         assert log.read_bytes() == b"told\nmore\n"
     assert mark.exists() == (seen and host == "node")
+
+
+@pytest.mark.parametrize(("restarts", "expected"), [(None, b"told\n"), ("1", b"before\ntold\n")])
+def test_the_log_of_a_job_that_was_requeued_is_appended_to(
+    tmp_path: Path, restarts: str | None, expected: bytes
+) -> None:
+    """As slurmd does, whatever --open-mode says (seen on 22.05)."""
+    paths = {"output": {index: bytes(tmp_path / f"log{index}") for index in range(2)}}
+    array = array_of([call(number, body=b"#!/bin/sh\necho told\n") for number in range(2)])
+    path, log = tmp_path / "slurm_script", tmp_path / "log1"
+    path.write_bytes(render(array, Limits(), opening=Opening(paths, "here", b"/no/script", b""))[0])
+    log.write_bytes(b"before\n")
+    environment = {"SLURM_ARRAY_TASK_ID": "1", **({"SLURM_RESTART_COUNT": restarts} if restarts else {})}
+    subprocess.run(["/bin/bash", "-p", str(path)], env=environment, stdin=subprocess.DEVNULL, check=True)
+    assert log.read_bytes() == expected
