@@ -418,7 +418,8 @@ def test_the_log_of_a_job_that_was_requeued_is_appended_to(
     array = array_of([call(number, body=b"#!/bin/sh\necho told\n") for number in range(2)])
     path, log = tmp_path / "slurm_script", tmp_path / "log1"
     path.write_bytes(render(array, Limits(), opening=Opening(paths, "here", b"/no/script", b""))[0])
+    path.chmod(0o700)
     log.write_bytes(b"before\n")
     environment = {"SLURM_ARRAY_TASK_ID": "1", **({"SLURM_RESTART_COUNT": restarts} if restarts else {})}
-    subprocess.run(["/bin/bash", "-p", str(path)], env=environment, stdin=subprocess.DEVNULL, check=True)
+    subprocess.run([str(path)], env=environment, stdin=subprocess.DEVNULL, check=True)
     assert log.read_bytes() == expected
