@@ -8,6 +8,7 @@ Every error that this package raises on purpose, and who hears of it.
       SpoolError       the state folder cannot be used (disk full, no lock, not ours, newer format)
       Unsure           the call may be on disk: it must not be submitted as well
       NeverMet         a call waits for one that was cancelled
+      Refused          a call waits for one that Slurm has refused for good
       NoRealSbatch     exit 127: every place that was looked at
       BadDependency    a --dependency that is none
 
@@ -55,3 +56,7 @@ class NoRealSbatch(ShimError):
 
 class NeverMet(ShimError):
     """A dependency on a call that was cancelled before it was submitted."""
+
+
+class Refused(ShimError):
+    """A dependency on a call that Slurm has refused for good."""

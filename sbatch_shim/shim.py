@@ -18,6 +18,7 @@ from sbatch_shim.spool import (
     Session,
     dropped,
     handed_on,
+    mode_of,
     open_state,
     read,
     replace,
@@ -129,7 +130,8 @@ def main() -> int:
     given = asked.get(b"SARRAY_STATE_DIR")
     state = given or state
     piped = request.Piped()
-    if asked.get(b"SARRAY_MODE", b"") in (b"", b"pass") or inherited(asked):
+    mode = asked[b"SARRAY_MODE"] = mode_of(asked, state)
+    if mode in (b"", b"pass") or inherited(asked):
         # A call that may name a ticket or its own job, or whose environment a shell cannot hand on.
         take_piped_script(words, entries, piped)
         return hand_over(real, words, entries, state, piped)
@@ -160,17 +162,23 @@ def main() -> int:
         say("not queued, submitting directly: %s" % error)
         return hand_over(real, words, own, state, piped)
     answer(ticket, understood)
+    if mode == b"auto":
+        from sbatch_shim.keeping import attend, tell_failures
+
+        tell_failures(session)
+        attend(session, entries)
     return 0
 
 
 def inherited(asked: "dict[bytes, bytes]") -> bool:
     """
-    Whether SARRAY_MODE came into a job by accident: by a login profile, or with an environment that was dumped outside.
+    Whether the mode came into a job by accident: by a login profile, `sarray mode`, or with an environment that was
+    dumped outside.
 
     Nobody flushes there. A driver that runs in a job and means it names a session. The launcher has the same rule.
     """
     return (
-        asked.get(b"SARRAY_MODE") == b"queue"
+        asked[b"SARRAY_MODE"] in (b"queue", b"auto")
         and not asked.get(b"SARRAY_SESSION")
         and bool(posix.environ.get(b"SLURM_JOB_ID"))
     )

@@ -6,11 +6,16 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
     STATE/
       format                    the number of this layout
       next-block                a hint where to look for a free block
+      mode                      queue or auto, where `sarray mode` has set one for calls without $SARRAY_MODE
       blocks/<n>                1,000 tickets; holds the name of the session that reserved them
       live/<name>               exists while a ticket of that session may be listed: the companions look here first
       sessions/<name>/
         lock                    flock(2); sbatch while it appends, the flush while it claims
         flush.lock              one flush at a time
+        keeper.lock             auto mode: held by the keeper while it lives (keeping.py)
+        keeper.log              what it did
+        wake                    touched by who waits for a queued call
+        failed                  auto mode: what Slurm refused after the answer, until an sbatch has told of it
         queue                   records (record.py), the last one tells the last ticket
         blobs/<hash>            script bodies and environments, each once
         passed                  why calls went to the real sbatch, one line each
@@ -219,9 +224,29 @@ def open_state(state: bytes) -> None:
         )
 
 
+def mode_of(environment: "dict[bytes, bytes]", state: bytes) -> bytes:
+    """
+    `$SARRAY_MODE`, or where that is not set, what `sarray mode` has written; empty for pass mode.
+
+    The file is for drivers that clean the environment. The launcher has the same rule.
+    """
+    mode = environment.get(b"SARRAY_MODE")
+    if mode is not None:
+        return mode
+    try:
+        return read(state + b"/mode").strip()
+    except OSError:
+        return b""
+
+
 def session_name(environment: "dict[bytes, bytes]") -> bytes:
     """
     `$SARRAY_SESSION`, or the login session: host, pid of the session leader, its start time in clock ticks.
+
+    In auto mode the one session of this user on this host, since drivers start sbatch in login sessions of their own.
+
+    Args:
+        environment: With the mode in `SARRAY_MODE` (mode_of).
 
     Raises SpoolError for a name that cannot be a file name.
     """
@@ -230,6 +255,8 @@ def session_name(environment: "dict[bytes, bytes]") -> bytes:
         if len(name) > 128 or name[:1] == b"." or name.strip(SESSION_LETTERS):
             raise SpoolError("SARRAY_SESSION may hold letters, digits and ._@+- only, and not begin with a dot")
         return name
+    if environment.get(b"SARRAY_MODE") == b"auto":
+        return b"auto." + posix.uname().nodename.encode()
     leader = posix.getsid(0)
     try:
         # The name in field 2 may hold blanks and brackets: count from the last bracket.

@@ -24,7 +24,7 @@ from sbatch_shim.companions.this_job import with_own_job
 from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_JOB, JobId, TaskSet
-from sbatch_shim.state.tickets import DROPPED, IN_FLIGHT, SUBMITTED, Job, SessionTickets, elements
+from sbatch_shim.state.tickets import DROPPED, FAILED, IN_FLIGHT, SUBMITTED, Job, SessionTickets, elements
 
 TABLE: Table = {
     "accounts": ("A", REQUIRED),
@@ -259,7 +259,11 @@ class Accounting:
             call = pages.call(ticket)
             if ticket in seen or call is None or not self.passes(state) or not self.wanted.has_name(call.shown_name):
                 continue
-            if self.wanted.anything and state != DROPPED and {"hold", "begin", "dependency"} & call.options.keys():
+            if (
+                self.wanted.anything
+                and state not in (DROPPED, FAILED)
+                and {"hold", "begin", "dependency"} & call.options.keys()
+            ):
                 continue
             shown = self.takes(whole(call))
             if shown is None:
@@ -280,6 +284,7 @@ class Accounting:
                 for ticket, when in pages.dropped.items()
                 if when >= midnight or ticket in self.wanted.targets
             ]
+            found += [(ticket, pages, FAILED) for ticket in pages.failed if pages.state(ticket) == FAILED]
         return found
 
     def unaccounted(self, seen: set[int]) -> list[tuple[int, SessionTickets, str]]:
@@ -314,7 +319,7 @@ class Accounting:
             return False
         states = self.line.last("state")
         if states:
-            names = {"CA", "CANCELLED"} if state == DROPPED else {"PD", "PENDING"}
+            names = {DROPPED: {"CA", "CANCELLED"}, FAILED: {"F", "FAILED"}}.get(state, {"PD", "PENDING"})
             if not names & set(states.upper().split(",")):
                 return False
         return not self.line.has("nodelist", "accounts", "qos", "partition", "gid", "group", "completion")
@@ -328,7 +333,8 @@ def asked_jobs(line: Line) -> str | None:
 
 def waiting_text(column: str, values: Unsubmitted) -> str:
     """What any other column shows of a call that is not submitted."""
-    dropped = values.dropped
+    state = f"CANCELLED by {values.user_id}" if values.dropped else values.state
+    code = "1:0" if values.failed else "0:0"
     table: dict[str, Callable[[], str]] = {
         "account": lambda: values.option("account", ""),
         "alloccpus": lambda: as_shown.allocated(values),
@@ -336,13 +342,13 @@ def waiting_text(column: str, values: Unsubmitted) -> str:
         "reqcpus": lambda: values.cpus,
         "partition": lambda: values.partition,
         "qos": lambda: values.option("qos", ""),
-        "state": lambda: f"CANCELLED by {values.user_id}" if dropped else "PENDING",
-        "exitcode": lambda: "0:0",
+        "state": lambda: state,
+        "exitcode": lambda: code,
         "derivedexitcode": lambda: "0:0",
         "user": lambda: values.user,
         "uid": lambda: str(values.user_id),
         "submit": lambda: values.submitted,
-        "start": lambda: "None" if dropped else "Unknown",
+        "start": lambda: "None" if values.over else "Unknown",
         "end": lambda: "Unknown",
         "elapsed": lambda: "00:00:00",
         "elapsedraw": lambda: "0",

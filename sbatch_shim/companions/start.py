@@ -12,8 +12,18 @@ from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGINT, getsignal, signal
 
 from sbatch_shim.companions.context import LAUNCHERS, Context, may_write, say
 from sbatch_shim.errors import ShimError
-from sbatch_shim.spool import handed_on, open_state, read, ticket_numbers, wrong_path
+from sbatch_shim.keeping import wake
+from sbatch_shim.spool import Session, handed_on, open_state, read, session_of, ticket_numbers, wrong_path
 from sbatch_shim.state.streams import open_closed_streams
+
+
+def wake_sessions(context: Context) -> None:
+    """In auto mode: let the sessions be flushed whose tickets are named, as somebody waits for them."""
+    named = {found.job for _, found in context.named() if found is not None}
+    in_job = "SLURM_JOB_ID" in os.environ
+    entries = [name + b"=" + value for name, value in context.environment.items()]
+    for name in {session_of(context.state, ticket) for ticket in named} - {None}:
+        wake(Session(context.state, name or b""), entries, start_one=not in_job)
 
 
 def main(command: str) -> int:
@@ -60,6 +70,8 @@ def main(command: str) -> int:
 
             own = own_job(context)
             context.state = own.state if own and may_write(own.state) else state
+        if command != "scancel":  # what it names is dropped, and need not be submitted first
+            wake_sessions(context)
         status: int = import_module(f"sbatch_shim.companions.{module}").main(context)
     except ShimError as error:
         say(f"{command}: error: {error}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import ShimError
-from sbatch_shim.state.tickets import DROPPED, IN_FLIGHT, QUEUED, REFUSED, Named, SessionTickets
+from sbatch_shim.state.tickets import DROPPED, FAILED, IN_FLIGHT, QUEUED, REFUSED, Named, SessionTickets
 
 
 def placed(context: Context, named: Named) -> list[str]:
@@ -14,6 +14,7 @@ def placed(context: Context, named: Named) -> list[str]:
     if named.submitted:
         return named.elements()
     reasons = {
+        FAILED: "Slurm has refused it, so that it never ran; see sarray status",
         DROPPED: "it was cancelled before it was submitted",
         IN_FLIGHT: "it is not known whether Slurm took it; see sarray status",
     }

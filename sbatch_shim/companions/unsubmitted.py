@@ -12,8 +12,11 @@ from sbatch_shim.companions.to_tickets import waiting_dependency
 from sbatch_shim.spool import ticket_numbers
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.dropped import without_met
-from sbatch_shim.state.tickets import DROPPED, IN_FLIGHT, REFUSED
+from sbatch_shim.state.tickets import DROPPED, FAILED, IN_FLIGHT, REFUSED
 from sbatch_shim.values import minutes
+
+# Of what is over without having been submitted; anything else waits.
+ENDED_STATES = {DROPPED: "CANCELLED", FAILED: "FAILED"}
 
 
 class Unsubmitted:
@@ -31,7 +34,9 @@ class Unsubmitted:
         self.user_id = os.getuid()
         self.group_id = os.getgid() if call.group is None else call.group
         self.dropped = state == DROPPED
-        self.state = "CANCELLED" if self.dropped else "PENDING"
+        self.failed = state == FAILED
+        self.over = self.dropped or self.failed
+        self.state = ENDED_STATES.get(state, "PENDING")
         self.reason = {REFUSED: "SarrayRefused", IN_FLIGHT: "None", DROPPED: "None"}.get(state, "SarrayQueued")
 
         def is_dropped(ticket: int) -> bool:
@@ -39,7 +44,11 @@ class Unsubmitted:
             return pages is not None and pages.state(ticket) == DROPPED
 
         unmet = without_met(call.options.get("dependency") or b"", is_dropped) or b""
-        if not self.dropped and any(is_dropped(ticket) for ticket in ticket_numbers(unmet)):
+        if self.failed:
+            # Reasons are one word in Slurm's lists.
+            pages = context.tickets.find(call.ticket)
+            self.reason = pages.refusal(call.ticket).replace(" ", "_") if pages is not None else "None"
+        elif not self.dropped and any(is_dropped(ticket) for ticket in ticket_numbers(unmet)):
             self.reason = "DependencyNeverSatisfied"
 
     def option(self, name: str, missing: str = "(null)") -> str:

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from signal import SIG_DFL, SIGPIPE, signal
 
 from sbatch_shim import __version__
@@ -27,7 +27,7 @@ from sbatch_shim.grammar import ARRAY, KIND, LETTER, OPTIONS, REQUIRED, ROLE, TA
 from sbatch_shim.merge.graph import counted, describe, graph, reason, summary
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.meaning import describe_time, fixed_begin
-from sbatch_shim.spool import Session, open_state, session_name, session_of
+from sbatch_shim.spool import Session, mode_of, open_state, session_name, session_of
 from sbatch_shim.state.calls import look, waiting_sessions
 from sbatch_shim.state.ids import ranges
 from sbatch_shim.state.paths import state_folder
@@ -47,9 +47,12 @@ Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
   --keep-names        do not merge calls with different job names
   --keep-comments     do not merge calls with different comments (the default where the site has plugins, prologs or
                       epilogs, which may read them); --merge-comments: merge them everywhere
+  --keep-arrays       do not merge array calls, as later calls may wait for their tasks one by one
+  --final             what Slurm refuses for good is over: it is not tried again, and shown as FAILED
   --wide-lanes        do not split arrays of chained jobs up (saves one request each); then slurmctld
                       looks at ten of them at a time, and slow or failed ones hold up the others
   --retry SECONDS     how long to go on trying while Slurm is away or full (default: 60)
+  --feed              stay until everything is in, submitting as limits on submitted jobs leave room
   --assume FATE       take submissions that Slurm can no longer tell about as submitted, or as lost (to submit again)
   --local             run the arrays as processes on this machine, without Slurm
   --json              print a document instead of lines
@@ -65,8 +68,11 @@ examples:
 Exit status: 0 all submitted (or nothing to do); 1 something stays queued, or only other sessions hold calls;
 2 wrong usage; 127 no sbatch found; 129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM (after the running submission).
 """
+# Between two tries of a flush that feeds.
+FEED_SECONDS = 10
 OWN_FLAGS = (
     *("dry-run", "all", "keep-names", "keep-comments", "merge-comments", "wide-lanes"),
+    *("final", "keep-arrays", "feed"),
     *("local", "json", "parsable", "help", "version"),
 )
 OWN_VALUES = ("throttle", "session", "output", "retry", "assume")
@@ -118,6 +124,10 @@ def read_arguments(words: list[str]) -> tuple[dict[str, str], Wishes]:
     if "keep-comments" in own or "merge-comments" in own:
         wishes.keep_comments = "keep-comments" in own
     wishes.wide_lanes = "wide-lanes" in own
+    wishes.keep_arrays = "keep-arrays" in own
+    wishes.final = "final" in own
+    if {"feed", "json"} <= own.keys():
+        raise Usage("--feed goes on for long, and --json is one document: not both")
     wishes.scripts = own.get("output")
     return own, wishes
 
@@ -215,6 +225,8 @@ def report(result: FlushResult, own: dict[str, str], went: dict[str, int]) -> No
                 }
                 for outcome in result.outcomes
             ],
+            "failed": {str(ticket): text for ticket, text in result.failed.items()},
+            "hopeless": result.hopeless,
             "kept": result.kept,
             "passed": went,
             "uncertain": result.uncertain,
@@ -230,26 +242,44 @@ def report(result: FlushResult, own: dict[str, str], went: dict[str, int]) -> No
             print(outcome.text.rstrip("\n"), file=sys.stderr)
         if outcome.job is not None and "json" not in own:
             print(outcome.job if "parsable" in own else f"Submitted batch job {outcome.job}")
-        print(f"  {fate(outcome)}: {describe(outcome.array)}", file=sys.stderr)
+        print(f"  {fate(outcome, result.failed)}: {describe(outcome.array)}", file=sys.stderr)
     if went and (result.outcomes or result.adopted):
         say(passed.summary(went))
 
 
-def fate(outcome: Outcome) -> str:
-    """What became of an array, in a word or two."""
+def fate(outcome: Outcome, failed: Container[int]) -> str:
+    """What became of an array, in a word or two; `failed`: the tickets that are over."""
     if outcome.job is not None:
         return f"job {outcome.job}"
-    return "uncertain" if outcome.uncertain else "kept"
+    if outcome.uncertain:
+        return "uncertain"
+    return "refused" if outcome.array.calls[0].ticket in failed else "kept"
 
 
 def say(text: str) -> None:
     print(f"sarray-flush: {text}", file=sys.stderr, flush=True)
 
 
-def flush_sessions(
+def feed(
     names: list[bytes], state: bytes, backend: Backend, own: dict[str, str], wishes: Wishes, patience: Patience
 ) -> int:
-    """Flush the named sessions; the exit status."""
+    """Flush the named sessions again and again, until nothing waits for room any more; the exit status."""
+    left = 0
+    while True:
+        status, result = flush_sessions(names, state, backend, own, wishes, patience)
+        if not result.waiting or patience.stop.signal:
+            return status
+        if left != len(result.waiting):
+            left = len(result.waiting)
+            say(f"{counted(left, 'call')} wait for room; trying every {FEED_SECONDS} s, until Ctrl-C")
+        if not patience.stop.wait(FEED_SECONDS):
+            return patience.stop.status
+
+
+def flush_sessions(
+    names: list[bytes], state: bytes, backend: Backend, own: dict[str, str], wishes: Wishes, patience: Patience
+) -> tuple[int, FlushResult]:
+    """Flush the named sessions; the exit status, and what was done."""
     status = 0
     whole = FlushResult()
     for name in names:
@@ -281,10 +311,10 @@ def flush_sessions(
     for words in what_next(whole, state):
         say(words)
     if patience.stop.signal:
-        return patience.stop.status
-    if whole.kept or whole.uncertain:
-        return status or 1
-    return status if submitted or status else nothing_queued(state, names, went)
+        return patience.stop.status, whole
+    if whole.kept or whole.uncertain or whole.failed:
+        return status or 1, whole
+    return status if submitted or status else nothing_queued(state, names, went), whole
 
 
 def what_next(result: FlushResult, state: bytes) -> Iterator[str]:
@@ -313,12 +343,15 @@ def flush_command(tickets: list[int], state: bytes) -> str:
     if len(sessions) > 1:
         return "sarray-flush --all"
     name = sessions.pop() if sessions else b""
-    return "sarray-flush" if name in (b"", session_name(asked())) else f"sarray-flush --session {os.fsdecode(name)}"
+    return (
+        "sarray-flush" if name in (b"", session_name(asked(state))) else f"sarray-flush --session {os.fsdecode(name)}"
+    )
 
 
-def asked() -> dict[bytes, bytes]:
-    """Our own variables in this process's environment."""
-    return {name: value for name, value in os.environb.items() if name.startswith(b"SARRAY_")}
+def asked(state: bytes) -> dict[bytes, bytes]:
+    """Our own variables in this process's environment, with the mode that counts."""
+    found = {name: value for name, value in os.environb.items() if name.startswith(b"SARRAY_")}
+    return {**found, b"SARRAY_MODE": mode_of(found, state)}
 
 
 def passed_by(names: list[bytes], state: bytes) -> dict[str, int]:
@@ -363,7 +396,7 @@ def run(words: list[str]) -> int:
     gc.disable()
     state = os.fsencode(state_folder())
     open_state(state)
-    variables = asked()
+    variables = asked(state)
     if "session" in own:
         variables[b"SARRAY_SESSION"] = os.fsencode(own["session"])
     names = [os.fsencode(held.name) for held in waiting_sessions(state)] if "all" in own else [session_name(variables)]
@@ -374,7 +407,9 @@ def run(words: list[str]) -> int:
         return 0
     with Stop() as stop:
         patience = Patience(int(own.get("retry", "60")), stop, say)
-        return flush_sessions(names, state, backend, own, wishes, patience)
+        if "feed" in own:
+            return feed(names, state, backend, own, wishes, patience)
+        return flush_sessions(names, state, backend, own, wishes, patience)[0]
 
 
 def main() -> None:

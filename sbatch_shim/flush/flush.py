@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any
 
-from sbatch_shim.errors import NeverMet, ShimError
+from sbatch_shim.errors import NeverMet, Refused, ShimError
 from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.controller import NoAnswer
 from sbatch_shim.flush.backends.recovery import Fate
@@ -28,10 +28,22 @@ from sbatch_shim.merge.plan import halve
 from sbatch_shim.merge.submission import Submission, places, submission_of
 from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
 from sbatch_shim.state.calls import Call, pending, tickets_in
-from sbatch_shim.state.journal import COLLECTED, STARTED, Journal, TicketMap, flush_folders, open_folders, places_in
+from sbatch_shim.state.journal import (
+    COLLECTED,
+    FAILED,
+    STARTED,
+    Journal,
+    TicketMap,
+    flush_folders,
+    last_words,
+    open_folders,
+    places_in,
+)
 from sbatch_shim.state.locks import Busy, brief, exclusive
 
 LEFT_BEHIND = "it waits for a call that was not submitted"
+NO_ROOM = "no room for it at present"
+REFUSED_BEHIND = "it waits for a call that Slurm has refused"
 
 # How long a flush waits for another one's session while it holds its own: each may hold what the other needs.
 LONGEST_CROSSED_WAIT = 60
@@ -229,8 +241,11 @@ class Flush:
             self.result.outcomes.append(outcome)
             if outcome.job is None:
                 tickets = [call.ticket for call in ready.array.calls]
-                left_behind.update(dict.fromkeys(tickets, LEFT_BEHIND))
-                (self.result.uncertain if outcome.uncertain else self.result.kept).extend(tickets)
+                left_behind.update(dict.fromkeys(tickets, REFUSED_BEHIND if outcome.final else LEFT_BEHIND))
+                if outcome.final and self.wishes.final:
+                    self.give_up(journal, number, tickets, outcome.text)
+                else:
+                    (self.result.uncertain if outcome.uncertain else self.result.kept).extend(tickets)
         progress(number, number)
 
     def try_one(
@@ -251,8 +266,11 @@ class Flush:
         stopped = next((left_behind[ticket] for ticket in array.producers if ticket in left_behind), "")
         if self.patience.stop.signal:
             self.result.halted = "interrupted"
+        if not stopped and self.refusals.is_full(array):
+            stopped = NO_ROOM
         if self.result.halted or stopped:
-            return Outcome(array, path, None, "" if self.result.halted else stopped)
+            text = "" if self.result.halted else stopped
+            return Outcome(array, path, None, text, final=text == REFUSED_BEHIND)
         make_folder(home)
         if ready.lacks and ready.lacks not in self.result.notes:
             self.result.notes.append(ready.lacks)
@@ -275,7 +293,8 @@ class Flush:
                 extra=tuple(self.wishes.extra),
             )
         except (ShimError, ValueError) as error:
-            return Outcome(array, path, None, f"not submitted: {error}", hopeless=isinstance(error, NeverMet))
+            final, hopeless = isinstance(error, Refused), isinstance(error, NeverMet)
+            return Outcome(array, path, None, f"not submitted: {error}", final=final, hopeless=hopeless)
         self.backend.prepare(submission, limits)
         return self.submit_one(journal, number, submission)
 
@@ -300,6 +319,7 @@ class Flush:
                 if taken["event"] == COLLECTED:
                     self.collected[answer.job] = (journal, taken)
                 self.patience.refill()
+                self.refusals.accepted(array)
                 if "lanes" in more:
                     self.split_off(journal, [(event, answer.job)])
                 break
@@ -313,7 +333,17 @@ class Flush:
                 break
         if answer.uncertain or answer.everywhere:
             self.result.halted = self.result.halted or "Slurm takes nothing at present"
-        return Outcome(array, submission.script, answer.job, answer.text, answer.uncertain)
+        final = not (answer.job or answer.uncertain or answer.temporary or answer.everywhere or answer.unsent)
+        return Outcome(array, submission.script, answer.job, answer.text, answer.uncertain, final)
+
+    def give_up(self, journal: Journal, number: int, tickets: list[int], text: str) -> None:
+        """Note that calls are over that Slurm has refused for good, and keep the words for the next sbatch."""
+        text = text.strip()
+        journal.add(FAILED, array=number, tickets=tickets, text=text)
+        self.result.failed.update(dict.fromkeys(tickets, text))
+        words = last_words(text)
+        with open(self.session.folder + b"/failed", "a", errors="surrogateescape") as stream:
+            stream.write("".join(f"{ticket} {words}\n" for ticket in tickets))
 
     def note(self, job: int, event: str) -> None:
         """Write down what a job that runs here does."""

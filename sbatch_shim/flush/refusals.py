@@ -44,6 +44,8 @@ class Refusals:
         self.judged_by_site = judged_by_site
         # The limits that a single call has met, by words and by what they are counted for.
         self.reached: set[tuple[object, ...]] = set()
+        # The latter alone.
+        self.full: set[tuple[object, ...]] = set()
 
     def ask_for_pieces(self, array: Array, answer: Answer) -> bool:
         """Whether an array that was refused is to be tried in two halves, now."""
@@ -53,12 +55,27 @@ class Refusals:
         if len(array.members) == 1:
             if answer.temporary:
                 self.reached.add(limit)
+                self.full.add(self.counted_for(array))
             return False
         if answer.temporary:
             return limit not in self.reached
         return self.judged_by_site or not any(words in answer.text for words in OF_ALL_CALLS)
 
+    def is_full(self, array: Array) -> bool:
+        """Whether a call that counts for the same limits has just met one, so that no array needs to be tried."""
+        return self.counted_for(array) in self.full
+
+    def accepted(self, array: Array) -> None:
+        """There is room again."""
+        self.full.discard(self.counted_for(array))
+        self.reached.clear()
+
     @staticmethod
-    def limit_of(array: Array, answer: Answer) -> tuple[object, ...]:
+    def counted_for(array: Array) -> tuple[object, ...]:
+        """What limits on submitted jobs count an array for."""
+        return tuple(array.options.get(name) for name in ("account", "qos", "partition", "reservation"))
+
+    @classmethod
+    def limit_of(cls, array: Array, answer: Answer) -> tuple[object, ...]:
         """A limit on submitted jobs: the words of its refusal, and whose jobs it counts."""
-        return (answer.text, *(array.options.get(name) for name in ("account", "qos", "partition", "reservation")))
+        return (answer.text, *cls.counted_for(array))

@@ -16,6 +16,7 @@ class Outcome:
         job: Its real id; None when it was not submitted.
         text: sbatch's stderr, or why it was not tried.
         uncertain: It may have been accepted.
+        final: Slurm has refused it for good, or what it waits for.
         hopeless: It waits for a call that was cancelled, so that no flush can submit it.
     """
 
@@ -24,6 +25,7 @@ class Outcome:
     job: int | None
     text: str = ""
     uncertain: bool = False
+    final: bool = False
     hopeless: bool = False
 
 
@@ -55,6 +57,7 @@ class FlushResult:
         problems: Sentences about what went wrong beside that.
         notes: Sentences about how it was submitted, each once.
         kept: Tickets that stay queued.
+        failed: Tickets that Slurm has refused and that no flush tries again, each with the reason.
         uncertain: Tickets of which it is not known whether Slurm has them.
         halted: Why nothing more is tried, in words; empty while all is well.
     """
@@ -64,6 +67,7 @@ class FlushResult:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
     uncertain: list[int] = field(default_factory=list)
     halted: str = ""
 
@@ -74,8 +78,16 @@ class FlushResult:
         self.problems += other.problems
         self.notes += [note for note in other.notes if note not in self.notes]
         self.kept += other.kept
+        self.failed.update(other.failed)
         self.uncertain += other.uncertain
         self.halted = self.halted or other.halted
+
+    @property
+    def waiting(self) -> list[int]:
+        """The tickets that a later flush may submit, without anybody doing something about them."""
+        over = [one for one in self.outcomes if one.final or one.hopeless]
+        known = {call.ticket for one in over for call in one.array.calls}
+        return [ticket for ticket in self.kept if ticket not in known]
 
     @property
     def hopeless(self) -> list[int]:

@@ -21,6 +21,7 @@ class Wishes:
         keep_comments: Calls with different comments share an array (False) or do not (True); None: they do where
             nothing of the site's own gets the comments (see Limits).
         keep_arrays: Array calls stay alone; for a flush in the middle of a pipeline.
+        final: What Slurm refuses for good is over, and is not tried by later flushes.
         wide_lanes: Leave it to slurmctld how many lanes of an array it looks at together.
         scripts: A folder that also gets the scripts, or None.
         assume: What to take for the fate of submissions that cannot be known: submitted, lost, or None.
@@ -32,6 +33,7 @@ class Wishes:
     keep_names: bool = False
     keep_comments: bool | None = None
     keep_arrays: bool = False
+    final: bool = False
     wide_lanes: bool = False
     scripts: str | None = None
     assume: str | None = None

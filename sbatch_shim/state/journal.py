@@ -12,7 +12,8 @@ What a flush did, line by line, on disk before the next step; and the map from t
 
 Events: `submitting` {array, script, tickets: {ticket: place}, sbatch, variables, since: the controller's time},
 `submitted` {array, job, tickets: {ticket: place}}, `refused` {array, tickets, status, text}, `uncertain` {array,
-tickets, text}, `absent` {array, tickets}: Slurm does not have it, `assumed` {array, tickets}: the user says it does.
+tickets, text}, `failed` {array, tickets, text}: refused for good, and never tried again (sarray-flush --final),
+`absent` {array, tickets}: Slurm does not have it, `assumed` {array, tickets}: the user says it does.
 A place is [index of the first task or null, the call's --array or null]; see Place.
 A `submitting` that none but `uncertain` follows is a submission whose outcome is not known (recovery.py). One with
 `lanes` {elements, name} is of an array whose elements must be split off once it is submitted
@@ -33,7 +34,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sbatch_shim.errors import NeverMet, ShimError
+from sbatch_shim.errors import NeverMet, Refused, ShimError
 from sbatch_shim.spool import BLOCK, Session, dropped, replace, session_of, sync_folder, write
 from sbatch_shim.state.span import Span
 from sbatch_shim.values import indices
@@ -41,6 +42,7 @@ from sbatch_shim.values import indices
 # The events that tell where tickets run.
 SUBMITTED, COLLECTED, RAN = "submitted", "collected", "ran"
 STARTED = "started"
+FAILED = "failed"
 # The name of a flush folder (flush.new_folder).
 STAMP = re.compile(rb"\d{8}-\d{6}-\d{3,}")
 
@@ -261,6 +263,11 @@ def open_folders(session: Session) -> list[bytes]:
     return [folder for folder in flush_folders(session) if not os.path.exists(folder + b"/done")]
 
 
+def last_words(text: str) -> str:
+    """The last of sbatch's errors without its name, which says most; of other texts all."""
+    return text.strip().rpartition("error: ")[2].replace("\n", " ")
+
+
 def not_submitted(state: bytes, ticket: int) -> ShimError:
     """Why a ticket cannot be waited for."""
     if dropped(state, ticket):
@@ -284,6 +291,7 @@ class TicketMap:
         self.read: set[bytes] = set()  # sessions
         self.assumed: set[int] = set()
         self.elsewhere: dict[int, str] = {}
+        self.failed: set[int] = set()
 
     def session(self, ticket: int) -> bytes | None:
         """The name of the session that a ticket belongs to; None for a number that is no ticket of ours."""
@@ -301,6 +309,8 @@ class TicketMap:
                 for event in Journal(folder).events():
                     if event["event"] in ("assumed", self.placing_event):
                         self.learn(event)
+                    elif event["event"] == FAILED:
+                        self.failed.update(map(int, event["tickets"]))
                     elif event["event"] in (SUBMITTED, RAN):
                         self.elsewhere.update(dict.fromkeys(places_in(event), event["event"]))
         if ticket in self.known:
@@ -310,6 +320,8 @@ class TicketMap:
         if ticket in self.elsewhere:
             where = "which Slurm has" if self.elsewhere[ticket] == SUBMITTED else "which ran here, without Slurm"
             raise ShimError(f"it waits for {ticket}, {where}")
+        if ticket in self.failed:
+            raise Refused(f"it waits for {ticket}, which Slurm has refused")
         raise not_submitted(self.state, ticket)
 
     def learn(self, event: dict[str, Any]) -> None:

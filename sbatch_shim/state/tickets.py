@@ -2,8 +2,9 @@
 All that is known about tickets, for the commands that show or take them.
 
 A ticket is queued (in the spool), refused (Slurm refused its array; the next flush tries again), in flight (its
-array is being submitted, or nobody knows what came of that), dropped (cancelled before it was submitted) or
-submitted. Queues are read before journals, so that a flush in between shows a ticket twice and never not at all.
+array is being submitted, or nobody knows what came of that), dropped (cancelled before it was submitted), failed
+(refused for good after its caller had been answered, in auto mode) or submitted.
+Queues are read before journals, so that a flush in between shows a ticket twice and never not at all.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from sbatch_shim.spool import Session, session_of
 from sbatch_shim.state.calls import Call, Shared, build, comment_of_all, payloads, tickets_in
 from sbatch_shim.state.dropped import drop, dropped
 from sbatch_shim.state.ids import JobId, TaskSet
-from sbatch_shim.state.journal import RAN, Journal, Place, flush_folders, not_submitted, places_in
+from sbatch_shim.state.journal import RAN, Journal, Place, flush_folders, last_words, not_submitted, places_in
 from sbatch_shim.state.locks import exclusive
 
 QUEUED, REFUSED, IN_FLIGHT, DROPPED, SUBMITTED = "queued", "refused", "in flight", "dropped", "submitted"
+FAILED = "failed"
 # How long an array that is being submitted is waited for.
 IN_FLIGHT_SECONDS = 5.0
 
@@ -42,6 +44,8 @@ class SessionTickets:
     # By job id: the flush that submitted the job, and its calls. Slurm's ids begin again one day.
     arrays: dict[int, tuple[bytes, dict[int, Place]]] = field(default_factory=dict)
     ran: set[int] = field(default_factory=set)
+    # Slurm's words.
+    failed: dict[int, str] = field(default_factory=dict)
     records: dict[int, bytes] | None = None
     calls: dict[int, Call | None] = field(default_factory=dict)
     shared: Shared = field(default_factory=lambda: ({}, {}, set()))
@@ -76,6 +80,8 @@ class SessionTickets:
                     in_flight -= tickets
                     if event["event"] == RAN:
                         self.ran |= tickets
+                    elif event["event"] == FAILED:
+                        self.failed.update(dict.fromkeys(tickets, event["text"]))
         self.in_flight = in_flight
         self.dropped = dropped(self.session)
         return self
@@ -101,9 +107,15 @@ class SessionTickets:
             return DROPPED
         if ticket in self.in_flight:
             return IN_FLIGHT
+        if ticket in self.failed:
+            return FAILED
         if ticket in self.refused:
             return REFUSED
         return QUEUED if ticket in self.queued else None
+
+    def refusal(self, ticket: int) -> str:
+        """Why Slurm refused a failed call for good, in the last of its words."""
+        return last_words(self.failed.get(ticket, ""))
 
     def drop(self, tickets: list[int]) -> list[int]:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gc as gc_of_python
 import json
 import os
@@ -21,6 +22,8 @@ from sbatch_shim.verbs.words import SHELLS, chosen_tickets, named_session, parse
 USAGE = """\
 usage: sarray VERB [options]
 
+  run CMD...              run a pipeline whose sbatch calls are merged, and submit them
+  mode [auto|queue|pass]  what sbatch does where SARRAY_MODE is not set
   status [TICKET...]      what is queued, and what each call became
   flush                   submit the queued calls (the same as sarray-flush)
   submit [FILE|-]         submit the calls of a queue file, or those of this session
@@ -101,7 +104,7 @@ def cancel(context: Context, words: list[str]) -> int:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     given = parser.parse_args(words)
     tickets = chosen_tickets(given)
-    name = session_name(dict(os.environb)) if given.session is None else named_session(context, given.session)
+    name = session_name(cli.asked(context.state)) if given.session is None else named_session(context, given.session)
     return act(context, tickets, None if given.all else {name}, given.yes)
 
 
@@ -231,6 +234,41 @@ def listen(context: Context, words: list[str]) -> int:
     return shell(context, parser.parse_args(words).shell)
 
 
+def mode(context: Context, words: list[str]) -> int:
+    from sbatch_shim.verbs.mode import show_or_set
+
+    parser = parser_of(
+        "mode",
+        "Show or set what sbatch does where SARRAY_MODE is not set, for drivers that clean the environment: auto "
+        "(queue, and submit by itself after a moment), queue, or pass (submit directly). It holds for all your logins "
+        "on this machine's home, not in jobs, until it is set to pass. The variable wins.",
+        ["sarray mode", "sarray mode auto", "sarray mode pass"],
+        "0; 2 wrong usage",
+    )
+    parser.add_argument("mode", nargs="?", choices=MODES, metavar="MODE", help="auto, queue or pass")
+    return show_or_set(context, parser.parse_args(words).mode)
+
+
+def run_pipeline(context: Context, words: list[str]) -> int:
+    from sbatch_shim.verbs.run import run_command
+
+    parser = parser_of(
+        "run",
+        "Run a pipeline in which sbatch queues, in a session of its own, then submit what it left queued. With auto, "
+        "the default, calls are submitted while it runs, a moment after they came, so it may wait for its jobs.",
+        ["sarray run ./pipeline.sh", "sarray run --mode queue snakemake --cluster sbatch -j 500"],
+        "the pipeline's; 1 where it ended with 0 and calls could not be submitted; 2 wrong usage",
+    )
+    parser.add_argument("--mode", choices=("auto", "queue"), default="auto", help="default: %(default)s")
+    parser.add_argument("--session", metavar="NAME", help="default: a new one")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD", help="the pipeline, with its arguments")
+    given = parser.parse_args(words)
+    command = given.command[1:] if given.command[:1] == ["--"] else given.command
+    if not command:
+        raise cli.Usage("which pipeline? sarray run CMD [ARGUMENTS]")
+    return run_command(context, given.mode, given.session, command)
+
+
 def submit(context: Context, words: list[str]) -> int:
     from sbatch_shim.verbs.queuefile import submit as from_file
 
@@ -262,6 +300,7 @@ def completion(context: Context, words: list[str]) -> int:
     return 0
 
 
+MODES = ("auto", "queue", "pass")
 VERBS = {
     "status": status,
     "cancel": cancel,
@@ -272,6 +311,8 @@ VERBS = {
     "listen": listen,
     "submit": submit,
     "completion": completion,
+    "mode": mode,
+    "run": run_pipeline,
 }
 
 
@@ -280,7 +321,9 @@ def run(words: list[str], umask: int) -> int:
     if words[:1] == ["help"] and len(words) == 2:
         words = [words[1], "--help"]
     if not words:
-        raise cli.Usage("which verb? status, flush, submit, cancel, throttle, rerun, listen, doctor (sarray --help)")
+        raise cli.Usage(
+            "which verb? run, mode, status, flush, submit, cancel, throttle, rerun, listen, doctor (sarray --help)"
+        )
     if words[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
         return 0

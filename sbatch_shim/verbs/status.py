@@ -10,12 +10,14 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 
 from sbatch_shim.companions.context import Context
-from sbatch_shim.flush import passed
+from sbatch_shim.contended import Holder
+from sbatch_shim.flush import cli, passed
+from sbatch_shim.keeping import attended, lock_path
 from sbatch_shim.merge import logs
 from sbatch_shim.spool import Session, replace, session_name, session_of
 from sbatch_shim.state.calls import Call
-from sbatch_shim.state.ids import JobId
-from sbatch_shim.state.tickets import DROPPED, IN_FLIGHT, REFUSED, SUBMITTED, SessionTickets, Tickets, elements
+from sbatch_shim.state.ids import JobId, ranges
+from sbatch_shim.state.tickets import DROPPED, FAILED, IN_FLIGHT, REFUSED, SUBMITTED, SessionTickets, Tickets, elements
 from sbatch_shim.verbs.words import complaint, inherited_mode, named_session
 
 CACHE_SECONDS = 3
@@ -29,6 +31,10 @@ FORGOTTEN = "FORGOTTEN"
 UNKNOWN = "UNKNOWN"
 # What will not change any more.
 OVER = (*ENDED, FORGOTTEN, RAN, "DROPPED")
+
+
+# Calls that no flush has submitted; the others are queued.
+SHOWN = {REFUSED: "REFUSED", FAILED: "FAILED", IN_FLIGHT: "UNCERTAIN", DROPPED: "DROPPED", None: RAN}
 
 
 @dataclass
@@ -176,7 +182,7 @@ def line_of(ticket: int, pages: SessionTickets, states: States) -> Line:
             if told in ENDED and severity(exit_code) >= severity(code):
                 code = exit_code
     else:
-        shown = {REFUSED: "REFUSED", IN_FLIGHT: "UNCERTAIN", DROPPED: "DROPPED", None: RAN}.get(state, "QUEUED")
+        shown = SHOWN.get(state, "QUEUED")
         counts[shown] += len(call.tasks) if call and call.is_array else 1
     return Line(
         ticket,
@@ -194,7 +200,12 @@ def all_tickets(all_known: Tickets) -> list[tuple[int, SessionTickets]]:
     found = [
         (ticket, pages)
         for pages in all_known.pages.values()
-        for ticket in pages.queued | set(pages.places) | pages.in_flight | set(pages.dropped) | pages.ran
+        for ticket in pages.queued
+        | set(pages.places)
+        | pages.in_flight
+        | set(pages.dropped)
+        | pages.ran
+        | set(pages.failed)
     ]
     return sorted(found, key=lambda one: one[0])
 
@@ -228,8 +239,9 @@ def gather(context: Context, tickets: list[int], session: str | None) -> Found:
     else:
         chosen = all_tickets(all_known)
         # Also where all calls went to the real sbatch, so that none is listed.
-        name = session_name(dict(os.environb))
+        name = session_name(cli.asked(context.state))
         sessions[name] = Session(context.state, name)
+    problems += refusals(chosen)
     states = States(context, {pages.places[ticket].job for ticket, pages in chosen if ticket in pages.places})
     if states.problem:
         problems.append(f"squeue does not answer, so states may be old or not known: {states.problem}")
@@ -255,6 +267,31 @@ def gather(context: Context, tickets: list[int], session: str | None) -> Found:
         "passed": dict(reasons),
     }
     return Found(lines, by_session, totals, dict(reasons), problems)
+
+
+def keepers(found: Found, state: bytes) -> list[str]:
+    """Who flushes the sessions of auto mode."""
+    lines = []
+    for name, states in found.sessions.items():
+        session = Session(state, os.fsencode(name))
+        if not os.path.exists(lock_path(session)):
+            continue
+        if attended(session):
+            holder = Holder(lock_path(session))
+            who = f"process {holder.pid}" if holder.pid else "on another host"
+            lines.append(f"session {name} has a keeper, {who}; log: {os.fsdecode(session.folder)}/keeper.log")
+        elif states.keys() - set(OVER) - {SUBMITTED}:
+            lines.append(f"session {name} has no keeper now; the next sbatch of that session starts one")
+    return lines
+
+
+def refusals(chosen: list[tuple[int, SessionTickets]]) -> list[str]:
+    """What Slurm said of the calls that it refused for good, each words once."""
+    by_words: dict[str, list[int]] = {}
+    for ticket, pages in chosen:
+        if pages.state(ticket) == FAILED:
+            by_words.setdefault(pages.refusal(ticket), []).append(ticket)
+    return [f"refused after the answer: {ranges(tickets)}: {words}" for words, tickets in by_words.items()]
 
 
 def table(lines: list[Line]) -> list[str]:
@@ -306,7 +343,7 @@ def show(context: Context, tickets: list[int], session: str | None, as_json: boo
     elif found.lines:
         several = found.sessions.items() if len(found.sessions) > 1 else ()
         by_session = [f"session {name}: {in_words(states)}" for name, states in several]
-        print("\n".join([*table(found.lines), *by_session, *summary(found)]))
+        print("\n".join([*table(found.lines), *by_session, *keepers(found, context.state), *summary(found)]))
     elif not tickets:
         print("\n".join(["no call is queued or listed (--all: also of sessions that ended)", *summary(found)[1:]]))
     for problem in (*found.problems, inherited_mode(context)):

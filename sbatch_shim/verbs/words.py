@@ -67,11 +67,12 @@ def named_session(context: Context, name: str) -> bytes:
 
 
 def inherited_mode(context: Context) -> str:
-    """In a job where SARRAY_MODE=queue does not count (shim.inherited): that it does not; elsewhere empty."""
+    """In a job where the mode does not count (shim.inherited): that it does not; elsewhere empty."""
     job = context.variable("SLURM_JOB_ID")
-    if not job or context.variable("SARRAY_MODE") != "queue" or context.variable("SARRAY_SESSION"):
+    mode = os.fsdecode(cli.asked(context.state)[b"SARRAY_MODE"])
+    if not job or mode not in ("queue", "auto") or context.variable("SARRAY_SESSION"):
         return ""
-    return f"in job {job} sbatch submits although SARRAY_MODE=queue; set SARRAY_SESSION too to queue there"
+    return f"in job {job} sbatch submits although SARRAY_MODE={mode}; set SARRAY_SESSION too to queue there"
 
 
 def complaint(answer: Answer, otherwise: str) -> str:

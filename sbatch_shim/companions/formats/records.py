@@ -262,7 +262,7 @@ def record_of_queued(context: Context, named: Named) -> str:
         f"UserId={values.user}({values.user_id}) GroupId={values.group}({values.group_id}) MCS_label=N/A",
         f"Priority=0 Nice={values.option('nice', '0')} Account={values.option('account')} QOS={values.option('qos')}",
         f"JobState={values.state} Reason={values.reason} Dependency={values.dependency}",
-        "Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:0",
+        f"Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode={'1:0' if values.failed else '0:0'}",
         f"RunTime=00:00:00 TimeLimit={values.time_limit} TimeMin={least}",
         f"SubmitTime={values.submitted} EligibleTime=Unknown",
         "StartTime=Unknown EndTime=Unknown Deadline=N/A",

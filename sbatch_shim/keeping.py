@@ -1,0 +1,173 @@
+"""
+Auto mode: whether a session has its keeper, and how one is started (flush/keeper.py is what it does).
+
+::
+
+    caller ── sbatch, which has answered ── child ── the keeper: process session, descriptors and folder of its own
+                          │ waits for it      │ exits at once
+                          └── exits
+
+Imported by the hot path in auto mode only, and by the companions; stdlib only.
+"""
+
+import fcntl
+import posix
+import resource
+import sys
+from _signal import SIG_DFL, SIG_SETMASK, pthread_sigmask, signal, valid_signals  # type: ignore[import-not-found]
+
+from sbatch_shim.errors import complain
+from sbatch_shim.spool import EMPTY_QUEUE, Session, close, read
+
+# A log of this size is begun anew, in bytes.
+LONGEST_LOG = 1 << 20
+# Soft limits of one call that are no limits of the flush; the stack's would change how memory is laid out.
+RAISED = ("CPU", "FSIZE", "DATA", "NPROC", "NOFILE", "AS")
+
+
+def lock_path(session: Session) -> bytes:
+    """What the keeper holds a lock on while it lives; it exists once the session had one."""
+    return session.folder + b"/keeper.lock"
+
+
+def attended(session: Session) -> bool:
+    """Whether a keeper lives."""
+    descriptor = posix.open(
+        lock_path(session), posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW, 0o600
+    )
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without flock: the keeper itself decides whether it is the only one
+        return False
+    finally:
+        close(descriptor)
+    return False
+
+
+def attend(session: Session, entries: "list[bytes]") -> None:
+    """
+    See that the session has a keeper, after a call was answered; a failure is no matter of the call.
+
+    Args:
+        entries: The environment that the keeper gets.
+    """
+    try:
+        if not attended(session):
+            start(session, entries)
+    except OSError:
+        pass  # the next call tries again, and sarray status shows what waits
+
+
+def wake(session: Session, entries: "list[bytes]", start_one: bool) -> None:
+    """
+    Say that somebody waits for what is queued, if the session is one of auto mode and holds calls.
+
+    Args:
+        start_one: Start a keeper where none lives any more. (Not in a job: it would end with it.)
+    """
+    try:
+        posix.stat(lock_path(session))
+        if posix.stat(session.queue).st_size <= EMPTY_QUEUE and not unfinished(session):
+            return
+        path = session.folder + b"/wake"
+        close(posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW, 0o600))
+        posix.utime(path)
+    except OSError:
+        return
+    if start_one:
+        attend(session, entries)
+
+
+def unfinished(session: Session) -> bool:
+    """Whether one of the last flushes was killed, or has left something to try again."""
+    folder = session.folder + b"/flushes"
+    for name in sorted(posix.listdir(folder))[-20:]:
+        try:
+            posix.stat(b"%s/%s/done" % (folder, name))
+        except FileNotFoundError:
+            return True
+    return False
+
+
+def tell_failures(session: Session) -> None:
+    """Tell once, on stderr, what Slurm has refused after sbatch had answered."""
+    path = session.folder + b"/failed"
+    told = b"%s.%d" % (path, posix.getpid())
+    try:
+        posix.rename(path, told)
+        lines = read(told).decode("utf-8", "replace").splitlines()
+        posix.unlink(told)
+    except OSError:
+        return
+    ticket, _, words = lines[0].partition(" ")
+    more = " (and %d more calls)" % (len(lines) - 1) if len(lines) > 1 else ""
+    complain(
+        "sbatch: error: job %s was refused after it had been answered%s: %s; see sarray status\n"
+        % (ticket, more, words)
+    )
+
+
+def start(session: Session, entries: "list[bytes]") -> None:
+    """
+    Start a keeper that has nothing of its caller: no process session, descriptor, folder, signal or parent.
+
+    Two that are started at once are no harm: the second leaves.
+    """
+    child = posix.fork()
+    if not child:
+        try:
+            posix.setsid()
+            # Not the leader of that process session, so that no terminal can become its own.
+            if not posix.fork():
+                become(session, entries)
+        finally:
+            posix._exit(0)
+    try:
+        posix.waitpid(child, 0)
+    except ChildProcessError:
+        pass  # its end is ignored here
+
+
+def become(session: Session, entries: "list[bytes]") -> None:
+    """Execute the keeper in this process."""
+    log = session.folder + b"/keeper.log"
+    try:
+        if posix.stat(log).st_size > LONGEST_LOG:
+            posix.rename(log, log + b".old")
+    except OSError:
+        pass
+    streams = (
+        (b"/dev/null", posix.O_RDONLY),
+        (log, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW),
+    )
+    descriptors = [posix.open(path, flags, 0o600) for path, flags in streams]
+    # Out of the way of 0, 1 and 2, which the caller may have closed.
+    descriptors = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, 3) for one in descriptors]
+    for stream, source in enumerate((descriptors[0], descriptors[1], descriptors[1])):
+        posix.dup2(source, stream)
+    for name in posix.listdir(b"/proc/self/fd"):
+        if int(name) > 2:
+            close(int(name))
+    posix.chdir(b"/")
+    posix.umask(0o077)
+    for number in valid_signals():
+        try:
+            signal(number, SIG_DFL)
+        except (OSError, ValueError):
+            pass  # SIGKILL, SIGSTOP
+    pthread_sigmask(SIG_SETMASK, ())
+    for limit in RAISED:
+        number = getattr(resource, "RLIMIT_" + limit)
+        hard = resource.getrlimit(number)[1]
+        resource.setrlimit(number, (hard, hard))
+    environment = {}
+    for entry in entries:
+        name, equals, value = entry.partition(b"=")
+        # What acts on every program was meant for the caller's; the mode and the session are said in words.
+        if name and equals and name not in (b"LD_PRELOAD", b"LD_AUDIT", b"SARRAY_MODE", b"SARRAY_SESSION"):
+            environment[name] = value
+    environment[b"SARRAY_STATE_DIR"] = session.state
+    python = sys.executable.encode("utf-8", "surrogateescape")
+    posix.execve(python, [python, b"-I", b"-m", b"sbatch_shim.flush.keeper", session.name], environment)

@@ -1,0 +1,27 @@
+"""sarray mode: what sbatch does where SARRAY_MODE is not set."""
+
+from __future__ import annotations
+
+import os
+
+from sbatch_shim.companions.context import Context
+from sbatch_shim.flush import cli
+from sbatch_shim.spool import replace
+
+
+def show_or_set(context: Context, mode: str | None) -> int:
+    """Print the mode that counts here and where it comes from, or write the one for calls without the variable."""
+    path = context.state + b"/mode"
+    if mode == "pass":
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+    elif mode is not None:
+        replace(path, mode.encode() + b"\n")
+    counts = os.fsdecode(cli.asked(context.state)[b"SARRAY_MODE"]) or "pass"
+    by_variable = context.variable("SARRAY_MODE") is not None
+    print(f"{counts} ({'SARRAY_MODE' if by_variable else 'sarray mode'})" if by_variable or mode is None else counts)
+    if by_variable and mode not in (None, counts):
+        print(f"sarray mode: {mode} is set, but SARRAY_MODE={counts} wins in this shell; unset it")
+    return 0

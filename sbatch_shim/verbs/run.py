@@ -1,0 +1,50 @@
+"""sarray run: a pipeline with the shims, then a flush of what it left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import redirect_stdout
+
+from sbatch_shim.companions.context import Context
+from sbatch_shim.errors import ShimError
+from sbatch_shim.flush import cli
+from sbatch_shim.spool import session_name
+from sbatch_shim.state.calls import waiting_sessions
+from sbatch_shim.verbs.listen import shims_folder
+
+
+def run_command(context: Context, mode: str, session: str | None, command: list[str]) -> int:
+    """
+    Run a command in which sbatch queues, then submit what is left.
+
+    Args:
+        session: Its name; None for a new one.
+
+    Returns:
+        The command's exit status, or 128 and the signal that ended it; the flush's where the command ended well.
+    """
+    host = os.uname().nodename
+    name = session_name({b"SARRAY_SESSION": os.fsencode(session or f"run.{host}.{os.getpid()}.{int(time.time())}")})
+    shims = str(shims_folder())
+    path = os.pathsep.join([shims, os.environ.get("PATH", os.defpath)])
+    environment = {**os.environ, "PATH": path, "SARRAY_MODE": mode, "SARRAY_SESSION": os.fsdecode(name)}
+    # The terminal sends its signals to the pipeline too, which decides what they mean; the flush comes after it.
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        status = subprocess.run(command, env=environment, umask=context.umask, check=False).returncode
+    except OSError as error:
+        raise ShimError(f"{command[0]} cannot be run: {error.strerror}; nothing was queued") from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    status = status if status >= 0 else 128 - status
+    if not any(os.fsencode(held.name) == name for held in waiting_sessions(context.state)):
+        return status
+    # The pipeline's stdout is its own.
+    with redirect_stdout(sys.stderr):
+        flushed = cli.run(["--session", os.fsdecode(name), "--feed"])
+    return status or flushed
