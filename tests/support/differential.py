@@ -67,8 +67,8 @@ def trace(result: Result, work: Path, prefix: Path) -> Trace:
     )
 
 
-def run_both(person: Person, pipeline: Path, tools: Path) -> tuple[Trace, Trace, Result]:
-    """The pipeline's traces, direct and queued, and what sarray-flush said."""
+def run_both(person: Person, pipeline: Path, tools: Path, mode: str = "queue") -> tuple[Trace, Trace, Result]:
+    """The pipeline's traces, direct and in `mode`, and what the sarray-flush at the end said."""
     work = person.home / "work"
     traces = []
     flushed = Result(0, b"", b"")
@@ -79,7 +79,7 @@ def run_both(person: Person, pipeline: Path, tools: Path) -> tuple[Trace, Trace,
         # A site's task prolog (tests/slurm/site) takes the second one away.
         more = {"TOOLS": str(tools), "SITE_LOGIN_ONLY": "not for jobs"}
         if queued:
-            more.update(SARRAY_MODE="queue", SARRAY_SESSION="differential")
+            more.update(SARRAY_MODE=mode, SARRAY_SESSION="differential", SARRAY_IDLE="0.3")
         else:
             more["PATH"] = SYSTEM_PATH
         environment = person.environment(**more)

@@ -1,0 +1,232 @@
+"""Auto mode: the keeper of a session, how it is started, what it leaves, and who ends it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.faults import wait_for
+from support.person import SYSTEM_PATH, USER, Person, Result
+
+pytestmark = pytest.mark.slurm
+SESSION = "auto." + os.uname().nodename
+
+
+def auto(person: Person, *words: str, **more: str) -> Result:
+    """One sbatch call in auto mode, in the session of this user and host."""
+    return person.run("sbatch", *words, env=person.environment(SARRAY_MODE="auto", **{"SARRAY_IDLE": "0.3", **more}))
+
+
+def folder(person: Person, session: str = SESSION) -> Path:
+    return person.home / "state" / "sessions" / session
+
+
+def keepers(person: Person) -> list[int]:
+    """The keepers of this test's state folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (path / "cmdline").read_bytes().split(b"\0")
+            environment = (path / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        state = b"SARRAY_STATE_DIR=" + os.fsencode(person.home / "state")
+        if b"sbatch_shim.flush.keeper" in words and state in environment:
+            found.append(int(path.name))
+    return found
+
+
+def keeper(person: Person) -> int:
+    """The only one."""
+    wait_for(lambda: keepers(person))
+    wait_for(lambda: len(keepers(person)) == 1)
+    return keepers(person)[0]
+
+
+def settled(person: Person, *files: str) -> None:
+    """Wait until jobs have left these files."""
+    wait_for(lambda: all((person.home / name).exists() for name in files))
+    person.settle()
+
+
+@pytest.fixture
+def quiet(person: Person) -> Iterator[Person]:
+    """Of which no keeper is left at the end."""
+    yield person
+    (person.home / "state").rename(person.home / "gone")
+    wait_for(lambda: not keepers(person), 30)
+
+
+def test_calls_are_submitted_by_themselves_as_one_array(quiet: Person) -> None:
+    ids = [auto(quiet, "--parsable", "--wrap", f"touch ran.{n}").out.decode().strip() for n in range(8)]
+    settled(quiet, *(f"ran.{n}" for n in range(8)))
+    status = quiet.run(str(quiet.prefix / "bin/sarray"), "status").out.decode()
+    assert all(one in status for one in ids)
+    # A loaded machine may take longer between two calls than the quiet time.
+    assert int(re.findall(r"as arrays or jobs: (\d+)", status)[0]) < 8, status
+    assert f"session {SESSION} has a keeper" in status
+
+
+def test_a_keeper_has_nothing_of_its_caller(quiet: Person) -> None:
+    """A `$(sbatch ...)` returns, whatever the caller had open, and nothing of the call is left in it."""
+    script = "exec 7>held; trap '' HUP TERM; ulimit -S -t 1000; id=$(sbatch --parsable --wrap 'touch ran'); echo $id"
+    env = quiet.environment(SARRAY_MODE="auto", LD_PRELOAD="", SARRAY_IDLE="0.3")
+    result = quiet.run("bash", "-c", script, env=env)
+    assert result.out.strip().isdigit(), result
+    pid = keeper(quiet)
+    proc = Path(f"/proc/{pid}")
+    own = str(folder(quiet))
+
+    def opened() -> set[str]:
+        try:
+            return {os.readlink(one) for one in (proc / "fd").iterdir()}
+        except FileNotFoundError:
+            return set()  # it has just closed one
+
+    wait_for(lambda: opened() == {"/dev/null", f"{own}/keeper.log", f"{own}/keeper.lock"})
+    assert os.readlink(proc / "cwd") == "/"
+    status = dict(line.split(":\t", 1) for line in (proc / "status").read_text().splitlines() if ":\t" in line)
+    fields = (proc / "stat").read_text().rpartition(") ")[2].split()
+    assert int(status["PPid"]) != os.getpid()
+    assert int(fields[3]) not in (pid, os.getsid(0)), "a process session of its own that it does not lead"
+    assert int(status["SigIgn"], 16) & ((1 << signal.SIGHUP - 1) | (1 << signal.SIGTERM - 1)) == 0
+    assert re.search(r"Max cpu time +unlimited", (proc / "limits").read_text())
+    environment = (proc / "environ").read_bytes()
+    assert b"SARRAY_MODE" not in environment and b"LD_PRELOAD" not in environment
+    settled(quiet, "ran")
+
+
+def test_many_first_calls_start_one_keeper(quiet: Person) -> None:
+    env = quiet.environment(SARRAY_MODE="auto", SARRAY_IDLE="0.3")
+    script = 'for n in $(seq 24); do sbatch -Q --wrap "touch ran.$n" & done; wait'
+    assert quiet.run("bash", "-c", script, env=env).status == 0
+    keeper(quiet)
+    settled(quiet, *(f"ran.{n}" for n in range(1, 25)))
+    begun = (folder(quiet) / "keeper.log").read_text().count("begins")
+    assert begun == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_after_a_killed_keeper_the_next_call_or_question_starts_another(quiet: Person, number: int) -> None:
+    env = {"SARRAY_IDLE": "600", "SARRAY_MAX_WAIT": "600"}
+    first = auto(quiet, "--parsable", "--wrap", "touch ran.1", **env).out.decode().strip()
+    os.kill(keeper(quiet), number)
+    wait_for(lambda: not keepers(quiet))
+    question = ["squeue", "-h", "-j", first, "-o", "%T"]
+    assert quiet.run(*question, env=quiet.environment(**env)).out == b"PENDING\n"
+    os.kill(keeper(quiet), number)
+    wait_for(lambda: not keepers(quiet))
+    auto(quiet, "-Q", "--wrap", "touch ran.2", SARRAY_IDLE="0.1")
+    settled(quiet, "ran.1", "ran.2")
+
+
+def test_a_question_about_a_queued_call_flushes_it(quiet: Person) -> None:
+    env = {"SARRAY_IDLE": "600", "SARRAY_MAX_WAIT": "600"}
+    first = auto(quiet, "--parsable", "--wrap", "touch ran", **env).out.decode().strip()
+    keeper(quiet)
+    assert not (quiet.home / "ran").exists()
+    quiet.run("squeue", "-h", "-j", first, env=quiet.environment(**env))
+    settled(quiet, "ran")
+
+
+def test_an_idle_keeper_leaves_and_the_next_call_starts_another(quiet: Person) -> None:
+    auto(quiet, "-Q", "--wrap", "touch ran.1", SARRAY_LINGER="0.5")
+    settled(quiet, "ran.1")
+    wait_for(lambda: not keepers(quiet), 60)
+    auto(quiet, "-Q", "--wrap", "touch ran.2", SARRAY_LINGER="0.5")
+    settled(quiet, "ran.2")
+    assert (folder(quiet) / "keeper.log").read_text().count("leaves, as nothing is queued") >= 1
+
+
+def test_no_call_waits_longer_than_it_may_in_a_stream_of_calls(quiet: Person) -> None:
+    """Calls without a pause are flushed all the same."""
+    env = quiet.environment(SARRAY_MODE="auto", SARRAY_IDLE="600", SARRAY_MAX_WAIT="0.5")
+    stream = 'n=0; until [ -e ran.1 ] || ((n > 600)); do ((n++)); sbatch -Q --wrap "touch ran.$n"; done; echo $n'
+    many = int(quiet.run("bash", "-c", stream, env=env).out)
+    settled(quiet, *(f"ran.{n}" for n in range(1, many + 1)))
+    assert 1 < many <= 600
+
+
+def test_what_slurm_refuses_after_the_answer_is_failed_and_told_once(quiet: Person) -> None:
+    bad = auto(quiet, "--parsable", "-L", "nothing", "--wrap", "true").out.decode().strip()
+    behind = auto(quiet, "--parsable", "-d", f"afterok:{bad}", "--wrap", "true").out.decode().strip()
+    good = auto(quiet, "--parsable", "--wrap", "touch ran").out.decode().strip()
+    settled(quiet, "ran")
+    wait_for(lambda: b"exit status" in (folder(quiet) / "keeper.log").read_bytes())
+    env = quiet.environment()
+    shown = quiet.run("scontrol", "show", "job", bad, env=env).out.decode()
+    assert "JobState=FAILED Reason=" in shown and "license" in shown.partition("Reason=")[2]
+    assert "JobState=FAILED" in quiet.run("scontrol", "show", "job", behind, env=env).out.decode()
+    listed = quiet.run("squeue", "-h", "-o", "%A", env=env).out.decode().split()
+    assert bad not in listed and behind not in listed
+    told = auto(quiet, "-Q", "--wrap", "true").err.decode()
+    assert told.count("was refused after it had been answered (and 1 more calls)") == 1 and bad in told
+    assert auto(quiet, "-Q", "--wrap", "true").err == b""
+    status = quiet.run(str(quiet.prefix / "bin/sarray"), "status", good, bad, behind)
+    assert status.out.count(b"FAILED") == 2 and b"refused after the answer" in status.err
+
+
+def test_a_mode_that_was_set_needs_no_variable_and_ends_in_jobs(quiet: Person) -> None:
+    """Drivers clean the environment; jobs of theirs must not queue."""
+    sarray = str(quiet.prefix / "bin/sarray")
+    assert quiet.run(sarray, "mode").out == b"pass (sarray mode)\n"
+    assert quiet.run(sarray, "mode", "auto").out == b"auto\n"
+    clean = quiet.environment(SARRAY_IDLE="0.3")
+    outer = quiet.run("sbatch", "--parsable", "--wrap", "sbatch --parsable -o inner.log --wrap true >inner", env=clean)
+    assert len(outer.out.strip()) == 10, "a ticket"
+    settled(quiet, "inner")
+    assert len((quiet.home / "inner").read_text().strip()) < 10, "a real id"
+    direct = quiet.run("sbatch", "--parsable", "--wrap", "true", env=quiet.environment(SARRAY_MODE=""))
+    assert len(direct.out.strip()) < 10, "the variable wins"
+    assert quiet.run(sarray, "mode", "pass").out == b"pass\n"
+    assert len(quiet.run("sbatch", "--parsable", "--wrap", "true", env=clean).out.strip()) < 10
+
+
+def test_run_runs_a_pipeline_and_leaves_nothing_queued(quiet: Person) -> None:
+    sarray = str(quiet.prefix / "bin/sarray")
+    env = quiet.environment(PATH=SYSTEM_PATH)
+    pipeline = 'for n in 1 2 3; do sbatch -Q --wrap "touch ran.$n"; done; echo $SARRAY_MODE; exit 4'
+    result = quiet.run(sarray, "run", "--mode", "queue", "bash", "-c", pipeline, env=env)
+    assert (result.status, result.out) == (4, b"queue\n"), result
+    settled(quiet, "ran.1", "ran.2", "ran.3")
+    waiting = (
+        "id=$(sbatch --parsable --wrap 'touch ran.4'); while squeue -h -j $id 2>&1 | grep -q $id; do sleep 0.1; done"
+    )
+    result = quiet.run(sarray, "run", "--", "bash", "-c", waiting, env={**env, "SARRAY_IDLE": "0.3"})
+    assert result.status == 0, result
+    assert (quiet.home / "ran.4").exists()
+    missing = quiet.run(sarray, "run", "./none")
+    assert (missing.status, missing.err) == (1, b"sarray: ./none cannot be run: No such file or directory; nothing was queued\n")
+
+
+def test_random_kills_under_load_lose_and_double_nothing(quiet: Person) -> None:
+    """Keepers and flushes are killed all the time while calls come."""
+    env = quiet.environment(SARRAY_MODE="auto", SARRAY_IDLE="0.1", SARRAY_MAX_WAIT="0.4")
+    script = 'for n in $(seq 60); do sbatch -Q --wrap "echo x >>ran.$n"; done'
+    stream = subprocess.Popen(
+        ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "bash", "-c", script],
+        env=env, cwd=quiet.home, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    killed = 0
+    while stream.poll() is None:
+        for pid in keepers(quiet) if killed < 40 else []:
+            children = Path(f"/proc/{pid}/task/{pid}/children")
+            victims = [pid, *(int(word) for word in children.read_text().split())] if children.exists() else []
+            for victim in victims:
+                try:
+                    os.kill(victim, signal.SIGKILL)
+                    killed += 1
+                except ProcessLookupError:
+                    pass
+        time.sleep(0.15)  # the pace of the killing, on which nothing else depends
+    assert stream.returncode == 0 and killed
+    # The next call starts a keeper, which finds out what became of the rest.
+    auto(quiet, "-Q", "--wrap", "echo x >>ran.61")
+    settled(quiet, *(f"ran.{n}" for n in range(1, 62)))
+    assert all((quiet.home / f"ran.{n}").read_text() == "x\n" for n in range(1, 62))
