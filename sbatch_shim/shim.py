@@ -285,6 +285,19 @@ def queue(
 
         if not (0, 0) < version.of_sbatch(session, real, environment) < (25, 5):
             raise HandOver("--get-user-env with a value")
+    options = understood.options
+    if (
+        "partition" in options
+        or "reservation" in options
+        or "account" in options
+        or "qos" in options
+        or ("constraint" in options)
+    ):
+        from sbatch_shim import names
+
+        kind = names.unknown(options, names.file_of(session.state, real, environment.get(b"SLURM_CONF", b"")))
+        if kind:
+            raise HandOver("a %s that Slurm did not know when it was last asked" % kind)
     check_tickets(understood.options.get("dependency") or b"", session.state)
     try:
         values["body"] = session.keep_blob(body)

@@ -6,6 +6,7 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
     STATE/
       format                    the number of this layout
       next-block                a hint where to look for a free block
+      names/<hash>              what a controller's partitions and the like are called (names.py)
       mode                      queue or auto, where `sarray mode` has set one for calls without $SARRAY_MODE
       blocks/<n>                1,000 tickets; holds the name of the session that reserved them
       live/<name>               exists while a ticket of that session may be listed: the companions look here first

@@ -202,7 +202,10 @@ def test_run_runs_a_pipeline_and_leaves_nothing_queued(quiet: Person) -> None:
     assert result.status == 0, result
     assert (quiet.home / "ran.4").exists()
     missing = quiet.run(sarray, "run", "./none")
-    assert (missing.status, missing.err) == (1, b"sarray: ./none cannot be run: No such file or directory; nothing was queued\n")
+    assert (missing.status, missing.err) == (
+        1,
+        b"sarray: ./none cannot be run: No such file or directory; nothing was queued\n",
+    )
 
 
 def test_random_kills_under_load_lose_and_double_nothing(quiet: Person) -> None:

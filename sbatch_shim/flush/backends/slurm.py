@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from sbatch_shim.flush.backends import names
 from sbatch_shim.flush.backends.controller import Controller
 from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate, hold, settle
 from sbatch_shim.flush.backends.sbatch import Answer, Inherited, limits_of, submit
@@ -46,10 +47,12 @@ class Slurm:
 
     def limits(self, call: Call) -> Limits:
         sbatch, variables = self.sbatch(call), controller_variables(call)
-        values = Controller(sbatch, dict(variables)).config()
+        controller = Controller(sbatch, dict(variables))
+        values = controller.config()
         if "clock" in values:
             self.clocks[sbatch, variables] = int(values["clock"]) - time.monotonic()
         self.clusters[sbatch, variables] = values.get("ClusterName", "")
+        names.keep(call, controller, values)
         return limits_of(values)
 
     def sight(self, call: Call) -> Sight:
