@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.faults import Cluster, free_port
+from support.faults import Cluster, free_port, spawn, wait_for
 from support.person import USER, Person, Result
 
 pytestmark = [pytest.mark.slurm, pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="needs root and a test user")]
@@ -251,3 +251,53 @@ def test_what_waits_for_a_cancelled_call_is_named_with_the_way_out(person: Perso
     assert b"tries again" not in done.err
     assert person.run(sarray, *command.split()[1:], env=env).status == 0
     assert b"still queued" not in person.flush().err
+
+
+def test_a_feed_submits_all_through_a_limit(counted: Person) -> None:
+    """More calls than the limit, some of them in chains: each runs once, without anybody flushing again."""
+    made = queue_some(
+        counted,
+        """
+        hold='until [ -e go ]; do sleep 0.1; done'
+        for n in $(seq 40); do
+            first=$(call -A lab --wrap "$hold; echo x >>ran.a$n")
+            second=$(call -A lab -d "afterok:$first" --wrap "echo x >>ran.b$n")
+            echo "$first $second"
+        done
+        """,
+    )
+    assert len(made) == 80 > MOST
+    feeding = spawn(counted, str(counted.prefix / "bin/sarray-flush"), "--feed", "--retry", "0")
+    assert feeding.stderr is not None
+    said = b""
+    while b"wait for room" not in said:
+        line = feeding.stderr.readline()
+        assert line, said
+        said += line
+    (counted.home / "go").touch()
+    said += feeding.communicate()[1]
+    assert feeding.returncode == 0, said
+    assert len(ran(counted)) == 80
+    assert all(path.read_text() == "x\n" for path in counted.home.glob("ran.*"))
+
+
+def test_a_keeper_submits_all_through_a_limit(counted: Person) -> None:
+    env = counted.environment(SARRAY_MODE="auto", SARRAY_SESSION="fed", SARRAY_IDLE="0.3")
+    script = 'for n in $(seq 70); do sbatch -Q -A lab --wrap "echo x >>ran.$n"; done'
+    assert counted.run("bash", "-c", script, env=env).status == 0
+    wait_for(lambda: len(list(counted.home.glob("ran.*"))) == 70)
+    counted.settle()
+    assert all(path.read_text() == "x\n" for path in counted.home.glob("ran.*"))
+
+
+def test_what_a_limit_does_not_let_in_costs_few_requests(counted: Person) -> None:
+    """No call is tried alone once one of its kind met the limit."""
+    counted.run("sbatch", "-A", "lab", "--hold", f"--array=1-{MOST}", "--wrap", "true")
+    queue_some(counted, "for n in $(seq 64); do call -A lab --wrap true; done")
+    kept = counted.flush("--retry", "0")
+    assert kept.status == 1
+    journals = (counted.home / "state/sessions/test/flushes").glob("*/journal")
+    tried = sum(path.read_text().count('"submitting"') for path in journals)
+    # 64, 32, 16, 8, 4, 2, 1, and not the other halves.
+    assert tried == 7, kept.err.decode()
+    assert b"64 calls" in kept.err and b"no room for it at present" in kept.err

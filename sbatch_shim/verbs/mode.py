@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.flush import cli
@@ -21,7 +22,8 @@ def show_or_set(context: Context, mode: str | None) -> int:
         replace(path, mode.encode() + b"\n")
     counts = os.fsdecode(cli.asked(context.state)[b"SARRAY_MODE"]) or "pass"
     by_variable = context.variable("SARRAY_MODE") is not None
-    print(f"{counts} ({'SARRAY_MODE' if by_variable else 'sarray mode'})" if by_variable or mode is None else counts)
+    source = "SARRAY_MODE" if by_variable else "sarray mode"
+    print(counts if mode == counts else f"{counts} ({source})")
     if by_variable and mode not in (None, counts):
-        print(f"sarray mode: {mode} is set, but SARRAY_MODE={counts} wins in this shell; unset it")
+        print(f"sarray mode: {mode} is set, but SARRAY_MODE={counts} wins in this shell; unset it", file=sys.stderr)
     return 0
