@@ -2,7 +2,7 @@
 # Completion of sarray for bash: . <(sarray completion bash)
 _sarray() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]-} words=
-    local verbs='status flush submit cancel throttle rerun listen doctor gc completion'
+    local verbs='run mode status flush submit cancel throttle rerun listen doctor gc completion'
     if ((COMP_CWORD == 1)); then
         words="$verbs help"
     elif [[ $verb == help ]]; then
@@ -11,19 +11,22 @@ _sarray() {
         words=$(sarray completion sessions 2>/dev/null)
     elif [[ $before == --assume ]]; then
         words='submitted lost'
+    elif [[ $before == --mode ]]; then
+        words='auto queue'
     elif [[ $before == --shell ]]; then
         words='bash zsh fish'
     elif [[ $word == -* ]]; then
         case $verb in
         status) words='--session --all --json --watch' ;;
         flush | submit)
-            words='--dry-run --throttle --output --session --all --keep-names --keep-comments --merge-comments --wide-lanes --retry --assume --local
+            words='--dry-run --throttle --output --session --all --keep-names --keep-comments --merge-comments --keep-arrays --final --feed --wide-lanes --retry --assume --local
                 --json --parsable'
             ;;
         cancel) words='--session --all --yes' ;;
         throttle) words='--max --requeue --kill' ;;
         rerun) words='--failed --json' ;;
         listen) words='--shell' ;;
+        run) words='--mode --session' ;;
         doctor) words='--run --json' ;;
         gc) words='--days --dry-run --json' ;;
         esac
@@ -32,6 +35,8 @@ _sarray() {
         case $verb in
         status | cancel | throttle | rerun) words=$(sarray completion tickets 2>/dev/null) ;;
         completion) words='bash zsh fish' ;;
+        mode) words='auto queue pass' ;;
+        run) words=$(compgen -c -- "$word") ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

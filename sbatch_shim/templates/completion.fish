@@ -1,5 +1,5 @@
 # Completion of sarray for fish: sarray completion fish | source
-set -l verbs status flush submit cancel throttle rerun listen doctor gc completion
+set -l verbs run mode status flush submit cancel throttle rerun listen doctor gc completion
 set -l sessions "(sarray completion sessions 2>/dev/null)"
 set -l tickets "(sarray completion tickets 2>/dev/null)"
 complete -c sarray -n "not __fish_seen_subcommand_from $verbs" -f -a "$verbs help"
@@ -17,6 +17,9 @@ complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l keep-names
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l keep-comments
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l merge-comments
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l wide-lanes
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l keep-arrays
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l final
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l feed
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l retry -x
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l assume -x -a "submitted lost"
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l local
@@ -29,3 +32,5 @@ complete -c sarray -n "__fish_seen_subcommand_from listen" -l shell -x -a "bash 
 complete -c sarray -n "__fish_seen_subcommand_from doctor" -l run
 complete -c sarray -n "__fish_seen_subcommand_from gc" -l days -x
 complete -c sarray -n "__fish_seen_subcommand_from completion" -f -a "bash zsh fish"
+complete -c sarray -n "__fish_seen_subcommand_from mode" -f -a "auto queue pass"
+complete -c sarray -n "__fish_seen_subcommand_from run" -l mode -x -a "auto queue"

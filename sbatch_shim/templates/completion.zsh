@@ -3,6 +3,8 @@
 _sarray() {
     local -a verbs
     verbs=(
+        'run:run a pipeline whose calls are merged'
+        'mode:what sbatch does where SARRAY_MODE is not set'
         'status:what is queued, and what each call became'
         'flush:submit the queued calls'
         'submit:submit the calls of a queue file, or those of this session'
@@ -34,6 +36,7 @@ _sarray() {
         _arguments '(-n --dry-run)'{-n,--dry-run}'[submit nothing]' '(-t --throttle)'{-t,--throttle}'[at a time]:tasks' \
             '(-o --output)'{-o,--output}'[keep the scripts]:file:_files' $session '--all[all sessions]' \
             '--keep-names[names keep calls apart]' '--keep-comments[comments keep calls apart]' \
+            '--keep-arrays[array calls stay alone]' '--final[what is refused is over]' '--feed[stay until all is in]' \
             '--merge-comments[comments keep no calls apart]' '--wide-lanes[do not split arrays up]' \
             '--retry[go on trying]:seconds' '--assume[decide what is not known]:fate:(submitted lost)' \
             '--local[without Slurm]' '--json[print a document]' '--parsable[ids only]' \
@@ -50,6 +53,8 @@ _sarray() {
     rerun)
         _arguments '--failed[all that failed]' '--json[print a document]' '(-h --help)'{-h,--help} "*$tickets"
         ;;
+    mode) _arguments '(-h --help)'{-h,--help} ':mode:(auto queue pass)' ;;
+    run) _arguments '--mode[how calls are submitted]:mode:(auto queue)' $session '(-h --help)'{-h,--help} '*::command:_normal' ;;
     listen) _arguments '--shell[which shell]:shell:(bash zsh fish)' '(-h --help)'{-h,--help} ;;
     doctor) _arguments '--run[submit a tiny job]' '--json[print a document]' '(-h --help)'{-h,--help} ;;
     gc)
