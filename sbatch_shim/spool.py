@@ -15,6 +15,7 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
         flush.lock              one flush at a time
         keeper.lock             auto mode: held by the keeper while it lives (keeping.py)
         keeper.log              what it did
+        asked                   queue mode: how often a queued call was asked for (companions/reminder.py)
         wake                    touched by who waits for a queued call
         failed                  auto mode: what Slurm refused after the answer, until an sbatch has told of it
         queue                   records (record.py), the last one tells the last ticket

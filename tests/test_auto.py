@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -233,3 +234,19 @@ def test_random_kills_under_load_lose_and_double_nothing(quiet: Person) -> None:
     auto(quiet, "-Q", "--wrap", "echo x >>ran.61")
     settled(quiet, *(f"ran.{n}" for n in range(1, 62)))
     assert all((quiet.home / f"ran.{n}").read_text() == "x\n" for n in range(1, 62))
+
+
+def test_a_poll_in_queue_mode_is_told_once_what_it_waits_for(person: Person) -> None:
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    ticket = person.queue("--parsable", "--hold", "--wrap", "true").out.decode().strip()
+    for _ in range(12):
+        assert person.run("squeue", "-h", "-j", ticket, env=env).err == b""
+    path = folder(person, "test") / "asked"
+    asked = json.loads(path.read_text())
+    assert asked["count"] == 12
+    path.write_text(json.dumps({**asked, "since": asked["since"] - 10}))
+    other = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="other")
+    assert person.run("squeue", "-h", "-j", ticket, env=other).err == b"", "somebody else"
+    told = person.run("squeue", "-h", "-j", ticket, env=env).err
+    assert told.count(b"nothing of it runs before sarray-flush") == 1
+    assert person.run("squeue", "-h", "-j", ticket, env=env).err == b""

@@ -11,6 +11,7 @@ from importlib import import_module
 from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGINT, getsignal, signal
 
 from sbatch_shim.companions.context import LAUNCHERS, Context, may_write, say
+from sbatch_shim.companions.reminder import remind
 from sbatch_shim.errors import ShimError
 from sbatch_shim.keeping import wake
 from sbatch_shim.spool import Session, handed_on, open_state, read, session_of, ticket_numbers, wrong_path
@@ -72,6 +73,8 @@ def main(command: str) -> int:
             context.state = own.state if own and may_write(own.state) else state
         if command != "scancel":  # what it names is dropped, and need not be submitted first
             wake_sessions(context)
+        if command in ("squeue", "sacct", "scontrol"):
+            remind(context, sorted({found.job for _, found in context.named() if found is not None}))
         status: int = import_module(f"sbatch_shim.companions.{module}").main(context)
     except ShimError as error:
         say(f"{command}: error: {error}")

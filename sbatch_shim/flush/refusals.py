@@ -44,7 +44,7 @@ class Refusals:
         self.judged_by_site = judged_by_site
         # The limits that a single call has met, by words and by what they are counted for.
         self.reached: set[tuple[object, ...]] = set()
-        # The latter alone.
+        # What counts for a limit that leaves no room for one more task.
         self.full: set[tuple[object, ...]] = set()
 
     def ask_for_pieces(self, array: Array, answer: Answer) -> bool:
@@ -55,7 +55,8 @@ class Refusals:
         if len(array.members) == 1:
             if answer.temporary:
                 self.reached.add(limit)
-                self.full.add(self.counted_for(array))
+                if array.size == 1:
+                    self.full.add(self.counted_for(array))
             return False
         if answer.temporary:
             return limit not in self.reached
