@@ -20,7 +20,10 @@ FIELDS = (
     "environment",  # hash of the environment that this one is told as a difference from
 )
 # Told as NAME=value behind all else, each only where it is known; version 0.1.0 refuses a record that has any.
-OPTIONAL = (b"group",)  # id of the calling process's group, decimal
+OPTIONAL = (
+    b"group",  # id of the calling process's group, decimal
+    b"export",  # "nil" where --export=NIL is no list, but means no variable at all (Slurm 23.11 and newer)
+)
 HASH_BYTES = 20
 # One line before the payload and one after it, of fixed widths: the last ticket can be read from the end.
 HEAD = b"call %010d %010d\n"

@@ -280,24 +280,18 @@ def queue(
             raise HandOver("an environment that is no list of names and values")
         environment[name] = value
     values, body, understood = snapshot(words, environment, real, piped)
-    if understood.options.get("get-user-env") is not None:
+    nil = (understood.options.get("export") or b"").upper() == b"NIL"
+    if nil or understood.options.get("get-user-env") is not None:
         from sbatch_shim import version
 
-        if not (0, 0) < version.of_sbatch(session, real, environment) < (25, 5):
+        found = version.of_sbatch(session, real, environment)
+        if found == (0, 0):
+            raise HandOver("an option whose meaning depends on a version that sbatch does not tell")
+        if understood.options.get("get-user-env") is not None and found >= (25, 5):
             raise HandOver("--get-user-env with a value")
-    options = understood.options
-    if (
-        "partition" in options
-        or "reservation" in options
-        or "account" in options
-        or "qos" in options
-        or ("constraint" in options)
-    ):
-        from sbatch_shim import names
-
-        kind = names.unknown(options, names.file_of(session.state, real, environment.get(b"SLURM_CONF", b"")))
-        if kind:
-            raise HandOver("a %s that Slurm did not know when it was last asked" % kind)
+        if nil and found >= (23, 11):  # before that it is a list of one unknown name
+            values["export"] = b"nil"
+    leave_unknown_names(understood.options, session, real, environment)
     check_tickets(understood.options.get("dependency") or b"", session.state)
     try:
         values["body"] = session.keep_blob(body)
@@ -306,6 +300,21 @@ def queue(
         values["body"] = session.keep_blob(body)
     values["environment"], removed, changed = difference(session, entries)
     return session.append(encode(values, words, removed, changed)), understood
+
+
+def leave_unknown_names(
+    options: "dict[str, bytes | None]", session: Session, real: bytes, environment: "dict[bytes, bytes]"
+) -> None:
+    """Raise HandOver for a partition or the like that Slurm did not know: sbatch refuses a typo at the call."""
+    if not ("partition" in options or "account" in options or "qos" in options or "constraint" in options) and (
+        "reservation" not in options
+    ):
+        return
+    from sbatch_shim import names
+
+    kind = names.unknown(options, names.file_of(session.state, real, environment.get(b"SLURM_CONF", b"")))
+    if kind:
+        raise HandOver("a %s that Slurm did not know when it was last asked" % kind)
 
 
 def snapshot(

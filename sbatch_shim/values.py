@@ -92,8 +92,8 @@ def is_path(value: bytes) -> bool:
 
 
 def is_export(value: bytes) -> bool:
-    """NIL means a list of one unknown name before 23.11, and something of its own after; an open quote is an error."""
-    return value.upper() != b"NIL" and value.count(b"'") % 2 == value.count(b'"') % 2 == 0
+    """An open quote is an error. What NIL means depends on the version, see shim.queue."""
+    return value.count(b"'") % 2 == value.count(b'"') % 2 == 0
 
 
 def anything(value: bytes) -> bool:

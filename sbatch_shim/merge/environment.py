@@ -87,7 +87,8 @@ def needs_login(call: Call) -> bool:
     for `--get-user-env`, whatever its value (tried: what is exported beats it, and soft limits are not propagated).
     """
     value = call.options.get("export")
-    return (value is not None and value.upper() != b"ALL") or "get-user-env" in call.options
+    by_export = value is not None and value.upper() != b"ALL" and not call.exports_nil
+    return by_export or "get-user-env" in call.options
 
 
 def for_job(call: Call, launch_sets_name: bool) -> Environment:
@@ -128,7 +129,7 @@ def exported(call: Call) -> Environment:
     environment = call.environment
     if value is None or value.upper() == b"ALL":
         return environment
-    if value.upper() == b"NONE":
+    if value.upper() == b"NONE" or call.exports_nil:
         # Names of five letters: SLURMD_ and the like pass too.
         kept = {name: found for name, found in environment.whole().items() if name[:5] == b"SLURM"}
         return Environment({}, frozenset(), kept)

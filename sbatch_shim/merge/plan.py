@@ -77,6 +77,7 @@ class Array:
         login: The node adds the user's login environment.
         exposed: The site may change what sbatch sends with it, so that is what each call would have sent.
         nice: What sbatch has to be started with, as the job inherits it; None where it does not.
+        nil: Its calls have `--export=NIL`, see Call.exports_nil.
     """
 
     members: list[Placed]
@@ -87,6 +88,7 @@ class Array:
     login: bool = False
     nice: int | None = None
     exposed: bool = False
+    nil: bool = False
 
     @property
     def calls(self) -> list[Call]:
@@ -180,6 +182,7 @@ def merge_key(call: Call, limits: Limits, *, keep_names: bool, keep_comments: bo
         "error" in call.options,
         environment.submit_key(call),
         environment.needs_login(call),
+        call.exports_nil,
         tuple(node_names) if any(node_names) else (),
         call.name if keep_names else None,
         call.comment if keep_comments else None,
@@ -330,6 +333,7 @@ class Block:
                 [made[one] for one in slot.upstream],
                 first.alone,
                 environment.needs_login(first.call),
+                nil=first.call.exports_nil,
             )
             made[slot] = settled(array)
         return list(made.values())

@@ -63,6 +63,7 @@ class Call:
         script: Path as sbatch resolved it; empty unless source is FILE.
         body_hash: Names the body among the session's blobs.
         group: Id of the group it was made as; None in records of version 0.1.0.
+        exports_nil: It has `--export=NIL`, and a Slurm to which that means neither variables nor a login environment.
         options, arguments: See request.Request.
     """
 
@@ -83,6 +84,7 @@ class Call:
     options: dict[str, bytes | None]
     arguments: list[bytes]
     group: int | None = None
+    exports_nil: bool = False
 
     @cached_property
     def tasks(self) -> list[int]:
@@ -268,6 +270,7 @@ def build(
         options=options,
         arguments=rest[1:],
         group=int(values["group"]) if "group" in values else None,
+        exports_nil=values.get("export") == b"nil",
     )
 
 

@@ -146,3 +146,16 @@ def test_a_value_in_an_export_list_is_no_word_of_sbatch(tmp_path: Path, exposed:
     words = words_of(submission_of(array, bytes(tmp_path), {}, limits, place_of))
     assert not [word for word in words if b"secret-of-mine" in word]
     assert render(array, limits)[1].get(b"SBATCH_EXPORT") == (b"ALL,TOKEN=secret-of-mine" if exposed else None)
+
+
+@pytest.mark.parametrize("exposed", [False, True])
+def test_calls_without_any_variable_share_arrays_among_themselves(tmp_path: Path, exposed: bool) -> None:
+    """What sbatch has to be started with (a wrapper's libraries) reaches no job with --export=NIL either."""
+    limits = Limits(site_changes_environment=exposed)
+    nil = [call(number, {"export": value}, exports_nil=True) for number, value in enumerate([b"NIL", b"nil"])]
+    others = [call(2), call(3, {"export": b"NONE"}), call(4, {"export": b"NIL"})]
+    first, *rest = plan([*nil, *others], limits)
+    assert first.nil and first.calls == nil
+    assert not any(array.nil for array in rest)
+    words = words_of(submission_of(first, bytes(tmp_path), {}, limits, TicketMap(bytes(tmp_path)).place))
+    assert [word for word in words if word.startswith(b"--export")] == [b"--export=NIL"]

@@ -169,7 +169,7 @@ EXAMPLES: dict[str, tuple[list[bytes | None], list[bytes | None]]] = {
         [b"", b"plane=4", b"block:", b"BLOCK", b"arbitrary"],
     ),
     "exclusive": ([None, b"user", b"mcs"], [b"", b"topo", b"yes"]),
-    "export": ([b"", b"ALL", b"none", b"A,B=c", b"NILS"], [b"NIL", b"nil"]),
+    "export": ([b"", b"ALL", b"none", b"A,B=c", b"NIL"], [b"A='", b'A="x']),
     "flag": ([None], [b"", b"yes"]),
     "gpu-bind": (
         [b"none", b"closest", b"single:2", b"verbose,closest"],

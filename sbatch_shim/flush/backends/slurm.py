@@ -171,5 +171,8 @@ def words_of(submission: Submission) -> list[bytes]:
         value = array.calls[0].options.get("export") if array.exposed else b"NONE"
         if value is not None and not export_by_variable(array.calls[0], array.sending):
             words.append(option("export", value))
+    elif array.nil:
+        # Also what sbatch or a wrapper around it had to be started with does not reach the job then.
+        words.append(option("export", b"NIL"))
     words += [option(log.kind, log.pattern) for log in submission.logs]
     return [*words, *submission.extra, submission.script]
