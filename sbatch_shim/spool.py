@@ -22,6 +22,8 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
         blobs/<hash>            script bodies and environments, each once
         passed                  why calls went to the real sbatch, one line each
         passed-told             how many bytes of that a flush has told of
+        slurm-version           what the real sbatch tells of itself (version.py)
+        config                  what the controller told of itself lately (flush/backends/controller.py)
         flushes/<stamp>/        see state/journal.py
         dropped                 tickets that were cancelled before a flush took them (state/dropped.py)
         reruns                  tickets that sarray rerun queued again, and as which (verbs/rerun.py)

@@ -54,6 +54,25 @@ def test_tickets_that_are_submitted_already_cost_no_flush(person: Person) -> Non
     assert len(set(shown.splitlines())) == 1 and re.match(r"Dependency afterok:\d+", shown), shown
 
 
+def test_a_chain_through_calls_that_are_not_queued_asks_no_more_than_without_us(person: Person) -> None:
+    """Every second call of a chain is passed: each call is one submission, and the configuration is asked for once."""
+    path, log = counting_sbatch(person)
+    last = person.queue("--parsable", "--hold", "-o", "/dev/null", "--wrap=true", PATH=path).out.decode().strip()
+    for number in range(11):
+        more = ("--deadline=2036-01-01",) if number % 2 == 0 else ()
+        done = person.queue("--parsable", "-o", "/dev/null", "-d", f"afterok:{last}", *more, "--wrap=true", PATH=path)
+        assert done.status == 0 and done.err == b""
+        last = done.out.decode().strip()
+    assert person.flush(PATH=path).status == 0
+    asked = log.read_text().split()
+    assert asked.count("sbatch") == 12
+    # Once at a hand-over, and by the flush itself where anything is left for it.
+    assert len(asked) - 12 <= 2, asked
+    environment = person.environment(PATH=SYSTEM_PATH)
+    shown = person.run("squeue", "-h", "-u", environment["USER"], "-o", "%r", env=environment).out.decode().split()
+    assert sorted(shown) == ["Dependency"] * 11 + ["JobHeldUser"]
+
+
 def test_only_the_sessions_that_hold_what_is_not_submitted_are_flushed(person: Person) -> None:
     one, two = queue_in(person, "one"), queue_in(person, "two")
     assert person.flush("--session", "one").status == 0

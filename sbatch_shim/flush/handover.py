@@ -114,7 +114,7 @@ def submit_now(session: Session, sbatch: Callable[[], str], tickets: TicketMap |
     from sbatch_shim.flush.wishes import Wishes
 
     with Stop() as stop:
-        flush = Flush(session, Slurm(sbatch), Wishes(keep_arrays=True), tickets, bystander(stop))
+        flush = Flush(session, Slurm(sbatch, brief=True), Wishes(keep_arrays=True), tickets, bystander(stop))
         flush.run()
     if stop.signal:
         raise ShimError("interrupted")

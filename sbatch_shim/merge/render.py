@@ -18,13 +18,13 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import dataclass
-
-import jinja2
+from functools import cache
 
 from sbatch_shim import __version__
 from sbatch_shim.merge import environment, logs
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
+from sbatch_shim.merge.template import fill
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.paths import TEMPLATES
 from sbatch_shim.values import indices
@@ -33,11 +33,11 @@ ROW = b"%-10s %-11d %-8d %-11d %-10d\n"
 ROW_LOGS = b"%-11d "  # goes before the others
 ROW_BYTES = len(ROW % (b"-", 0, 0, 0, 0))
 
-TEMPLATE = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(TEMPLATES),
-    undefined=jinja2.StrictUndefined,
-    keep_trailing_newline=True,
-).get_template("array.sh.j2")
+
+@cache
+def template() -> str:
+    """The dispatcher's."""
+    return (TEMPLATES / "array.sh.j2").read_text(encoding="utf-8")
 
 
 def escape(field: bytes) -> bytes:
@@ -140,29 +140,31 @@ def render(
 
     def program(rows_offset: int) -> bytes:
         names = sorted({os.fsencode(call.shown_name).decode("utf-8", "backslashreplace") for call in array.calls})
-        text = TEMPLATE.render(
-            title=comment(f"{len(array.calls)} sbatch call{'s' * (len(array.calls) > 1)} as one Slurm job"),
-            version=__version__,
-            summary=comment(f"Jobs: {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}."),
-            tickets=f"{array.calls[0].ticket} to {array.calls[-1].ticket}",
-            first_index=first,
-            rows_offset=rows_offset,
-            row_count=row_count,
-            row_bytes=row_bytes,
-            common_offset=rows_offset + row_count * row_bytes,
-            common_lines=len(shared.common),
-            login=sending.by_script,
-            whole=None if whole is None else shlex.quote(os.fsdecode(whole)),
-            time_format=limits.time_format,
-            opening=opening is not None,
-            host="" if opening is None else shlex.quote(opening.host),
-            own_script="" if opening is None else shlex.quote(os.fsdecode(opening.script)),
-            mark="" if opening is None or not opening.mark else shlex.quote(os.fsdecode(opening.mark)),
-            makes_log_folders=limits.makes_log_folders,
-            appends=appends(array, limits),
-            joined="error" not in array.calls[0].options,
-        )
-        return text.encode("utf-8", "surrogateescape")
+        values = {
+            "title": comment(f"{len(array.calls)} sbatch call{'s' * (len(array.calls) > 1)} as one Slurm job"),
+            "version": __version__,
+            "summary": comment(f"Jobs: {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}."),
+            "tickets": f"{array.calls[0].ticket} to {array.calls[-1].ticket}",
+            "first_index": first,
+            "rows_offset": rows_offset,
+            "rows_start": rows_offset + 1,
+            "row_count": row_count,
+            "row_bytes": row_bytes,
+            "common_offset": rows_offset + row_count * row_bytes,
+            "common_lines": len(shared.common),
+            "login": sending.by_script,
+            "whole": None if whole is None else shlex.quote(os.fsdecode(whole)),
+            "time_format": limits.time_format,
+            "time_zone": limits.time_format.endswith("%z"),
+            "opening": opening is not None,
+            "host": "" if opening is None else shlex.quote(opening.host),
+            "own_script": "" if opening is None else shlex.quote(os.fsdecode(opening.script)),
+            "mark": "" if opening is None or not opening.mark else shlex.quote(os.fsdecode(opening.mark)),
+            "makes_log_folders": limits.makes_log_folders,
+            "appends": appends(array, limits),
+            "joined": "error" not in array.calls[0].options,
+        }
+        return fill(template(), values).encode("utf-8", "surrogateescape")
 
     # The program holds the offset of what follows it, whose digits are part of its length.
     offset = 0

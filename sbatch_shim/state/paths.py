@@ -6,8 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-import platformdirs
-
 PACKAGE = Path(__file__).parent.parent
 TEMPLATES = PACKAGE / "templates"
 
@@ -17,6 +15,8 @@ def state_folder() -> str:
     given = os.environ.get("SARRAY_STATE_DIR")
     if given:
         return given
+    import platformdirs
+
     folder = platformdirs.user_state_dir("sarray")
     # Older versions of platformdirs take a relative $XDG_STATE_HOME, which does not count.
     return folder if os.path.isabs(folder) else os.path.expanduser("~/.local/state/sarray")

@@ -90,3 +90,13 @@ def test_launcher_and_platformdirs_agree_on_the_state_folder(
     done = subprocess.run([str(launcher)], env=environment, capture_output=True, check=True)
     given, wanted = os.fsdecode(done.stdout), state_folder()
     assert os.path.normpath(given) == os.path.normpath(wanted)
+
+
+def test_what_only_a_flush_needs_is_imported_by_nothing_else() -> None:
+    """The companions, and a call that is handed over behind tickets which are submitted already, start without it."""
+    packages = ", ".join(repr(path) for path in sys.path if path.endswith("site-packages"))
+    start = f"sys.path += [{packages}]; import sbatch_shim.companions.start, sbatch_shim.flush.handover"
+    found = modules(f"{start}; import sbatch_shim.companions.waits, sbatch_shim.companions.squeue")
+    costly = {"jinja2", "platformdirs", "hashlib", "sbatch_shim.merge.plan", "sbatch_shim.flush.flush"}
+    assert found & costly == set()
+    assert "jinja2" not in modules(f"{start}; import sbatch_shim.flush.flush, sbatch_shim.flush.backends.slurm")

@@ -9,6 +9,7 @@ import pytest
 from support.strategies import session
 
 from sbatch_shim import version
+from sbatch_shim.flush.backends.controller import CONFIG_SECONDS, Controller, NoAnswer
 from sbatch_shim.flush.backends.sbatch import Inherited, beside, find_command, limits_of, loads_plugins, submit
 from sbatch_shim.setup.install import launcher
 
@@ -126,3 +127,42 @@ def test_the_version_of_an_sbatch_is_asked_once_for_each_session(tmp_path: Path)
     assert asked.read_text() == "x\n"
     assert version.of_sbatch(session(), new, environment) == (25, 5)
     assert version.of_sbatch(session(), os.fsencode(tmp_path / "none"), environment) == (0, 0)
+
+
+def test_a_configuration_is_asked_for_once_in_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, kept = tmp_path / "asked", os.fsencode(tmp_path / "config")
+    text = f"#!/bin/sh\necho >> {asked}\necho 'Configuration data as of 2026-01-01T00:00:00'\necho 'MaxArraySize = 7'\n"
+    command(tmp_path / "one", "scontrol", text)
+    command(tmp_path / "two", "scontrol", text)
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+
+    def times_asked(sbatch: str, **variables: str) -> tuple[int, float]:
+        asked.write_text("")
+        controller = Controller(f"{tmp_path}/{sbatch}/sbatch", {k.encode(): v.encode() for k, v in variables.items()})
+        values, when = controller.recent_config(kept)
+        assert values == {"MaxArraySize": "7", "clock": "1767225600"}
+        return len(asked.read_text().splitlines()), when
+
+    assert times_asked("one") == (1, now)
+    now += CONFIG_SECONDS - 1
+    assert times_asked("one") == (0, 1000.0)
+    # Another controller, or what is beside another sbatch, may tell something else.
+    assert times_asked("one", SLURM_CONF="/x") == (1, now)
+    assert times_asked("one") == (1, now)
+    assert times_asked("two") == (1, now)
+    now += CONFIG_SECONDS
+    assert times_asked("two") == (1, now)
+    now = 5.0  # the machine was started again
+    assert times_asked("two") == (1, now)
+    (tmp_path / "config").write_text('{"asker"')
+    assert times_asked("two") == (1, now)
+    assert times_asked("two") == (0, now)
+
+
+def test_a_configuration_that_is_not_told_is_not_kept(tmp_path: Path) -> None:
+    command(tmp_path, "scontrol", "#!/bin/sh\necho no answer >&2\nexit 1\n")
+    controller = Controller(f"{tmp_path}/sbatch", {})
+    with pytest.raises(NoAnswer):
+        controller.recent_config(os.fsencode(tmp_path / "config"))
+    assert not (tmp_path / "config").exists()

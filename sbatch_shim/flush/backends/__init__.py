@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sbatch_shim.flush.backends.recovery import Fate
-from sbatch_shim.flush.backends.sbatch import Answer
-from sbatch_shim.flush.backends.sight import Sight
-from sbatch_shim.flush.patience import Patience, Stop
-from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.plan import Array
-from sbatch_shim.merge.submission import Submission
-from sbatch_shim.state.calls import Call
+if TYPE_CHECKING:  # the companions import `sbatch.py` beside this, and no other module that is named here
+    from sbatch_shim.flush.backends.recovery import Fate
+    from sbatch_shim.flush.backends.sbatch import Answer
+    from sbatch_shim.flush.backends.sight import Sight
+    from sbatch_shim.flush.patience import Patience, Stop
+    from sbatch_shim.merge.limits import Limits
+    from sbatch_shim.merge.plan import Array
+    from sbatch_shim.merge.submission import Submission
+    from sbatch_shim.state.calls import Call
 
 
 class Backend(Protocol):

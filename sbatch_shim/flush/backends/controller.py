@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import json
 import os
 import re
 import subprocess
@@ -10,9 +11,13 @@ import time
 
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends.sbatch import beside
+from sbatch_shim.spool import read, replace
 
 # What scontrol says of elements that need no splitting off any more: they run, they have ended, they are forgotten.
 SPLIT_ALREADY = ("No error", "Job has already finished", "Invalid job id specified")
+
+# How long what the controller told of its configuration holds for calls that are handed over one after the other.
+CONFIG_SECONDS = 60
 
 
 def seconds(told: str) -> str:
@@ -81,6 +86,42 @@ class Controller:
         if "BOOT_TIME" in values:
             values["started"] = seconds(values["BOOT_TIME"])
         return values
+
+    def recent_config(self, path: bytes) -> tuple[dict[str, str], float]:
+        """
+        What `config` tells, or told a command on this machine less than CONFIG_SECONDS ago.
+
+        A pipeline whose calls are handed over one by one would ask for each of them otherwise.
+
+        Args:
+            path: Where that is kept.
+
+        Returns:
+            The values, and when the controller was asked by time.monotonic().
+        """
+        now = time.monotonic()
+        try:
+            # That clock counts from the boot.
+            boot = read(b"/proc/sys/kernel/random/boot_id").decode().strip()
+        except OSError:
+            return self.config(), now
+        asker = [
+            boot,
+            self.sbatch,
+            {os.fsdecode(name): os.fsdecode(self.environment[name]) for name in self.environment},
+        ]
+        try:
+            kept = json.loads(read(path))
+            if kept["asker"] == asker and 0 <= now - kept["asked"] < CONFIG_SECONDS:
+                return kept["values"], kept["asked"]
+        except (OSError, ValueError, LookupError, TypeError):
+            pass
+        values = self.config()
+        try:
+            replace(path, json.dumps({"asker": asker, "asked": now, "values": values}).encode())
+        except OSError:
+            pass  # asked again, then
+        return values, now
 
     def queued(self, script: bytes) -> int | None:
         """

@@ -24,12 +24,20 @@ from sbatch_shim.state.journal import SUBMITTED
 
 
 class Slurm:
-    """The real sbatch: the one that the calls would have run, else the one on PATH."""
+    """
+    The real sbatch: the one that the calls would have run, else the one on PATH.
+
+    Args:
+        fallback: Finds the latter.
+        brief: For a command that submits a call or two on its way: what the controller told of its configuration a
+            moment ago will do.
+    """
 
     accepted = placing_event = SUBMITTED
 
-    def __init__(self, fallback: Callable[[], str]) -> None:
+    def __init__(self, fallback: Callable[[], str], *, brief: bool = False) -> None:
         self.fallback = fallback
+        self.brief = brief
         # By sbatch and variables: the controller's time less time.monotonic().
         self.clocks: dict[tuple[str, tuple[tuple[bytes, bytes], ...]], float] = {}
         # By sbatch and variables.
@@ -48,11 +56,15 @@ class Slurm:
     def limits(self, call: Call) -> Limits:
         sbatch, variables = self.sbatch(call), controller_variables(call)
         controller = Controller(sbatch, dict(variables))
-        values = controller.config()
+        if self.brief:
+            values, asked = controller.recent_config(call.session.folder + b"/config")
+        else:
+            values, asked = controller.config(), time.monotonic()
         if "clock" in values:
-            self.clocks[sbatch, variables] = int(values["clock"]) - time.monotonic()
+            self.clocks[sbatch, variables] = int(values["clock"]) - asked
         self.clusters[sbatch, variables] = values.get("ClusterName", "")
-        names.keep(call, controller, values)
+        if not self.brief:
+            names.keep(call, controller, values)
         return limits_of(values)
 
     def sight(self, call: Call) -> Sight:

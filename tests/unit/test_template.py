@@ -1,0 +1,62 @@
+"""The dispatcher's template is filled as Jinja fills it."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import jinja2
+import pytest
+
+from sbatch_shim.merge.render import template
+from sbatch_shim.merge.template import fill
+
+SWITCHES = ("common_lines", "login", "whole", "time_format", "opening", "mark", "makes_log_folders", "appends")
+NUMBERS = ("first_index", "rows_offset", "rows_start", "row_count", "row_bytes", "common_offset")
+NAMES = ("title", "version", "summary", "tickets", "host", "own_script", "joined", "time_zone", *NUMBERS, *SWITCHES)
+ODD = "{{ login }} {% if whole %} \\ \n\u00e4"
+
+
+def by_jinja(text: str, values: dict[str, object]) -> str:
+    return (
+        jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+        .from_string(text)
+        .render(values)
+    )
+
+
+@pytest.mark.parametrize("on", list(product([False, True], repeat=len(SWITCHES))))
+def test_the_dispatcher(on: tuple[bool, ...]) -> None:
+    values: dict[str, object] = {name: f"{ODD}{name}" for name in NAMES}
+    values.update((name, ODD if wanted else "") for name, wanted in zip(SWITCHES, on))
+    assert fill(template(), values) == by_jinja(template(), values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no tag\n",
+        "a\n {%- if yes %} b{% else %} c{% endif %}\n",
+        "a\n {%- if no %} b{% else %} c{% endif %}\n",
+        "{% if yes %}{% if no %}1{% else %}2{{ value }}{% endif %}3{% else %}{% if yes %}4{% endif %}{% endif %}",
+        "{% if no %}{% if yes %}1{% else %}2{{ value }}{% endif %}3{% else %}{% if yes %}4\n{%- endif %}{% endif %}",
+        "{{ value }}{{ value }} {%- if yes %}x{% endif %}",
+        "{% if not yes %}1{% else %}2{% endif %}{%- if not no %}3{% if yes %}4{% endif %}{% endif %}",
+        "{% raw %}${#names[@]}{% endraw %} }} { % %}",
+    ],
+)
+def test_what_it_knows_it_does_as_jinja(text: str) -> None:
+    values: dict[str, object] = {"yes": 1, "no": 0, "value": "v"}
+    assert fill(text, values) == by_jinja(text, values)
+
+
+def test_a_name_without_a_value_is_an_error_where_it_is_not_shown_too() -> None:
+    for text in ("{{ gone }}", "{% if gone %}x{% endif %}", "{% if no %}{{ gone }}{% endif %}"):
+        with pytest.raises(KeyError):
+            fill(text, {"no": 0})
+
+
+@pytest.mark.parametrize("text", ["{% if no %}", "{% else %}", "{% endif %}", "{% if no %}{% endif %}{% endif %}"])
+def test_conditions_must_begin_and_end(text: str) -> None:
+    with pytest.raises(ValueError):
+        fill(text, {"no": 0})
