@@ -124,7 +124,7 @@ OPTIONS = {
     "reservation": ("", REQUIRED, "RESERVATION", ARRAY, "text"),
     "resources": ("", REQUIRED, "", HAND, ""),
     "resv-ports": ("", OPTIONAL, "", HAND, ""),
-    "segment": ("", REQUIRED, "", HAND, ""),
+    "segment": ("", REQUIRED, "SEGMENT_SIZE", HAND, ""),
     "signal": ("", REQUIRED, "SIGNAL", ARRAY, "signal"),
     "sockets-per-node": ("", REQUIRED, "", ARRAY, "count"),
     "spread-job": ("", FLAG, "SPREAD_JOB", ARRAY, "flag"),

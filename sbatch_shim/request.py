@@ -12,14 +12,18 @@ from sbatch_shim.errors import HandOver
 from sbatch_shim.grammar import EARLY, FLAG, HAND, KIND, OPTIONS, REQUIRED, ROLE, TAKES, VARIABLE, parse
 from sbatch_shim.values import RECOGNISERS, minutes
 
-# Other variables that sbatch reads as input (opt.c of 22.05); they act in ways that are not ours to repeat
+# Other variables that sbatch reads as input (opt.c of 22.05; each name that is in the libraries of 22.05, 24.11 and
+# 26.05 was tried); they act in ways that are not ours to repeat
 # (SBATCH_MEM_BIND is no --mem-bind: no job has SLURM_MEM_BIND of it).
 FOREIGN_INPUT = (
     b"SLURM_CLUSTERS",
+    b"SLURM_DEBUG_FLAGS",
     b"SLURM_EXIT_ERROR",
     b"SLURM_GET_USER_ENV",
     b"SLURM_HINT",
     b"SLURM_HOSTFILE",
+    b"SLURM_SACK_JWKS",
+    b"SLURM_SACK_KEY",
     b"SLURM_UMASK",
     b"SBATCH_GPU_BIND",
     b"SBATCH_MEM_BIND",
@@ -31,6 +35,11 @@ EXCLUSIVE_GROUPS = (
     ("mem", "mem-per-cpu", "mem-per-gpu"),
     ("requeue", "no-requeue"),
     ("exclusive", "oversubscribe"),
+    # Fatal to sbatch (each pair of options was tried on 22.05, 24.11 and 26.05).
+    ("ntasks-per-gpu", "ntasks-per-node"),
+    ("ntasks-per-gpu", "gpus-per-socket"),
+    ("ntasks-per-gpu", "gpus-per-task"),
+    ("cpus-per-gpu", "cpus-per-task"),  # in newer versions
 )
 INPUT_VARIABLES = {b"SBATCH_" + row[VARIABLE].encode(): name for name, row in OPTIONS.items() if row[VARIABLE]}
 # What sbatch writes around the command of --wrap (script_wrap in 22.05).
@@ -169,6 +178,8 @@ def check_contradictions(options: "dict[str, bytes | None]") -> None:
     shortest, longest = options.get("time-min"), options.get("time")
     if shortest and longest and 0 <= minutes(longest) < minutes(shortest):
         raise HandOver("--time-min above --time")
+    if "gpus-per-node" in options and b"gpu" in (options.get("gres") or b""):
+        raise HandOver("--gpus-per-node beside --gres=gpu")  # fatal to 26.05
     tasks, nodes = options.get("ntasks"), options.get("nodes")
     if not tasks or not nodes:
         return

@@ -41,5 +41,11 @@ for option in --mem=8GiB --mem=1PB --mem=8B --mem=GB --mem=1.5GB --mem-per-cpu=8
     --begin=now+1h --time-min=abc --time-min=0 --mincpus=0 --mincpus=x --mem-bind=foo --mem-bind=help --switches=0 --profile=x,task --cpu-freq=0 --mail-type=NONE,FOO --ntasks-per-node=0; do
     try -o /dev/null $option job.sh
 done
+try -o /dev/null --ntasks-per-gpu=1 --ntasks-per-node=1 job.sh
+try -o /dev/null --ntasks-per-gpu=1 --gpus-per-task=1 job.sh
+try -o /dev/null --cpus-per-gpu=1 -c 1 job.sh
+try -o /dev/null --gpus-per-node=1 --gres=gpu:1 job.sh
+SLURM_DEBUG_FLAGS=x try -o /dev/null job.sh
+SBATCH_SEGMENT_SIZE=x try -o /dev/null job.sh
 sbatch=$(command -v sbatch)
 (unset PATH; "$sbatch" -o nopath.log job.sh; echo "rc $?"; "$sbatch" -o nopath2.log ./job.sh; echo "rc $?")

@@ -135,6 +135,12 @@ def test_an_empty_array_or_dependency_takes_back_an_earlier_one() -> None:
         "-t 5 --time-min=6",
         "--mail-type=END --mail-type=NONE",
         "--mail-type=NONE --mail-type=END",
+        "--ntasks-per-gpu=1 --ntasks-per-node=1",
+        "--ntasks-per-gpu=1 --tasks-per-node=1",
+        "--ntasks-per-gpu=1 --gpus-per-socket=1",
+        "--ntasks-per-gpu=1 --gpus-per-task=1",
+        "--cpus-per-gpu=1 -c 1",
+        "--gpus-per-node=1 --gres=shard:1,gpu:a100:1",
     ],
 )
 def test_what_contradicts_itself_is_handed_over(line: str) -> None:

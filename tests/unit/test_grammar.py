@@ -12,7 +12,7 @@ from support.strategies import QUICK, no_nul
 from sbatch_shim.errors import HandOver
 from sbatch_shim.flush.handover import with_option
 from sbatch_shim.grammar import FLAG, OPTIONAL, OPTIONS, REQUIRED, SAME_FIELD, SHORT, parse
-from sbatch_shim.request import dependency_of, dependency_place, from_environment
+from sbatch_shim.request import check, dependency_of, dependency_place, from_environment
 
 Parsed = tuple[list[tuple[str, "bytes | None"]], list[bytes]]
 
@@ -161,3 +161,11 @@ def test_a_dependency_behind_unknown_options_is_found_and_replaced() -> None:
     words = [b"--plugin=1", b"-d", b"afterok:5", b"/bin/sh", b"-d", b"mine"]
     assert dependency_of(words, None) == b"afterok:5"
     assert with_option(words, b"--dependency=afterok:7") == [*words[:2], b"afterok:7", *words[3:]]
+
+
+@pytest.mark.parametrize(
+    "variable", ["SBATCH_SEGMENT_SIZE", "SLURM_DEBUG_FLAGS", "SLURM_SACK_KEY", "SLURM_SACK_JWKS", "SLURM_HINT"]
+)
+def test_a_variable_that_some_version_reads_is_handed_over(variable: str) -> None:
+    with pytest.raises(HandOver, match=variable if variable[:6] == "SLURM_" else "--segment"):
+        check(from_environment({variable.encode(): b"2"}))
