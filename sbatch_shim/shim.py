@@ -187,8 +187,9 @@ def inherited(asked: "dict[bytes, bytes]") -> bool:
 def hand_over(real: bytes, words: "list[bytes]", entries: "list[bytes]", state: bytes, piped: "request.Piped") -> int:
     """Become the real sbatch, which must see no ticket, and not the id of a merged job around it."""
     waits = request.dependency_of(words, piped.script)
-    if waits and (ticket_numbers(waits) or own_job_in(waits, entries)):
-        return run_behind_tickets(real, words, entries, state, piped)
+    in_job = bool(waits) and own_job_in(waits or b"", entries)
+    if in_job or (waits and ticket_numbers(waits)):
+        return run_behind_tickets(real, words, entries, state, piped, in_job=in_job)
     return run_real(real, words, entries, piped)
 
 
@@ -219,24 +220,31 @@ def own_job_in(spec: bytes, entries: "list[bytes]") -> bool:
 
 
 def run_behind_tickets(
-    real: bytes, words: "list[bytes]", entries: "list[bytes]", state: bytes, piped: "request.Piped"
+    real: bytes, words: "list[bytes]", entries: "list[bytes]", state: bytes, piped: "request.Piped", *, in_job: bool
 ) -> int:
     """
     Become the real sbatch, with what the call waits for named as Slurm knows it.
 
     That is tickets, which are submitted first, and the job that this runs in.
+
+    Args:
+        in_job: The dependency may name that job.
     """
     hold_closed(0, 1, 2)
     # python -S left these out; they stand beside this package.
     import site
 
     site.main()
-    from sbatch_shim.companions.waits import OwnConditions
     from sbatch_shim.errors import BadDependency
     from sbatch_shim.flush.handover import with_real_ids
 
+    own = None
+    if in_job:  # most calls are spared what this imports
+        from sbatch_shim.companions.waits import OwnConditions
+
+        own = OwnConditions(real, entries)
     try:
-        words = with_real_ids(words, state, piped.script, OwnConditions(real, entries))
+        words = with_real_ids(words, state, piped.script, own)
     except BadDependency:
         say("Batch job submission failed: Job dependency problem")
         return 1

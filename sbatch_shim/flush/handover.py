@@ -15,7 +15,7 @@ from sbatch_shim.state.journal import Place, TicketMap
 Own = Callable[[Dependency], "Dependency | None"]
 
 
-def with_real_ids(words: list[bytes], state: bytes, script: bytes | None, own: Own) -> list[bytes]:
+def with_real_ids(words: list[bytes], state: bytes, script: bytes | None, own: Own | None) -> list[bytes]:
     """
     The words of a call with the dependency that Slurm must be told.
 
@@ -24,7 +24,7 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None, own: O
     Args:
         words: The words after `sbatch`.
         script: What was read from stdin, or None.
-        own: What becomes of conditions on the job that the call is made in.
+        own: What becomes of conditions on the job that the call is made in; None where there can be none.
 
     Returns:
         The words unchanged where the dependency means the same to Slurm.
@@ -41,7 +41,7 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None, own: O
     return words if real is None else with_option(words, b"--dependency=" + real.spec)
 
 
-def real_dependency(spec: bytes, state: bytes, own: Own, for_array: bool) -> Dependency | None:
+def real_dependency(spec: bytes, state: bytes, own: Own | None, for_array: bool) -> Dependency | None:
     """
     A dependency as Slurm must be told, its producers submitted; None where it may stay as it is.
 
@@ -60,7 +60,7 @@ def real_dependency(spec: bytes, state: bytes, own: Own, for_array: bool) -> Dep
         if named:
             raise
         return None  # Slurm has words of its own for it
-    found = own(waits)
+    found = own(waits) if own else None
     if not named and found is None:
         return None
     if named:

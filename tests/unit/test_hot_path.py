@@ -99,4 +99,6 @@ def test_what_only_a_flush_needs_is_imported_by_nothing_else() -> None:
     found = modules(f"{start}; import sbatch_shim.companions.waits, sbatch_shim.companions.squeue")
     costly = {"jinja2", "platformdirs", "hashlib", "sbatch_shim.merge.plan", "sbatch_shim.flush.flush"}
     assert found & costly == set()
+    behind = modules("import sbatch_shim.shim, sbatch_shim.flush.handover")
+    assert behind & {"subprocess", "sbatch_shim.companions", "sbatch_shim.state.tickets"} == set()
     assert "jinja2" not in modules(f"{start}; import sbatch_shim.flush.flush, sbatch_shim.flush.backends.slurm")
