@@ -73,6 +73,48 @@ def test_a_chain_through_calls_that_are_not_queued_asks_no_more_than_without_us(
     assert sorted(shown) == ["Dependency"] * 11 + ["JobHeldUser"]
 
 
+def test_what_a_passed_call_does_not_wait_for_stays_queued_and_merges(person: Person) -> None:
+    """In a loop over samples: a call that nothing waits for, one that is waited for, and a passed one."""
+    path, log = counting_sbatch(person)
+    words = ("--parsable", "-o", "/dev/null", "--wrap=true")
+    others = []
+    for _ in range(6):
+        others.append(person.queue("--hold", "--nice=7", *words, PATH=path).out.decode().strip())
+        ticket = person.queue("--hold", *words, PATH=path).out.decode().strip()
+        done = person.queue("-d", f"afterok:{ticket}", "--deadline=2036-01-01", *words, PATH=path)
+        assert done.status == 0 and done.err == b""
+    assert log.read_text().split().count("sbatch") == 12
+    shown = person.run("squeue", "-h", "-j", ",".join(others), "-o", "%i %r").out.decode().splitlines()
+    assert sorted(shown) == [f"{ticket} SarrayQueued" for ticket in others]
+    done = person.flush()
+    assert re.fullmatch(rb"Submitted batch job \d+\n", done.out), done
+    shown = person.run("squeue", "-h", "-j", ",".join(others), "-o", "%i %r").out.decode().splitlines()
+    assert sorted(shown) == [f"{ticket} JobHeldUser" for ticket in others]
+
+
+def test_lanes_are_not_torn_apart_by_a_call_that_waits_for_one_of_them(person: Person) -> None:
+    path, log = counting_sbatch(person)
+    words = ("--parsable", "-o", "/dev/null", "--wrap=true")
+    first = [person.queue("--hold", *words, PATH=path).out.decode().strip() for _ in range(3)]
+    for ticket in first:
+        person.queue("-d", f"afterok:{ticket}", *words, PATH=path)
+    assert person.queue("-d", f"afterok:{first[1]}", "--deadline=2036-01-01", *words, PATH=path).status == 0
+    assert log.read_text().split().count("sbatch") == 3
+    assert b"nothing is queued" in person.flush().err
+
+
+@pytest.mark.parametrize("queued", [True, False])
+def test_a_singleton_waits_for_all_of_its_name(person: Person, queued: bool) -> None:
+    """So nothing is left out where there is one: among what is queued, or the passed call itself."""
+    person.queue("--hold", "-o", "/dev/null", "-J", "mine", "--wrap=true")
+    more = ("-d", "singleton", "-J", "mine") if queued else ("-J", "other")
+    ticket = person.queue("--parsable", "--hold", "-o", "/dev/null", *more, "--wrap=true").out.decode().strip()
+    spec = f"afterok:{ticket}" if queued else f"singleton,afterok:{ticket}"
+    done = person.queue("-o", "/dev/null", "-J", "mine", "-d", spec, "--deadline=2036-01-01", "--wrap=true")
+    assert done.status == 0
+    assert b"nothing is queued" in person.flush().err
+
+
 def test_only_the_sessions_that_hold_what_is_not_submitted_are_flushed(person: Person) -> None:
     one, two = queue_in(person, "one"), queue_in(person, "two")
     assert person.flush("--session", "one").status == 0

@@ -24,7 +24,7 @@ from sbatch_shim.flush.result import Adopted, FlushResult, Outcome
 from sbatch_shim.flush.wishes import Wishes
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.plan import halve
+from sbatch_shim.merge.plan import connected, halve
 from sbatch_shim.merge.submission import Submission, places, submission_of
 from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
 from sbatch_shim.state.calls import Call, pending, tickets_in
@@ -224,6 +224,10 @@ class Flush:
         calls = [call for call in calls if call.ticket not in silent]
         self.flush_producers(calls)
         arrays = arrays_of(calls, limits, self.wishes, refused_alone(self.session))
+        if self.wishes.only is not None:
+            wanted = connected(arrays, self.wishes.only)
+            self.result.kept += [call.ticket for array in arrays if array not in wanted for call in array.calls]
+            arrays = wanted
         journal = Journal(folder)
         make_folder(folder + b"/arrays")
         self.refusals = Refusals(judged_by_site=limits.judged_by_site)

@@ -19,7 +19,7 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None, own: O
     """
     The words of a call with the dependency that Slurm must be told.
 
-    The sessions of tickets that are not submitted yet are flushed first; where all are, nobody is asked.
+    What tickets that are not submitted yet have to do with is submitted first; where all are, nobody is asked.
 
     Args:
         words: The words after `sbatch`.
@@ -64,7 +64,8 @@ def real_dependency(spec: bytes, state: bytes, own: Own | None, for_array: bool)
     if not named and found is None:
         return None
     if named:
-        tickets = submitted(named, tickets, state)
+        alone = all(one.kind != "singleton" for one in waits.conditions)
+        tickets = submitted(named, tickets, state, frozenset(named) if alone else None)
 
     def place(ticket: int) -> Place:
         # A number like a ticket's that nobody was told stays, for Slurm to judge.
@@ -73,8 +74,13 @@ def real_dependency(spec: bytes, state: bytes, own: Own | None, for_array: bool)
     return with_places(found or waits, place, for_array)
 
 
-def submitted(named: list[int], tickets: TicketMap, state: bytes) -> TicketMap:
-    """Where tickets run, after flushing the sessions of those that are not submitted yet."""
+def submitted(named: list[int], tickets: TicketMap, state: bytes, only: frozenset[int] | None) -> TicketMap:
+    """
+    Where tickets run, after submitting those that are not yet, with all that has to do with them.
+
+    Args:
+        only: Them; None for all of their sessions, as what waits for a job name may have to do with each call.
+    """
     open_state(state)  # root with the HOME of a user must not submit what is queued there
     sessions = {tickets.session(ticket) for ticket in named if not is_placed(tickets, ticket)}
     if not sessions:
@@ -85,7 +91,8 @@ def submitted(named: list[int], tickets: TicketMap, state: bytes) -> TicketMap:
     # Read anew: another flush may have submitted them since.
     tickets = TicketMap(state)
     for name in sorted(name for name in sessions if name is not None):
-        submit_now(Session(state, name), lambda: real_sbatch(os.environ.get("PATH", os.defpath)), tickets)
+        session = Session(state, name)
+        submit_now(session, lambda: real_sbatch(os.environ.get("PATH", os.defpath)), tickets, only)
     return tickets
 
 
@@ -98,13 +105,19 @@ def is_placed(tickets: TicketMap, ticket: int) -> bool:
     return True
 
 
-def submit_now(session: Session, sbatch: Callable[[], str], tickets: TicketMap | None = None) -> None:
+def submit_now(
+    session: Session,
+    sbatch: Callable[[], str],
+    tickets: TicketMap | None = None,
+    only: frozenset[int] | None = None,
+) -> None:
     """
     Flush a session because somebody needs its real ids; what Slurm says goes to stderr.
 
     Args:
         sbatch: Finds the real sbatch where a call's own is gone.
         tickets: Learns what was submitted.
+        only: See Wishes.
 
     Raises ShimError when a signal cut it short.
     """
@@ -114,7 +127,7 @@ def submit_now(session: Session, sbatch: Callable[[], str], tickets: TicketMap |
     from sbatch_shim.flush.wishes import Wishes
 
     with Stop() as stop:
-        flush = Flush(session, Slurm(sbatch, brief=True), Wishes(keep_arrays=True), tickets, bystander(stop))
+        flush = Flush(session, Slurm(sbatch, brief=True), Wishes(keep_arrays=True, only=only), tickets, bystander(stop))
         flush.run()
     if stop.signal:
         raise ShimError("interrupted")

@@ -25,6 +25,7 @@ class Wishes:
         wide_lanes: Leave it to slurmctld how many lanes of an array it looks at together.
         scripts: A folder that also gets the scripts, or None.
         assume: What to take for the fate of submissions that cannot be known: submitted, lost, or None.
+        only: The tickets that somebody needs real ids of; what has nothing to do with them stays queued. None: all.
     """
 
     throttle: int | None = None
@@ -37,6 +38,7 @@ class Wishes:
     wide_lanes: bool = False
     scripts: str | None = None
     assume: str | None = None
+    only: frozenset[int] | None = None
 
 
 def apply_overrides(call: Call, overrides: dict[str, bytes | None]) -> None:

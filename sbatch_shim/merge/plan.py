@@ -189,6 +189,32 @@ def merge_key(call: Call, limits: Limits, *, keep_names: bool, keep_comments: bo
     )
 
 
+def connected(arrays: Sequence[Array], tickets: Set[int]) -> list[Array]:
+    """
+    The arrays that hold any of the tickets, and all that wait for each other with them, directly or not.
+
+    So no lanes are torn apart: their tasks have related indices inside of one flush only. A singleton waits for all
+    that is older and has its name, so where there is one nothing is left out.
+    """
+    if any(one.kind == "singleton" for array in arrays for one in array.waits.conditions):
+        return list(arrays)
+    holders = {call.ticket: array for array in arrays for call in array.calls}
+    neighbours: defaultdict[Array, list[Array]] = defaultdict(list)
+    for array in arrays:
+        for ticket in array.producers:
+            if ticket in holders:
+                neighbours[array].append(holders[ticket])
+                neighbours[holders[ticket]].append(array)
+    found: set[Array] = set()
+    to_do = [holders[ticket] for ticket in tickets if ticket in holders]
+    while to_do:
+        array = to_do.pop()
+        if array not in found:
+            found.add(array)
+            to_do += neighbours[array]
+    return [array for array in arrays if array in found]
+
+
 def singleton_names(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[int, tuple[str, int]]:
     """
     By ticket, for each call with the name of a singleton: that name, and how many singletons of it came before.

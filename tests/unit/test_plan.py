@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.strategies import QUICK, call, call_lists, environment
 
 from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.plan import Array, halve, merge_key, plan, reason_alone, singleton_names, task_count
+from sbatch_shim.merge.plan import Array, connected, halve, merge_key, plan, reason_alone, singleton_names, task_count
 from sbatch_shim.spool import ticket_numbers
 from sbatch_shim.state.calls import Call, comment_of_all
 from sbatch_shim.state.dependency import parse
@@ -206,3 +206,32 @@ def test_comments_keep_calls_apart_where_that_is_asked_for() -> None:
 )
 def test_an_array_is_given_one_comment(comments: list[bytes], told: bytes) -> None:
     assert comment_of_all([call(at, {"comment": value} if value else {}) for at, value in enumerate(comments)]) == told
+
+
+@QUICK
+@given(call_lists(), st.data())
+def test_what_is_connected_with_a_ticket_is_a_plan_of_its_own(calls: list[Call], data: st.DataObject) -> None:
+    """Nothing that is left out waits for what is in, or is waited for by it; singletons leave nothing out."""
+    arrays = plan(calls, Limits())
+    tickets = {call.ticket for array in arrays for call in array.calls}
+    wanted = data.draw(st.sets(st.sampled_from(sorted(tickets)), max_size=2)) if tickets else set()
+    found = connected(arrays, wanted)
+    inside = {call.ticket for array in found for call in array.calls}
+    assert wanted <= inside
+    assert found == [array for array in arrays if array in found]
+    for array in arrays:
+        related = set(array.producers) & tickets
+        assert related <= inside if array in found else not related & inside
+    if any(condition.kind == "singleton" for array in arrays for condition in array.waits.conditions):
+        assert found == arrays
+
+
+def test_what_has_nothing_to_do_with_a_ticket_is_left_out() -> None:
+    calls = [call(0), call(1, {"nice": b"7"}), call(2, {"dependency": b"afterok:%d" % call(0).ticket})]
+    arrays = plan(calls, Limits())
+    assert [[one.ticket for one in array.calls] for array in connected(arrays, {calls[2].ticket})] == [
+        [calls[0].ticket],
+        [calls[2].ticket],
+    ]
+    assert connected(arrays, {calls[1].ticket}) == [array for array in arrays if array.calls == [calls[1]]]
+    assert connected(arrays, set()) == []
