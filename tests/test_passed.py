@@ -10,6 +10,8 @@ import pytest
 from support.person import SYSTEM_PATH, Person
 from support.terminal import Terminal
 
+from sbatch_shim.flush.flush import MOST_FOLDERS_LEFT
+
 pytestmark = pytest.mark.slurm
 
 
@@ -90,6 +92,21 @@ def test_what_a_passed_call_does_not_wait_for_stays_queued_and_merges(person: Pe
     assert re.fullmatch(rb"Submitted batch job \d+\n", done.out), done
     shown = person.run("squeue", "-h", "-j", ",".join(others), "-o", "%i %r").out.decode().splitlines()
     assert sorted(shown) == [f"{ticket} JobHeldUser" for ticket in others]
+
+
+def test_what_stays_queued_does_not_grow_without_bound(person: Person) -> None:
+    """Every flush for a passed call reads it again; so once in a while all of it is submitted, as one array."""
+    path, log = counting_sbatch(person)
+    words = ("-o", "/dev/null", "--wrap=true")
+    for _ in range(MOST_FOLDERS_LEFT + 2):
+        assert person.queue("--hold", "--nice=7", *words, PATH=path).status == 0
+        ticket = person.queue("--parsable", "--hold", *words, PATH=path).out.decode().strip()
+        assert person.queue("-d", f"afterok:{ticket}", "--deadline=2036-01-01", *words, PATH=path).status == 0
+    assert log.read_text().split().count("sbatch") == 2 * (MOST_FOLDERS_LEFT + 2) + 1
+    flushes = person.home / "state/sessions/test/flushes"
+    done = person.flush()
+    assert len(done.out.splitlines()) == 1
+    assert [folder.name for folder in flushes.iterdir() if not (folder / "done").exists()] == []
 
 
 def test_lanes_are_not_torn_apart_by_a_call_that_waits_for_one_of_them(person: Person) -> None:

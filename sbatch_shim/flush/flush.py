@@ -45,6 +45,11 @@ LEFT_BEHIND = "it waits for a call that was not submitted"
 NO_ROOM = "no room for it at present"
 REFUSED_BEHIND = "it waits for a call that Slurm has refused"
 
+# A flush for the sake of some tickets leaves no more than this queued, as each such flush reads it again: flush
+# folders that hold something (1 ms each), and calls.
+MOST_FOLDERS_LEFT = 32
+MOST_CALLS_LEFT = 500
+
 # How long a flush waits for another one's session while it holds its own: each may hold what the other needs.
 LONGEST_CROSSED_WAIT = 60
 
@@ -224,7 +229,8 @@ class Flush:
         calls = [call for call in calls if call.ticket not in silent]
         self.flush_producers(calls)
         arrays = arrays_of(calls, limits, self.wishes, refused_alone(self.session))
-        if self.wishes.only is not None:
+        few = len(calls) <= MOST_CALLS_LEFT and len(open_folders(self.session)) <= MOST_FOLDERS_LEFT
+        if self.wishes.only is not None and few:
             wanted = connected(arrays, self.wishes.only)
             self.result.kept += [call.ticket for array in arrays if array not in wanted for call in array.calls]
             arrays = wanted

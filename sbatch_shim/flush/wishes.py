@@ -25,7 +25,8 @@ class Wishes:
         wide_lanes: Leave it to slurmctld how many lanes of an array it looks at together.
         scripts: A folder that also gets the scripts, or None.
         assume: What to take for the fate of submissions that cannot be known: submitted, lost, or None.
-        only: The tickets that somebody needs real ids of; what has nothing to do with them stays queued. None: all.
+        only: The tickets that somebody needs real ids of; what has nothing to do with them stays queued, if it is not
+            too much (see flush.py). None: all.
     """
 
     throttle: int | None = None
