@@ -239,11 +239,11 @@ def run_behind_tickets(
     from sbatch_shim.flush.handover import with_real_ids
 
     own = None
-    if in_job:  # most calls are spared what this imports
-        from sbatch_shim.companions.waits import OwnConditions
-
-        own = OwnConditions(real, entries)
     try:
+        if in_job:  # most calls are spared what this imports
+            from sbatch_shim.companions.waits import OwnConditions
+
+            own = OwnConditions(real, entries)
         words = with_real_ids(words, state, piped.script, own)
     except BadDependency:
         say("Batch job submission failed: Job dependency problem")

@@ -33,12 +33,21 @@ def test_what_is_no_dependency_has_an_error_of_its_own(spec: bytes) -> None:
     assert isinstance(found.value, ShimError)
 
 
+@pytest.mark.parametrize(
+    ("fault", "in_job"),
+    [
+        ("sbatch_shim.flush.handover.with_real_ids", False),
+        ("sbatch_shim.flush.handover.with_real_ids", True),
+        ("sbatch_shim.companions.waits.OwnConditions", True),
+    ],
+)
 def test_a_fault_of_ours_is_no_dependency_problem(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], fault: str, in_job: bool
 ) -> None:
     def fails(*_: object) -> None:
         raise ValueError("a bug")
 
-    monkeypatch.setattr("sbatch_shim.flush.handover.with_real_ids", fails)
-    assert shim.run_behind_tickets(b"/bin/true", [b"-d", b"1"], [], b"/nowhere", request.Piped()) == 1
+    monkeypatch.setattr(fault, fails)
+    words = [b"-d", b"1"]
+    assert shim.run_behind_tickets(b"/bin/true", words, [], b"/nowhere", request.Piped(), in_job=in_job) == 1
     assert capfd.readouterr().err == "sbatch: error: not submitted, as sbatch-shim failed: ValueError: a bug\n"
