@@ -69,6 +69,13 @@ def say_passed(reason: str) -> None:
     complain(text)
 
 
+def fault(error: Exception, state: bytes) -> str:
+    """A fault of ours in words; the traceback goes into a report."""
+    from sbatch_shim.state.faults import report
+
+    return report(error, state)
+
+
 def soft_limits() -> bytes:
     """NAME=value for each limit that sbatch propagates; -1 is none."""
     return b",".join(
@@ -158,8 +165,11 @@ def main() -> int:
     except Unsure as error:
         say(str(error))
         return 1
-    except Exception as error:  # nothing is queued yet, so submitting cannot duplicate
+    except (ShimError, OSError) as error:  # nothing is queued yet, so submitting cannot duplicate
         say("not queued, submitting directly: %s" % error)
+        return hand_over(real, words, own, state, piped)
+    except Exception as error:
+        say("not queued, submitting directly: %s" % fault(error, state))
         return hand_over(real, words, own, state, piped)
     answer(ticket, understood)
     if mode == b"auto":
@@ -186,7 +196,13 @@ def inherited(asked: "dict[bytes, bytes]") -> bool:
 
 def hand_over(real: bytes, words: "list[bytes]", entries: "list[bytes]", state: bytes, piped: "request.Piped") -> int:
     """Become the real sbatch, which must see no ticket, and not the id of a merged job around it."""
-    waits = request.dependency_of(words, piped.script)
+    try:
+        waits = request.dependency_of(words, piped.script)
+    except Exception as error:
+        if any(ticket_numbers(text) for text in (*words, piped.script or b"")):
+            say("not submitted, as it may wait for tickets: %s" % fault(error, state))
+            return 1
+        waits = None
     in_job = bool(waits) and own_job_in(waits or b"", entries)
     if in_job or (waits and ticket_numbers(waits)):
         return run_behind_tickets(real, words, entries, state, piped, in_job=in_job)
@@ -251,8 +267,8 @@ def run_behind_tickets(
     except (ShimError, OSError) as error:
         say("not submitted: %s" % error)
         return 1
-    except Exception as error:  # a fault of ours, told as one
-        say("not submitted, as sbatch-shim failed: %s: %s" % (type(error).__name__, error))
+    except Exception as error:
+        say("not submitted: %s" % fault(error, state))
         return 1
     return run_real(real, words, entries, piped)
 

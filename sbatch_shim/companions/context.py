@@ -12,7 +12,7 @@ from functools import cached_property
 from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGPIPE, SIGXFSZ, signal
 
 from sbatch_shim.flush.backends.sbatch import beside
-from sbatch_shim.spool import session_of
+from sbatch_shim.spool import session_of, ticket_numbers
 from sbatch_shim.state.ids import JobId, split_ids
 from sbatch_shim.state.tickets import Tickets
 
@@ -146,6 +146,26 @@ class Context:
         """Whether a word names a ticket of our state folder."""
         return any(found and session_of(self.state, found.job) is not None for _, found in self.named())
 
+    @property
+    def only_asks(self) -> bool:
+        """Whether our words change nothing."""
+        if self.command == "scontrol":
+            words = [word for word in self.words if not word.startswith("-")]
+            return not words or "show".startswith(words[0].lower())
+        return self.command in ("squeue", "sacct")
+
+    def must_not_be_theirs(self) -> bool:
+        """
+        Whether the real command would take our words for something else.
+
+        What may be a ticket is a job that has gone to it; and the job that we run in may have the id of an array, which
+        matters to what acts.
+        """
+        if any(ticket_numbers(os.fsencode(word)) for word in self.words):
+            return True
+        own = self.variable("SLURM_JOB_ID")
+        return not self.only_asks and any(part == own for part, _ in self.named())
+
     def looks_elsewhere(self) -> bool:
         """Whether a word names a ticket of another state folder, or the job that we run in."""
         return any(
@@ -164,8 +184,15 @@ def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+class Told:
+    """Whether anything has been written to stdout: then no other command can give the answer any more."""
+
+    anything = False
+
+
 def write(data: bytes) -> None:
     """To stdout as the real commands: they die of a reader that has gone, and do not mind a full disk."""
+    Told.anything = Told.anything or bool(data)
     sys.stderr.flush()
     sys.stdout.flush()
     before = signal(SIGPIPE, SIG_DFL)

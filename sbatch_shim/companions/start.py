@@ -10,11 +10,11 @@ import os
 from importlib import import_module
 from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGINT, getsignal, signal
 
-from sbatch_shim.companions.context import LAUNCHERS, Context, may_write, say
+from sbatch_shim.companions.context import LAUNCHERS, Context, Told, may_write, say
 from sbatch_shim.companions.reminder import remind
 from sbatch_shim.errors import ShimError
 from sbatch_shim.keeping import wake
-from sbatch_shim.spool import Session, handed_on, open_state, read, session_of, ticket_numbers, wrong_path
+from sbatch_shim.spool import Session, handed_on, open_state, read, session_of, wrong_path
 from sbatch_shim.state.streams import open_closed_streams
 
 
@@ -56,10 +56,7 @@ def main(command: str) -> int:
         if os.path.isdir(state):
             open_state(state)
     except (ShimError, OSError) as error:
-        say(f"{command}: {error}")
-        if not any(ticket_numbers(os.fsencode(word)) for word in words):
-            return context.become(words)
-        return 1
+        return as_theirs(context, str(error))
     try:
         # python -S left these out; they stand beside this package.
         import site
@@ -80,6 +77,23 @@ def main(command: str) -> int:
         say(f"{command}: error: {error}")
         status = error.status
     except OSError as error:
-        say(f"{command}: error: {error}")
-        status = 1
+        status = as_theirs(context, str(error))
+    except Exception as error:
+        from sbatch_shim.state.faults import report
+
+        status = as_theirs(context, report(error, context.state))
     return status
+
+
+def as_theirs(context: Context, why: str) -> int:
+    """
+    Be the real command where we cannot do our part, with a line that says so.
+
+    Not where part of the answer is written, nor where the real command would act on, or tell of, another job: it takes
+    a ticket for a job that has gone.
+    """
+    if Told.anything or not context.real or context.must_not_be_theirs():
+        say(f"{context.command}: error: {why}")
+        return 1
+    say(f"{context.command}: {why}; the real {context.command} answers, which knows no tickets")
+    return context.become(context.words)

@@ -29,6 +29,8 @@ from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.meaning import describe_time, fixed_begin
 from sbatch_shim.spool import Session, mode_of, open_state, session_name, session_of
 from sbatch_shim.state.calls import look, waiting_sessions
+from sbatch_shim.state.faults import in_words
+from sbatch_shim.state.faults import report as report_fault
 from sbatch_shim.state.ids import ranges
 from sbatch_shim.state.paths import state_folder
 from sbatch_shim.state.streams import flush_stdout, open_closed_streams
@@ -194,6 +196,8 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
     out.write(graph([one.array for one in ready]).encode("utf-8", "backslashreplace") + b"\n")
     for number, one in enumerate(ready, 1):
         out.write(f"\n== {number}: {describe(one.array)}\n".encode())
+        if one.fault is not None:
+            out.write(f"   cannot be submitted: {in_words(one.fault)}\n".encode("utf-8", "surrogateescape"))
         for name, value in one.array.options.items():
             out.write(b"   " + option(name, value) + b"\n")
         out.write(one.script + b"\n")
@@ -293,6 +297,8 @@ def flush_sessions(
             status = error.status
         except OSError as error:
             problems.append(f"{error}; what is not submitted stays queued")
+        except Exception as error:
+            problems.append(f"{report_fault(error, state)}; what is not submitted stays queued")
         if flush.result.halted:
             problems.append(f"{flush.result.halted}: the rest was not tried")
         for problem in problems:
@@ -430,6 +436,10 @@ def main() -> None:
     except KeyboardInterrupt:
         print("sarray-flush: interrupted; what is not submitted stays queued", file=sys.stderr)
         status = 130
+    except Exception as error:
+        why = report_fault(error, os.fsencode(state_folder()))
+        print(f"sarray-flush: {why}; what is not submitted stays queued", file=sys.stderr)
+        status = 1
     trouble = flush_stdout() or trouble
     if isinstance(trouble, BrokenPipeError):
         # Nobody reads the ids any more, as in `sarray-flush | head -1`: all is submitted and on disk. (That the reader

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any
 
-from sbatch_shim.errors import NeverMet, Refused, ShimError
+from sbatch_shim.errors import BadDependency, NeverMet, Refused, ShimError
 from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.controller import NoAnswer
 from sbatch_shim.flush.backends.recovery import Fate
@@ -24,10 +24,11 @@ from sbatch_shim.flush.result import Adopted, FlushResult, Outcome
 from sbatch_shim.flush.wishes import Wishes
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.plan import connected, halve
+from sbatch_shim.merge.plan import Array, connected, halve
 from sbatch_shim.merge.submission import Submission, places, submission_of
 from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
 from sbatch_shim.state.calls import Call, pending, tickets_in
+from sbatch_shim.state.faults import in_words, report
 from sbatch_shim.state.journal import (
     COLLECTED,
     FAILED,
@@ -123,6 +124,7 @@ class Flush:
         self.refusals = Refusals(judged_by_site=False)
         self.collected: dict[int, tuple[Journal, dict[str, Any]]] = {}
         self.started: set[int] = set()
+        self.faults: dict[str, str] = {}
 
     def run(self, progress: Callable[[int, int], None] = lambda done, of: None) -> None:
         """Claim and submit everything; raises ShimError before anything was submitted."""
@@ -228,7 +230,7 @@ class Flush:
         self.result.kept += silent
         calls = [call for call in calls if call.ticket not in silent]
         self.flush_producers(calls)
-        arrays = arrays_of(calls, limits, self.wishes, refused_alone(self.session))
+        arrays, unplanned = self.planned(calls, limits)
         few = len(calls) <= MOST_CALLS_LEFT and len(open_folders(self.session)) <= MOST_FOLDERS_LEFT
         if self.wishes.only is not None and few:
             wanted = connected(arrays, self.wishes.only)
@@ -237,7 +239,7 @@ class Flush:
         journal = Journal(folder)
         make_folder(folder + b"/arrays")
         self.refusals = Refusals(judged_by_site=limits.judged_by_site)
-        left_behind = dict.fromkeys(silent, LEFT_BEHIND)
+        left_behind = dict.fromkeys([*silent, *unplanned], LEFT_BEHIND)
         number = 0
         while arrays:
             number += 1
@@ -258,6 +260,40 @@ class Flush:
                     (self.result.uncertain if outcome.uncertain else self.result.kept).extend(tickets)
         progress(number, number)
 
+    def planned(self, calls: list[Call], limits: Limits) -> tuple[list[Array], list[int]]:
+        """The calls as arrays; and the tickets of those that cannot be planned, which are kept."""
+        apart = refused_alone(self.session)
+        options = [dict(call.options) for call in calls]  # planning changes them
+        try:
+            return arrays_of(calls, limits, self.wishes, apart), []
+        except Exception as error:
+            if isinstance(error, ShimError) and not isinstance(error, BadDependency):
+                raise  # a wish that cannot be fulfilled
+            left, kept = [], []
+            for call, own in zip(calls, options):
+                call.options = dict(own)
+                try:
+                    arrays_of([call], limits, self.wishes, apart)
+                except Exception as trouble:
+                    kept.append(call.ticket)
+                    self.result.problems.append(f"{call.ticket} is kept: {self.words_for(trouble)}")
+                else:
+                    left.append(call)
+                call.options = dict(own)
+            if not kept:
+                raise  # no call by itself
+        self.result.kept += kept
+        return arrays_of(left, limits, self.wishes, apart), kept
+
+    def words_for(self, error: Exception) -> str:
+        """An error of one call: its own sentence, or that of a fault, which is reported once."""
+        if isinstance(error, (ShimError, OSError)):
+            return str(error)
+        words = in_words(error)
+        if words not in self.faults:
+            self.faults[words] = report(error, self.session.state)
+        return self.faults[words]
+
     def try_one(
         self, journal: Journal, number: int, ready: Ready, home: bytes, limits: Limits, left_behind: dict[int, str]
     ) -> Outcome | None:
@@ -270,7 +306,7 @@ class Flush:
             left_behind: The tickets that cannot be waited for, and why.
 
         Returns:
-            None where Slurm refused it, and it is to be tried in two halves.
+            None where Slurm refused it, or something fails, and it is to be tried in two halves.
         """
         array, path = ready.array, home + b"/script"
         stopped = next((left_behind[ticket] for ticket in array.producers if ticket in left_behind), "")
@@ -281,6 +317,8 @@ class Flush:
         if self.result.halted or stopped:
             text = "" if self.result.halted else stopped
             return Outcome(array, path, None, text, final=text == REFUSED_BEHIND)
+        if ready.fault is not None:
+            return Outcome(array, path, None, f"not submitted: {self.words_for(ready.fault)}")
         make_folder(home)
         if ready.lacks and ready.lacks not in self.result.notes:
             self.result.notes.append(ready.lacks)
@@ -302,10 +340,15 @@ class Flush:
                 throttle=self.wishes.throttle,
                 extra=tuple(self.wishes.extra),
             )
-        except (ShimError, ValueError) as error:
+            self.backend.prepare(submission, limits)
+        except OSError:
+            raise  # a full disk: no call's fault
+        except Exception as error:
+            if len(array.members) > 1 and not isinstance(error, ShimError):
+                return None
             final, hopeless = isinstance(error, Refused), isinstance(error, NeverMet)
-            return Outcome(array, path, None, f"not submitted: {error}", final=final, hopeless=hopeless)
-        self.backend.prepare(submission, limits)
+            words = self.words_for(error)
+            return Outcome(array, path, None, f"not submitted: {words}", final=final, hopeless=hopeless)
         return self.submit_one(journal, number, submission)
 
     def submit_one(self, journal: Journal, number: int, submission: Submission) -> Outcome | None:
@@ -437,6 +480,11 @@ class Flush:
                         other.run()
                     except Busy as error:
                         why = f"session {os.fsdecode(name)}: {error}; what waits for its calls is kept"
+                        other.result.problems.append(why)
+                    except Exception as error:
+                        if isinstance(error, (ShimError, OSError)):
+                            raise
+                        why = f"session {os.fsdecode(name)}: {self.words_for(error)}; what waits for its calls is kept"
                         other.result.problems.append(why)
                     # What stays queued there is that session's own.
                     self.result.absorb(replace(other.result, kept=[], uncertain=[]))

@@ -28,6 +28,7 @@ class Ready:
         own_logs: Its log files where its tasks may not see links to them; None where Slurm goes through links.
         lacks: What is lost by that, in a sentence; empty for nothing.
         mark: What a task makes that sees the state folder all the same; empty for nothing.
+        fault: What went wrong where a single call could not be rendered; then there is no script.
     """
 
     array: Array
@@ -37,6 +38,7 @@ class Ready:
     own_logs: tuple[LogFile, ...] | None = None
     lacks: str = ""
     mark: bytes = b""
+    fault: Exception | None = None
 
 
 def arrays_of(calls: list[Call], limits: Limits, wishes: Wishes, apart: Set[int] = frozenset()) -> list[Array]:
@@ -63,16 +65,22 @@ def next_ready(
     arrays: list[Array], limits: Limits, wishes: Wishes, home: bytes = b"", backend: Backend | None = None
 ) -> Ready:
     """
-    Take the first of the arrays out of the list and render it; while it is too large, halve it before.
+    Take the first of the arrays out of the list and render it; while it is too large, or that fails, halve it before.
 
     Args:
         home: The array's own folder.
         backend: What it is given to; None in a dry run.
     """
     while True:
-        ready = ready_of(arrays.pop(0), limits, home, backend)
-        array = ready.array
-        spec = array_spec(array, wishes.throttle) or b""
+        array = arrays.pop(0)
+        try:
+            ready = ready_of(array, limits, home, backend)
+            spec = array_spec(array, wishes.throttle) or b""
+        except Exception as error:  # a fault of ours, or a blob that is gone: one call must not hold up the others
+            if len(array.members) == 1:
+                return Ready(array, Script(), {}, fault=error)
+            arrays[:] = halve(array, arrays)
+            continue
         if len(array.members) == 1 or (len(ready.script) <= limits.script_bytes and len(spec) <= MAX_SPEC):
             return ready
         arrays[:] = halve(array, arrays)

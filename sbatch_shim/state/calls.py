@@ -13,6 +13,7 @@ from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.record import decode, digest, frames
 from sbatch_shim.spool import QUEUE_HEAD, Session, read, session_of
 from sbatch_shim.state.dropped import dropped, without_met
+from sbatch_shim.state.faults import report
 from sbatch_shim.state.journal import Journal, flush_folders, open_folders
 from sbatch_shim.values import MAX_TEXT, indices
 
@@ -179,6 +180,9 @@ def load(session: Session, path: bytes) -> tuple[list[Call], list[str]]:
             calls.append(build(session, ticket, payload, bases, parsed, intact))
         except (ValueError, KeyError, OSError, HandOver) as error:
             problems.append(f"the record of {ticket} cannot be read ({error}); it stays in {os.fsdecode(path)}")
+        except Exception as error:  # a fault of ours: the other calls go on
+            why = report(error, session.state)
+            problems.append(f"the record of {ticket} cannot be read: {why}; it stays in {os.fsdecode(path)}")
     return calls, problems
 
 

@@ -21,6 +21,7 @@ from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.spool import Session, session_of
 from sbatch_shim.state.calls import Call, Shared, build, comment_of_all, payloads, tickets_in
 from sbatch_shim.state.dropped import drop, dropped
+from sbatch_shim.state.faults import report
 from sbatch_shim.state.ids import JobId, TaskSet
 from sbatch_shim.state.journal import RAN, Journal, Place, flush_folders, last_words, not_submitted, places_in
 from sbatch_shim.state.locks import exclusive
@@ -94,6 +95,9 @@ class SessionTickets:
             try:
                 self.calls[ticket] = build(self.session, ticket, self.records[ticket], *self.shared)
             except (ValueError, KeyError, OSError, HandOver):
+                self.calls[ticket] = None
+            except Exception as error:  # a fault of ours: all else is shown
+                report(error, self.session.state)
                 self.calls[ticket] = None
         return self.calls.get(ticket)
 
@@ -253,6 +257,9 @@ class Tickets:
             except (ShimError, OSError) as error:
                 # The other jobs can be told of all the same; who names a ticket of the session is refused.
                 print(f"sarray: {error}", file=sys.stderr)
+            except Exception as error:
+                why = report(error, state)
+                print(f"sarray: session {os.fsdecode(name)} cannot be read: {why}", file=sys.stderr)
         self.jobs: dict[int, Job] = {}
         self.index()
 

@@ -15,6 +15,7 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
 from sbatch_shim.flush.backends.sbatch import find_command
 from sbatch_shim.spool import open_state, session_name
+from sbatch_shim.state.faults import report
 from sbatch_shim.state.paths import TEMPLATES, state_folder
 from sbatch_shim.state.streams import flush_stdout, open_closed_streams
 from sbatch_shim.verbs.words import SHELLS, chosen_tickets, named_session, parser_of, ticket_list
@@ -366,6 +367,10 @@ def main() -> None:
         code = 1
     except KeyboardInterrupt:
         code = 130
+    except Exception as error:
+        why = report(error, os.fsencode(state_folder()))
+        print(f"sarray: {why}; what is queued stays queued", file=sys.stderr)
+        code = 1
     unwritten = flush_stdout()  # also after an error: Python would complain of the rest in its own words
     sys.exit(code or (1 if unwritten else 0))
 

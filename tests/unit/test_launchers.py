@@ -50,4 +50,5 @@ def test_a_fault_of_ours_is_no_dependency_problem(
     monkeypatch.setattr(fault, fails)
     words = [b"-d", b"1"]
     assert shim.run_behind_tickets(b"/bin/true", words, [], b"/nowhere", request.Piped(), in_job=in_job) == 1
-    assert capfd.readouterr().err == "sbatch: error: not submitted, as sbatch-shim failed: ValueError: a bug\n"
+    said = capfd.readouterr().err
+    assert said.startswith("sbatch: error: not submitted: a fault of sbatch-shim (ValueError: a bug) at line "), said

@@ -325,7 +325,7 @@ def submit(
             check=False,
             pass_fds=(descriptor,),
         )
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, subprocess.SubprocessError) as error:  # ValueError: words that exec cannot take
         # It did not start, so nothing was sent.
         passes = isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.ENOMEM)
         why = f"{os.fsdecode(words[0])} cannot be started: {error}"

@@ -75,7 +75,8 @@ class Slurm:
         return self.sights[key]
 
     def prepare(self, submission: Submission, limits: Limits) -> None:
-        """Make the links that lead to the log files of its tasks."""
+        """Make the links that lead to the log files of its tasks; raises whatever its words will."""
+        self.command(submission)
         for log in submission.logs:
             if not log.folder:
                 continue
@@ -85,16 +86,21 @@ class Slurm:
                     make_log_folder(os.path.dirname(target))
                 os.symlink(target, b"%s/%d" % (log.folder, index))
 
-    def submit(self, submission: Submission) -> Answer:
+    def command(self, submission: Submission) -> tuple[list[bytes], Inherited]:
+        """The words that submit an array, and what its job gets from the process that runs them."""
         call = submission.array.calls[0]
         limits = {}
         for part in call.limits.decode().split(","):
             name, _, value = part.partition("=")
             limits[name] = int(value)
+        words = [os.fsencode(self.sbatch(call)), *words_of(submission)]
+        return words, Inherited(int(call.umask, 8), limits, call.group, submission.array.nice)
+
+    def submit(self, submission: Submission) -> Answer:
+        call = submission.array.calls[0]
+        words, inherited = self.command(submission)
         held = hold(submission.script)
         try:
-            words = [os.fsencode(self.sbatch(call)), *words_of(submission)]
-            inherited = Inherited(int(call.umask, 8), limits, call.group, submission.array.nice)
             session = os.fsdecode(call.session.name)
             folder = submit_folder(submission.array)
             environment = submission.environment
