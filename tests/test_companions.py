@@ -558,3 +558,72 @@ def test_completion_scripts_are_valid_shell(person: Person) -> None:
         text = run(person, "sarray", "completion", shell).out
         if subprocess.run(["sh", "-c", f"command -v {shell}"], capture_output=True, check=False).returncode == 0:
             subprocess.run([shell, "-n"], input=text, check=True)
+
+
+def shown_logs(person: Person, ticket: str, path: str) -> list[object]:
+    """What squeue and scontrol show of a call's files, in all forms."""
+    found: list[object] = []
+    for width in ("", ":24", ":200"):
+        form = ",".join(f"{name}{width}" for name in ("StdOut", "StdErr", "StdIn", "WorkDir"))
+        found.append(
+            [line.split() for line in lines(person, "squeue", "-h", "-r", "-j", ticket, "-O", form, PATH=path)]
+        )
+    record = run(person, "scontrol", "show", "job", ticket, PATH=path).out.decode()
+    found.append(sorted(set(re.findall(r"^ *((?:Std(?:Out|Err|In)|WorkDir)=.*)$", record, re.M))))
+    names = ("standard_output", "standard_error", "standard_input", "current_working_directory")
+    jobs = listed(person, "squeue", "--json", PATH=path)
+    mine = [
+        one for one in jobs if str(one["job_id"]) == ticket or one["array_job_id"] in (int(ticket), {"number": ticket})
+    ]
+    found.append(sorted({tuple(one[name] for name in names) for one in mine}))  # an update splits an array off
+    return found
+
+
+UPDATES = [["StdOut=new"], ["WorkDir=/tmp"], ["StdOut=/tmp/n%%m", "Comment=x", "JobName=y"]]
+
+
+@pytest.mark.parametrize("update", UPDATES, ids=" ".join)
+@pytest.mark.parametrize("options", [[], ["-o", "x%j.out"], ["-o", "x", "-e", "e.%j"], ["-a", "1-2"]], ids=" ".join)
+@pytest.mark.parametrize("company", [True, False], ids=["merged", "alone"])
+def test_updated_files_are_shown(person: Person, options: list[str], update: list[str], company: bool) -> None:
+    """As of a job that was submitted directly; those that nobody has updated, also of a neighbour, keep their own."""
+    if "-o" not in options and update == ["WorkDir=/tmp"]:
+        return  # a log without a name stays where it was queued, and is shown there (docs/limits.md)
+    words = ["--parsable", "-H", "-J", "j", *options, "--wrap=true"]
+    direct = run(person, "sbatch", *words, PATH=SYSTEM_PATH).out.decode().strip()
+    neighbour = queued(person, "-H", "-J", "j", *options, "--wrap=true") if company else ""
+    ticket = queued(person, "-H", "-J", "j", *options, "--wrap=true")
+    assert person.flush().status == 0
+    before = shown_logs(person, neighbour, person.environment()["PATH"]) if company else None
+    for one in update:
+        assert run(person, "scontrol", "update", f"JobId={direct}", one, PATH=SYSTEM_PATH).status == 0
+        assert run(person, "scontrol", "update", f"JobId={ticket}", one).status == 0
+    real = repr(shown_logs(person, direct, SYSTEM_PATH))
+    ours = repr(shown_logs(person, ticket, person.environment()["PATH"]))
+    assert ours.replace(ticket, direct) == real
+    if company:
+        assert shown_logs(person, neighbour, person.environment()["PATH"]) == before
+
+
+def test_listpids_names_the_caller_s_id(person: Person) -> None:
+    _, array = merged_pair(person)
+    plain = queued(person, "-J", "gamma", "-o", "/dev/null", "--wrap=sleep 60")
+    late = queued(person, "-H", "-o", "/dev/null", "--wrap=true")
+    assert person.flush().status == 0
+    until(lambda: len(lines(person, "squeue", "-h", "-r", "-t", "R", "-j", f"{plain},{array}")) == 4)
+    for one in (plain, array):
+        until(lambda one=one: len(lines(person, "scontrol", "listpids", one)) > 1)
+        table = lines(person, "scontrol", "listpids", one)
+        assert {line.split()[1] for line in table[1:]} == {one}, table
+        assert all(line.partition(one)[2].startswith(" batch ") for line in table[1:]), table
+    direct = run(person, "sbatch", "--parsable", "-H", "--wrap=true", PATH=SYSTEM_PATH).out.decode().strip()
+    real = run(person, "scontrol", "listpids", direct, PATH=SYSTEM_PATH)
+    ours = run(person, "scontrol", "listpids", late)
+    assert (ours.out, ours.err.decode().replace(late, direct), ours.status) == (
+        real.out,
+        real.err.decode(),
+        real.status,
+    )
+    for word in (f"{array}_2", f"{plain}_0"):
+        done = run(person, "scontrol", "listpids", word)
+        assert done.err.decode() == f'"{word}" does not look like a jobid\n' and done.status == 1, done

@@ -89,6 +89,36 @@ def log_name(context: Context, call: Call, kind: str, shown: Part, joined: bool 
     return os.fsdecode(before + re.sub(letters, value, pattern))
 
 
+def is_updated(context: Context, call: Call, kind: str, real: str, width: int = 0) -> bool:
+    """
+    Whether a log's name in what Slurm shows was set by `scontrol update`, so that it is shown as it is.
+
+    The flush gave a link in the state folder, or the name itself with what only the node knows left as a pattern.
+
+    Args:
+        real: What Slurm shows, its patterns expanded or not.
+        width: What is longer may have been cut; 0 for none.
+    """
+    if kind == "error" and kind not in call.options:
+        kind = "output"
+    task = call.tasks[0] if call.is_array else None
+    name = logs.expand(call, kind, task, call.is_array, launch_sets_name=True)
+    if name is None or real in ("", "(null)", "N/A", "/dev/null"):
+        return False
+    pattern = os.fsdecode(name.path if name.on_node or call.is_array else logs.literal(name.path))
+    links = os.fsdecode(context.state) + "/sessions/"
+    if width and len(os.fsencode(real)) >= width:
+        starts = (links, re.split("[%\\\\]", pattern, maxsplit=1)[0])
+        return not any(one.startswith(real) or real.startswith(one) for one in starts)
+    parts = re.split(r"(%[0-9]*[A-Za-z%]|\\+)", pattern)
+    # Whether %% and a backslash are shown once or twice depends on the version.
+    kinds = {"%%": "%%?", "\\": r"\\+"}
+    form = "".join(
+        kinds.get(part[:2], kinds.get(part[:1], ".*")) if at % 2 else re.escape(part) for at, part in enumerate(parts)
+    )
+    return not real.startswith(links) and re.fullmatch(form, real, re.S) is None
+
+
 def log_column(context: Context, call: Call, column: str, shown: Part, expanded: bool) -> str:
     """
     squeue's column.

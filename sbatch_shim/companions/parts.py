@@ -150,12 +150,35 @@ class Selection:
         return self.names is None or name in self.names
 
     def names_real(self, entry: Entry) -> bool:
-        """Whether -j names a row by a real id."""
-        if entry.id is None:
-            return entry.raw in self.reals
-        array = entry.id.job
-        names = {str(array), entry.raw, *(f"{array}_{index}" for index in entry.tasks)}
-        return not names.isdisjoint(self.reals)
+        """Whether -j names a row, or some tasks of it, by a real id."""
+        return self.real_tasks(entry) is None or bool(self.real_tasks(entry))
+
+    def real_tasks(self, entry: Entry) -> set[int] | None:
+        """The indices of a row that -j names by real ids `A_3`; None where it names all of the row."""
+        found: set[int] = set()
+        for word in self.reals:
+            real = JobId.given(word)
+            if word == entry.raw or (real is not None and real.tasks is None and str(real.job) == entry.raw):
+                return None
+            if real is None or entry.id is None or real.job != entry.id.job:
+                continue
+            if real.tasks is None:
+                return None
+            found.update(index for index in entry.tasks if index in real.tasks)
+        return found
+
+    def takes_real(self, shown: Part, entry: Entry, job: Job) -> Part | None:
+        """What of a call in a row -j wants by real ids; None for nothing."""
+        indices = self.real_tasks(entry)
+        if indices is None:
+            return shown
+        tasks = job.shares(sorted(indices)).get(shown.ticket)
+        if not tasks:
+            return None
+        if shown.tasks is None or not shown.folded:
+            return shown
+        some = [task for task in tasks if task is not None]
+        return replace(shown, tasks=some, folded=len(some) > 1, throttle=0) if some != shown.tasks else shown
 
     def names_record(self, printed: JobId, raw: str, step: str = "") -> bool:
         """

@@ -98,7 +98,7 @@ class Control:
         elif is_verb(verb, "notify", 1) and len(words) > 1:
             return self.plain([verb, self.one_real_id(words[1]), *words[2:]])
         elif any(is_verb(verb, name, least) for name, least in ON_NUMBERS.items()) and len(words) > 1:
-            return self.plain([verb, self.number(words[1]), *words[2:]])
+            return self.by_number([verb, self.number(words[1]), *words[2:]])
         elif any(is_verb(verb, name, least) for name, least in ON_JOBS.items()):
             return self.plain([verb, *self.real_words(words[1:])])
         return self.context.become(self.context.words)
@@ -121,6 +121,19 @@ class Control:
             failed |= bool(said) and about[3] != "No error"
         sys.stderr.write("".join(kept) if failed else "")
         return answer.status if failed or not answer.err else 0
+
+    def by_number(self, words: list[str]) -> int:
+        """wait_job, and listpids, whose table has a column of numbers."""
+        answer = self.context.run("scontrol", Line(self.line.options, words).words())
+        number = words[1].partition(".")[0]
+        own = self.given.get(number)
+        out = answer.out.decode(errors="surrogateescape")
+        if own is not None and own != number:
+            column = re.compile(rf"^(\S+ +){number} +", re.M)
+            out = column.sub(lambda found: f"{found[1]}{own:<8} ", out)
+        write(out.encode(errors="surrogateescape"))
+        sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.tickets, self.given))
+        return answer.status
 
     def about_tasks(self, job: Job, indices: TaskSet, text: str) -> list[str]:
         """What scontrol says of some tasks of a merged job, for each call that was asked for."""

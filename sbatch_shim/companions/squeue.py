@@ -23,6 +23,7 @@ from sbatch_shim.companions.formats.columns import (
     JOBS,
     START,
     STEPS,
+    Field,
     Layout,
     Row,
     asked,
@@ -246,8 +247,11 @@ class Queue:
                 name = self.tickets.name(shown.ticket, row.name)
             if not self.wanted.has_name(name):
                 return None
-        if row is not None and self.wanted.names_real(row):
-            return shown
+        job = self.tickets.jobs.get(row.id.job) if row is not None and row.id is not None else None
+        if row is not None and job is not None and not self.wanted.anything:
+            real = self.wanted.takes_real(shown, row, job)
+            if real is not None:
+                return real
         chosen = self.wanted.takes(shown)
         if chosen is None or chosen is shown:
             return chosen
@@ -277,11 +281,22 @@ class Queue:
             elif column.name == "comment" and not self.only_state:
                 real = os.fsdecode(row.texts[at]).strip()
                 text = self.tickets.comment(shown.ticket, "" if real == "(null)" else real) or "(null)"
+            elif call is not None and not self.only_state and self.is_updated(call, shown, column, texts[at]):
+                continue
             elif column.name == "dependency":
                 text = dependency_with_tickets(os.fsdecode(row.texts[at]).strip(), self.tickets, call, shown.index)
             if text is not None:
                 texts[at] = column.show(text, shown.folded)
         return texts
+
+    def is_updated(self, call: Call, shown: Part, column: Field, text: bytes) -> bool:
+        """Whether the real squeue's text is what scontrol update has set."""
+        real = os.fsdecode(text).strip()
+        if column.name in as_shown.KINDS:
+            return as_shown.is_updated(self.context, call, as_shown.KINDS[column.name], real, column.width)
+        if column.name != "workdir" or (column.width and len(os.fsencode(real)) >= column.width):
+            return False
+        return self.tickets.folder(shown.ticket, real) != os.fsdecode(call.folder)
 
     def own_text(self, shown: Part, call: Call | None, field: str) -> str | None:
         """What a field shows for a call; None where the real squeue's text is right."""

@@ -11,7 +11,7 @@ from sbatch_shim.state.tickets import Tickets
 
 TERM = re.compile(r"([a-z]+):([0-9]{1,10})(?:_([0-9]+|\*))?((?:\+[0-9]+)?)((?:\([a-z]+\))?)")
 # The only places where scancel and scontrol name a job in an error.
-IN_ERROR = re.compile(r"((?:^|job (?:id )?|Job |job_id=))([0-9]{1,10})(_[0-9]+|_\[[^\]]*\])?(?=[: ,\n]|$)", re.M)
+IN_ERROR = re.compile(r"((?:^|job (?:id )?|Job |job_id=|JobId=))([0-9]{1,10})(_[0-9]+|_\[[^\]]*\])?(?=[: ,\n]|$)", re.M)
 
 
 def conditions_of(call: Call | None) -> tuple[Condition, ...]:

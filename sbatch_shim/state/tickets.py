@@ -333,6 +333,26 @@ class Tickets:
             job.comment = os.fsdecode(comment_of_all([one for one in calls if one is not None]))
         return os.fsdecode(call.comment) if real == job.comment else real
 
+    def folder(self, ticket: int, real: str) -> str:
+        """
+        The folder of a submitted call: its own, or the one that scontrol update gave it since.
+
+        Args:
+            real: What Slurm tells: an array whose calls have several folders has one that holds them all, if it is
+                there.
+        """
+        pages = self.find(ticket)
+        call = pages.call(ticket) if pages else None
+        if pages is None or call is None:
+            return real
+        own = os.fsdecode(call.folder)
+        if not real.startswith("/") or real == own:
+            return own
+        calls = [pages.call(other) for _, other, _ in self.jobs[pages.places[ticket].job].entries]
+        folders = {os.path.normpath(os.fsdecode(one.folder)) for one in calls if one is not None}
+        told = os.path.commonpath(folders) + "/"
+        return own if len(folders) > 1 and told.startswith(real.rstrip("/") + "/") else real
+
     def await_placed(self, ticket: int) -> SessionTickets | None:
         """Like find, but waits a moment for a ticket that is being submitted right now."""
         deadline = time.monotonic() + IN_FLIGHT_SECONDS

@@ -158,12 +158,17 @@ def own_members(context: Context, form: DocumentForm, shown: Part, job: JsonJob 
     found["name"] = context.tickets.name(shown.ticket, job["name"]) if job else call.shown_name
     if job and "comment" in job:
         found["comment"] = form.text(context.tickets.comment(shown.ticket, job["comment"] or ""))
-    found["current_working_directory"] = os.fsdecode(call.folder)
+    real = job["current_working_directory"] if job else ""
+    found["current_working_directory"] = (
+        context.tickets.folder(shown.ticket, real) if real else os.fsdecode(call.folder)
+    )
     script = as_shown.command(context, call)
     found["command"] = form.text("" if script == "(null)" else script)
     if job is not None:
         found["dependency"] = dependency_with_tickets(job["dependency"], context.tickets, call, shown.index)
     for kind in ("output", "error", "input"):
+        if job is not None and as_shown.is_updated(context, call, kind, job[f"standard_{kind}"]):
+            continue
         given = kind == "input" or kind in call.options
         text = as_shown.log_pattern(call, kind) if given else ""
         found[f"standard_{kind}"] = as_shown.log_name(context, call, kind, shown) if form.filtered else text

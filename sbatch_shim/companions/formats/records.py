@@ -23,6 +23,7 @@ from sbatch_shim.state.tickets import Named, elements
 
 HEAD = re.compile(r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName=")
 COMMENT = "   Comment="
+LOG_LINES = {"StdOut": "output", "StdErr": "error", "StdIn": "input"}
 
 
 class Records:
@@ -196,6 +197,11 @@ class Records:
                 lines[at] = f"{before} Dependency={spec}"
             elif call is not None:
                 value = own_line(self.context, call, key, shown)
+                real = line.partition("=")[2]
+                if key == "WorkDir":
+                    value = self.context.tickets.folder(shown.ticket, real)
+                if key in LOG_LINES and as_shown.is_updated(self.context, call, LOG_LINES[key], real):
+                    value = None
                 if value is not None:
                     lines[at] = f"   {key}={value}"
         return "\n".join(lines)
@@ -235,7 +241,7 @@ def own_line(context: Context, call: Call, key: str, shown: Part) -> str | None:
         return as_shown.command(context, call)
     if key == "WorkDir":
         return os.fsdecode(call.folder)
-    kind = {"StdOut": "output", "StdErr": "error", "StdIn": "input"}.get(key)
+    kind = LOG_LINES.get(key)
     if kind is None:
         return None
     return as_shown.log_name(context, call, kind, shown, joined=context.version < as_shown.STDERR_AS_GIVEN)

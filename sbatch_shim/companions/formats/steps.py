@@ -60,7 +60,7 @@ def ask(context: Context, line: Line, layout: Layout) -> tuple[int, bytes]:
             continue
         entry = Entry(found, raw if raw.isdigit() else "", "", "")
         for shown in shares(job, entry.tasks, folded=False, raw=entry.raw):
-            if not (wanted.names_real(entry) or wanted.takes(shown)):
+            if not (wanted.takes_real(shown, entry, job) or wanted.takes(shown)):
                 continue
             for at, column in enumerate(layout.fields):
                 if column.name in ("stepid", "jobid", "arrayjobid", "arraytaskid"):
