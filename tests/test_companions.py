@@ -627,3 +627,34 @@ def test_listpids_names_the_caller_s_id(person: Person) -> None:
     for word in (f"{array}_2", f"{plain}_0"):
         done = run(person, "scontrol", "listpids", word)
         assert done.err.decode() == f'"{word}" does not look like a jobid\n' and done.status == 1, done
+
+
+def test_a_real_element_is_that_task_alone(person: Person) -> None:
+    """From outside, by squeue's and its steps' ids: no neighbour of the same row."""
+    first, second, third = (queued(person, "-H", "-o", "/dev/null", "--wrap=true") for _ in range(3))
+    array = queued(person, "-H", "-o", "/dev/null", "-a", "4-6", "--wrap=true")
+    assert person.flush().status == 0
+    job = lines(person, "squeue", "-h", "-o", "%F", PATH=SYSTEM_PATH)[0].strip()
+
+    def ids(asked: str, *words: str) -> list[str]:
+        return [line.strip() for line in lines(person, "squeue", "-h", "-j", asked, "-o", "%i", *words)]
+
+    for _ in range(2):  # in one row, then in rows of their own
+        assert ids(f"{job}_1") == ids(f" +{job}_1") == [second]
+        assert ids(f"{job}_1", "-r") == [second]
+        assert ids(f"{job}_0,{job}_2") == [first, third]
+        assert ids(f"{job}_4") == [f"{array}_5"]
+        assert ids(f"{job}_1,{third}") == ids(f"{third},{job}_1") == [second, third]
+        assert sorted(ids(f"{job}_3,{job}")) == sorted(ids(job))
+        assert ids(f"{job}_9") == [], job
+        assert run(person, "scontrol", "update", f"jobid={job}_1", "timelimit=5", PATH=SYSTEM_PATH).status == 0
+        assert run(person, "scontrol", "update", f"jobid={job}_4", "timelimit=5", PATH=SYSTEM_PATH).status == 0
+
+
+def test_a_step_of_a_real_element_is_that_task_s_alone(person: Person) -> None:
+    _, second = (queued(person, "-o", "/dev/null", "--wrap=srun sleep 60") for _ in range(2))
+    assert person.flush().status == 0
+    until(lambda: len(lines(person, "squeue", "-h", "-s", PATH=SYSTEM_PATH)) >= 4)
+    job = lines(person, "squeue", "-h", "-o", "%F", PATH=SYSTEM_PATH)[0].strip()
+    found = lines(person, "squeue", "-h", "--steps", "-j", f"{job}_1", "-o", "%i")
+    assert {line.strip().partition(".")[0] for line in found} == {second}, found

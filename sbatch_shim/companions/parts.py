@@ -149,10 +149,6 @@ class Selection:
     def has_name(self, name: str) -> bool:
         return self.names is None or name in self.names
 
-    def names_real(self, entry: Entry) -> bool:
-        """Whether -j names a row, or some tasks of it, by a real id."""
-        return self.real_tasks(entry) is None or bool(self.real_tasks(entry))
-
     def real_tasks(self, entry: Entry) -> set[int] | None:
         """The indices of a row that -j names by real ids `A_3`; None where it names all of the row."""
         found: set[int] = set()
@@ -236,5 +232,7 @@ def selection_of(tickets: Tickets, jobs: str | None, names: str | None) -> Selec
         targets.append(named.id)
         if named.submitted:
             asked.append(str(named.place.job))
-    wanted.asked = list(dict.fromkeys(asked))
+    # Beside an element squeue does not list the rest of its array.
+    elements = {word for word in asked if (found := JobId.given(word)) and found.tasks and str(found.job) in asked}
+    wanted.asked = [word for word in dict.fromkeys(asked) if word not in elements]
     return wanted
