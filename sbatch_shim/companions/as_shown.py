@@ -35,6 +35,8 @@ LATE_RECORDS = (24, 11)
 CPUS_LATER = (24, 11)
 # No blank stands behind a comment in scontrol's records.
 BARE_COMMENT = (25, 5)
+# A log of a merged array goes through a link in its flush's folder.
+OUR_LINK = re.compile(r".*/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/(output|error|input)/", re.S)
 # squeue's and sacct's columns.
 KINDS = {"stdout": "output", "stderr": "error", "stdin": "input"}
 
@@ -106,9 +108,8 @@ def is_updated(context: Context, call: Call, kind: str, real: str, width: int = 
     if name is None or real in ("", "(null)", "N/A", "/dev/null"):
         return False
     pattern = os.fsdecode(name.path if name.on_node or call.is_array else logs.literal(name.path))
-    links = os.fsdecode(context.state) + "/sessions/"
-    if width and len(os.fsencode(real)) >= width:
-        starts = (links, re.split("[%\\\\]", pattern, maxsplit=1)[0])
+    if width and len(os.fsencode(real)) >= width and OUR_LINK.match(real) is None:
+        starts = (context.tickets.home(call.ticket), re.split("[%\\\\]", pattern, maxsplit=1)[0])
         return not any(one.startswith(real) or real.startswith(one) for one in starts)
     parts = re.split(r"(%[0-9]*[A-Za-z%]|\\+)", pattern)
     # Whether %% and a backslash are shown once or twice depends on the version.
@@ -116,7 +117,7 @@ def is_updated(context: Context, call: Call, kind: str, real: str, width: int = 
     form = "".join(
         kinds.get(part[:2], kinds.get(part[:1], ".*")) if at % 2 else re.escape(part) for at, part in enumerate(parts)
     )
-    return not real.startswith(links) and re.fullmatch(form, real, re.S) is None
+    return OUR_LINK.match(real) is None and re.fullmatch(form, real, re.S) is None
 
 
 def log_column(context: Context, call: Call, column: str, shown: Part, expanded: bool) -> str:

@@ -44,6 +44,8 @@ class SessionTickets:
     places: dict[int, Place] = field(default_factory=dict)
     # By job id: the flush that submitted the job, and its calls. Slurm's ids begin again one day.
     arrays: dict[int, tuple[bytes, dict[int, Place]]] = field(default_factory=dict)
+    # By job id: the folder of its script and of the links to its logs.
+    homes: dict[int, str] = field(default_factory=dict)
     ran: set[int] = field(default_factory=set)
     # Slurm's words.
     failed: dict[int, str] = field(default_factory=dict)
@@ -65,11 +67,14 @@ class SessionTickets:
                     self.queued |= tickets_in(folder + b"/claimed")
                 except OSError:
                     pass
+            scripts: dict[int, str] = {}
             for event in events:
+                scripts[event["array"]] = event.get("script", scripts.get(event["array"], ""))
                 tickets = {int(ticket) for ticket in event.get("tickets", ())}
                 if event["event"] == "submitted":
                     found = places_in(event)
                     self.places.update(found)
+                    self.homes[event["job"]] = os.path.dirname(scripts[event["array"]])
                     self.arrays[event["job"]] = (os.path.basename(folder), found)
                     in_flight -= tickets
                 elif event["event"] == "refused":
@@ -332,6 +337,11 @@ class Tickets:
             calls = [pages.call(other) for _, other, _ in job.entries]
             job.comment = os.fsdecode(comment_of_all([one for one in calls if one is not None]))
         return os.fsdecode(call.comment) if real == job.comment else real
+
+    def home(self, ticket: int) -> str:
+        """The folder of the array that a submitted call is in."""
+        pages = self.find(ticket)
+        return pages.homes.get(pages.places[ticket].job, "") if pages and ticket in pages.places else ""
 
     def folder(self, ticket: int, real: str) -> str:
         """

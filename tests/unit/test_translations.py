@@ -22,9 +22,6 @@ OVER = {"finished", "failed", "cancelled", "lane_done"}
 DROPPED = {"late_cancelled"}
 # sacct lists by itself what is the user's, and what may start.
 UNACCOUNTED = {"stranger", "lane_waits", "held", "on_hold", "late_dependent"}
-# 26.05 shows the line that submitted a job, which is the merged array's. To be mended in the companions.
-SHOWS_SUBMIT_LINE = {"squeue-json", "scontrol", "scontrol-job", "scontrol-array", "scontrol-o", "scontrol-o-job"}
-SHOWS_SUBMIT_LINE |= {"scontrol-json"}
 
 
 @cache
@@ -48,9 +45,7 @@ def test_replies_are_translated_as_expected(version: str, case: str) -> None:
 
 @every_version
 @every_case
-def test_only_slurm_knows_what_a_merged_task_is_called(version: str, case: str, request: pytest.FixtureRequest) -> None:
-    if version == "26.05" and case in SHOWS_SUBMIT_LINE:
-        request.applymarker(pytest.mark.xfail(reason="SubmitLine is the merged array's", strict=True))
+def test_only_slurm_knows_what_a_merged_task_is_called(version: str, case: str) -> None:
     shown = output(version, case)
     assert replies.real_ids(record(version), shown) == []
     assert f"{replies.HOME}/state" not in shown.replace("\\/", "/")

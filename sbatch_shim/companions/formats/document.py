@@ -153,11 +153,16 @@ def own_members(context: Context, form: DocumentForm, shown: Part, job: JsonJob 
         "array_task_id": form.number(shown.tasks[0] if shown.tasks and not shown.folded else None),
         "array_task_string": form.text(shown.ids("arraytaskid") if shown.folded else ""),
     }
+    step = job.get("step_id") if job else None
+    if isinstance(step, dict) and isinstance(step.get("job_id"), dict):  # 26.05
+        found["step_id"] = {**step, "job_id": form.number(int(shown.ids("jobid")))}
     if call is None:
         return found
     found["name"] = context.tickets.name(shown.ticket, job["name"]) if job else call.shown_name
     if job and "comment" in job:
         found["comment"] = form.text(context.tickets.comment(shown.ticket, job["comment"] or ""))
+    if job is not None and job.get("submit_line"):
+        found["submit_line"] = as_shown.submit_line(call)
     real = job["current_working_directory"] if job else ""
     found["current_working_directory"] = (
         context.tickets.folder(shown.ticket, real) if real else os.fsdecode(call.folder)
@@ -169,6 +174,9 @@ def own_members(context: Context, form: DocumentForm, shown: Part, job: JsonJob 
     for kind in ("output", "error", "input"):
         if job is not None and as_shown.is_updated(context, call, kind, job[f"standard_{kind}"]):
             continue
+        expanded = f"std{kind.removesuffix('put') if kind != 'error' else 'err'}_expanded"
+        if job is not None and job.get(expanded):
+            found[expanded] = as_shown.log_name(context, call, kind, shown)
         given = kind == "input" or kind in call.options
         text = as_shown.log_pattern(call, kind) if given else ""
         found[f"standard_{kind}"] = as_shown.log_name(context, call, kind, shown) if form.filtered else text

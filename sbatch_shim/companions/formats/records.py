@@ -241,6 +241,8 @@ def own_line(context: Context, call: Call, key: str, shown: Part) -> str | None:
         return as_shown.command(context, call)
     if key == "WorkDir":
         return os.fsdecode(call.folder)
+    if key == "SubmitLine":
+        return as_shown.submit_line(call)
     kind = LOG_LINES.get(key)
     if kind is None:
         return None
