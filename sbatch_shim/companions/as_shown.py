@@ -56,6 +56,13 @@ def log_pattern(call: Call, kind: str) -> str:
     return os.fsdecode(b"".join(logs.placed(call, kind, pattern)))
 
 
+def raw_pattern(call: Call, kind: str) -> str:
+    """A log's name as it was given, with the folder that sbatch puts in front; the default has none (26.05)."""
+    if kind == "output" and kind not in call.options:
+        return os.fsdecode(logs.pattern_of(call, kind) or b"")
+    return log_pattern(call, kind)
+
+
 def log_name(context: Context, call: Call, kind: str, shown: Part, joined: bool = True) -> str:
     """
     A log's name for what is shown of a call: a task that waits with others has no id yet.

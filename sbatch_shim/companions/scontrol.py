@@ -60,7 +60,8 @@ ON_JOBS = {
 ON_NUMBERS = {"wait_job": 1, "listpids": 1}
 # Some verbs leave them out where they repeat an id.
 BRACKETS = str.maketrans("", "", "[]")
-ABOUT_TASKS = re.compile(r"([0-9]+)_([0-9,:-]+): (.*)$")
+# The list stands in brackets since 26.05, also a single task.
+ABOUT_TASKS = re.compile(r"([0-9]+)_(\[?)([0-9,:-]+)\]?: (.*)$")
 
 
 def is_verb(word: str, verb: str, least: int) -> bool:
@@ -116,9 +117,9 @@ class Control:
                 kept.append(error_with_tickets(text, self.context.tickets, self.given).decode(errors="surrogateescape"))
                 failed = True
                 continue
-            said = self.about_tasks(job, TaskSet.parse(about[2]), about[3])
-            kept += said
-            failed |= bool(said) and about[3] != "No error"
+            said = self.about_tasks(job, TaskSet.parse(about[3]), about[4])
+            kept += [re.sub(r"_([0-9,-]+):", r"_[\1]:", one, count=1) if about[2] else one for one in said]
+            failed |= bool(said) and about[4] != "No error"
         sys.stderr.write("".join(kept) if failed else "")
         return answer.status if failed or not answer.err else 0
 

@@ -7,6 +7,7 @@ import re
 from sbatch_shim.errors import BadDependency
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.dependency import Condition, parse
+from sbatch_shim.state.ids import JobId, TaskSet
 from sbatch_shim.state.tickets import Tickets
 
 TERM = re.compile(r"([a-z]+):([0-9]{1,10})(?:_([0-9]+|\*))?((?:\+[0-9]+)?)((?:\([a-z]+\))?)")
@@ -98,13 +99,16 @@ def error_with_tickets(text: bytes, tickets: Tickets, given: dict[str, str]) -> 
         if whole in given:
             return found[1] + given[whole]
         job = tickets.jobs.get(int(found[2]))
-        if job is None or (found[3] or "_")[1:].isdigit() is False:
+        if job is None or (not found[3] and len(job.entries) > 1):
             return found[0]
-        try:
-            ticket, local = job.task(int(found[3][1:]))
-        except KeyError:
-            return found[0]
-        return found[1] + (str(ticket) if local is None else f"{ticket}_{local}")
+        tasks = TaskSet.parse((found[3] or "_")[1:].strip("[]"))
+        named = []
+        for ticket, local_ids in job.shares(tasks if found[3] else job.indices or [None]).items():
+            numbers = [local for local in local_ids if local is not None]
+            folded = (found[3] or "").startswith("_[")
+            some = TaskSet(tuple(sorted(numbers))) if numbers and found[3] else None
+            named.append(str(JobId(ticket, some, folded=folded)))
+        return found[1] + ",".join(named) if named else found[0]
 
     said = text.decode(errors="surrogateescape")
     for real in sorted(given, key=len, reverse=True):

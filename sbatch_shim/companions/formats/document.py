@@ -177,6 +177,9 @@ def own_members(context: Context, form: DocumentForm, shown: Part, job: JsonJob 
         expanded = f"std{kind.removesuffix('put') if kind != 'error' else 'err'}_expanded"
         if job is not None and job.get(expanded):
             found[expanded] = as_shown.log_name(context, call, kind, shown)
+        if job is not None and expanded in job:
+            found[f"standard_{kind}"] = as_shown.raw_pattern(call, kind)
+            continue
         given = kind == "input" or kind in call.options
         text = as_shown.log_pattern(call, kind) if given else ""
         found[f"standard_{kind}"] = as_shown.log_name(context, call, kind, shown) if form.filtered else text
