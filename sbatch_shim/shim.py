@@ -203,8 +203,8 @@ def hand_over(real: bytes, words: "list[bytes]", entries: "list[bytes]", state: 
             say("not submitted, as it may wait for tickets: %s" % fault(error, state))
             return 1
         waits = None
-    in_job = bool(waits) and own_job_in(waits or b"", entries)
-    if in_job or (waits and ticket_numbers(waits)):
+    if waits and (ticket_numbers(waits) or own_job_in(waits, entries)):
+        in_job = any(entry[:13] == b"SLURM_JOB_ID=" for entry in entries)
         return run_behind_tickets(real, words, entries, state, piped, in_job=in_job)
     return run_real(real, words, entries, piped)
 
@@ -244,7 +244,7 @@ def run_behind_tickets(
     That is tickets, which are submitted first, and the job that this runs in.
 
     Args:
-        in_job: The dependency may name that job.
+        in_job: There is one.
     """
     hold_closed(0, 1, 2)
     # python -S left these out; they stand beside this package.
@@ -260,6 +260,7 @@ def run_behind_tickets(
             from sbatch_shim.companions.waits import OwnConditions
 
             own = OwnConditions(real, entries)
+            state = own.state_of(request.dependency_of(words, piped.script) or b"", state)
         words = with_real_ids(words, state, piped.script, own)
     except BadDependency:
         say("Batch job submission failed: Job dependency problem")
@@ -316,6 +317,9 @@ def queue(
         if nil and found >= (23, 11):  # before that it is a list of one unknown name
             values["export"] = b"nil"
     leave_unknown_names(understood.options, session, real, environment)
+    if own_job_in(understood.options.get("dependency") or b"", entries):
+        # Only this job can tell which element of an array it is: the id is the array's too, for one of them.
+        raise HandOver("a dependency on the job that makes the call")
     check_tickets(understood.options.get("dependency") or b"", session.state)
     try:
         values["body"] = session.keep_blob(body)

@@ -227,3 +227,34 @@ def test_the_simulator_foretells_what_runs_directly_and_merged(person: Person, s
         person.cancel_all()
         for left in person.home.glob("ran.*"):
             left.unlink()
+
+
+IN_JOB = """#!/bin/bash
+exec 2>err.$1
+ticket=$SLURM_ARRAY_JOB_ID
+[ -z "$ticket" ] || sbatch -o whole.$1.$SLURM_ARRAY_TASK_ID -d afterok:$ticket --wrap 'echo whole'
+export SARRAY_STATE_DIR=$STATE SARRAY_MODE=queue SARRAY_SESSION=inner.$1.$SLURM_ARRAY_TASK_ID
+sbatch -o own.$1.$SLURM_ARRAY_TASK_ID -d afterok:$SLURM_JOB_ID --wrap 'echo own'
+sbatch -o also.$1.$SLURM_ARRAY_TASK_ID <<END
+#!/bin/bash
+#SBATCH -d afterok:$SLURM_JOB_ID
+echo also
+END
+sarray-flush --session $SARRAY_SESSION
+exit $(($2 || ${SLURM_ARRAY_TASK_ID:-0} == 5))
+"""
+
+
+def test_what_is_queued_in_a_job_waits_for_this_job_alone(person: Person) -> None:
+    """One of the merged tasks has the array's own id; the array call's ticket means all of it."""
+    script = person.home / "job.sh"
+    script.write_text(IN_JOB)
+    state = str(person.home / "state")
+    for name, code in (("one", 0), ("two", 1), ("three", 0)):
+        assert person.queue("-o", "/dev/null", str(script), name, str(code), STATE=state).status == 0
+    assert person.queue("-o", "/dev/null", "-a", "4-5", str(script), "four", "0", STATE=state).status == 0
+    assert person.flush().status == 0
+    person.settle()
+    found = {path.name for path in person.home.glob("*.*") if path.name.partition(".")[0] in ("own", "also", "whole")}
+    mine = {f"{kind}.{name}" for kind in ("own", "also") for name in ("one.", "three.", "four.4")}
+    assert found == mine, [path.read_text() for path in person.home.glob("err.*")]

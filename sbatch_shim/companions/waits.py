@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.companions.this_job import own_job
+from sbatch_shim.spool import session_of, ticket_numbers
 from sbatch_shim.state.dependency import Condition, Dependency
 
 
@@ -23,6 +24,13 @@ class OwnConditions:
         environment = dict(entry.partition(b"=")[::2] for entry in entries)
         self.context = Context("sbatch", os.fsdecode(real), b"", [], environment, os.umask(0o077))
         os.umask(self.context.umask)
+
+    def state_of(self, spec: bytes, state: bytes) -> bytes:
+        """The state folder that has the tickets of a dependency: that of the job around us where `state` has not."""
+        if all(session_of(state, ticket) is not None for ticket in ticket_numbers(spec)):
+            return state
+        own = own_job(self.context)
+        return own.state if own else state
 
     def __call__(self, waits: Dependency) -> Dependency | None:
         """The dependency with the job's own element; None where no condition names the job around us."""
