@@ -118,9 +118,9 @@ def is_updated(context: Context, call: Call, kind: str, real: str, width: int = 
     if width and len(os.fsencode(real)) >= width and OUR_LINK.match(real) is None:
         starts = (context.tickets.home(call.ticket), re.split("[%\\\\]", pattern, maxsplit=1)[0])
         return not any(one.startswith(real) or real.startswith(one) for one in starts)
-    parts = re.split(r"(%[0-9]*[A-Za-z%]|\\+)", pattern)
-    # Whether %% and a backslash are shown once or twice depends on the version.
-    kinds = {"%%": "%%?", "\\": r"\\+"}
+    parts = re.split(r"(%%[A-Za-z]?|%[0-9]*[A-Za-z]|\\+)", pattern)
+    # Whether %% and a backslash are shown once or twice depends on the version; 22.05 takes %%j for % and %j.
+    kinds = {"%%": "%+.*", "\\": r"\\+"}
     form = "".join(
         kinds.get(part[:2], kinds.get(part[:1], ".*")) if at % 2 else re.escape(part) for at, part in enumerate(parts)
     )
