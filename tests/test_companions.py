@@ -624,7 +624,9 @@ def test_listpids_names_the_caller_s_id(person: Person) -> None:
         real.err.decode(),
         real.status,
     )
-    for word in (f"{array}_2", f"{plain}_0"):
+    said = run(person, "scontrol", "listpids", f"{direct}_2", PATH=SYSTEM_PATH).err
+    reads_tasks = b"does not look like a jobid" not in said  # 26.05
+    for word in () if reads_tasks else (f"{array}_2", f"{plain}_0"):
         done = run(person, "scontrol", "listpids", word)
         assert done.err.decode() == f'"{word}" does not look like a jobid\n' and done.status == 1, done
 
