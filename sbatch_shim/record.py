@@ -23,6 +23,7 @@ FIELDS = (
 OPTIONAL = (
     b"group",  # id of the calling process's group, decimal
     b"export",  # "nil" where --export=NIL is no list, but means no variable at all (Slurm 23.11 and newer)
+    b"cluster",  # that the real sbatch would have submitted to, by its slurm.conf
 )
 HASH_BYTES = 20
 # One line before the payload and one after it, of fixed widths: the last ticket can be read from the end.

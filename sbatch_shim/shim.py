@@ -19,6 +19,7 @@ from sbatch_shim.spool import (
     dropped,
     handed_on,
     mode_of,
+    noted_cluster,
     open_state,
     read,
     replace,
@@ -252,15 +253,15 @@ def run_behind_tickets(
 
     site.main()
     from sbatch_shim.errors import BadDependency
-    from sbatch_shim.flush.handover import with_real_ids
+    from sbatch_shim.flush.handover import OutsideJobs, with_real_ids
 
-    own = None
+    own = OutsideJobs(real, entries)  # type: OutsideJobs | OwnConditions
     try:
         if in_job:  # most calls are spared what this imports
             from sbatch_shim.companions.waits import OwnConditions
 
-            own = OwnConditions(real, entries)
-            state = own.state_of(request.dependency_of(words, piped.script) or b"", state)
+            own = conditions = OwnConditions(real, entries)
+            state = conditions.state_of(request.dependency_of(words, piped.script) or b"", state)
         words = with_real_ids(words, state, piped.script, own)
     except BadDependency:
         say("Batch job submission failed: Job dependency problem")
@@ -326,6 +327,9 @@ def queue(
     except FileNotFoundError:
         session.make()
         values["body"] = session.keep_blob(body)
+    cluster = noted_cluster(session.state, environment, real)
+    if cluster:
+        values["cluster"] = cluster
     values["environment"], removed, changed = difference(session, entries)
     return session.append(encode(values, words, removed, changed)), understood
 

@@ -8,6 +8,7 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
       next-block                a hint where to look for a free block
       names/<hash>              what a controller's partitions and the like are called (names.py)
       mode                      queue or auto, where `sarray mode` has set one for calls without $SARRAY_MODE
+      clusters/<key>            a link, its target is the name of a cluster (clustername.py)
       blocks/<n>                1,000 tickets; holds the name of the session that reserved them
       live/<name>               exists while a ticket of that session may be listed: the companions look here first
       sessions/<name>/
@@ -50,6 +51,12 @@ FIRST_TICKET = 1000000000
 LAST_TICKET = 2147483647
 BLOCK = 1000
 BLOCKS = (LAST_TICKET + 1 - FIRST_TICKET) // BLOCK
+# Where Slurm's commands look for slurm.conf when SLURM_CONF does not say: in the folder that was given to configure
+# (or in `etc` beside the commands), then where a configless node keeps what it has fetched.
+USUAL_CONFS = (b"/etc/slurm/slurm.conf", b"/etc/slurm-llnl/slurm.conf")
+FETCHED_CONF = b"/run/slurm/conf/slurm.conf"
+# What `clusters/<key>` leads to for a slurm.conf that tells no name.
+NAMELESS = b"?"
 SESSION_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@+-"
 
 
@@ -510,6 +517,43 @@ def session_of(state: bytes, ticket: int) -> "bytes | None":
         return read(state + b"/blocks/%d" % ((ticket - FIRST_TICKET) // BLOCK)) or None
     except OSError:
         return None
+
+
+def slurm_confs(environment: "dict[bytes, bytes]", real: bytes) -> "tuple[bytes, ...]":
+    """
+    Where slurm.conf may be, the first that exists counts.
+
+    Args:
+        real: The path of a real command of Slurm; empty where there is none.
+    """
+    given = environment.get(b"SLURM_CONF")
+    if given:
+        return (given,)
+    prefix = real.rpartition(b"/")[0].rpartition(b"/")[0]
+    beside = (prefix + b"/etc/slurm.conf", prefix + b"/etc/slurm/slurm.conf") if prefix else ()
+    return (*USUAL_CONFS, *beside, FETCHED_CONF)
+
+
+def noted_cluster(state: bytes, environment: "dict[bytes, bytes]", real: bytes) -> bytes:
+    """
+    The cluster that the real sbatch would submit to, as several may share a home; empty where no slurm.conf tells.
+
+    A link knows it by the file's identity, which is looked at in place of the file.
+    """
+    for path in slurm_confs(environment, real):
+        try:
+            found = posix.stat(path)
+        except OSError:
+            continue
+        link = state + b"/clusters/%d-%d-%d" % (found.st_ino, found.st_mtime_ns, found.st_size)
+        try:
+            name = posix.readlink(link)
+        except OSError:
+            from sbatch_shim import clustername
+
+            name = clustername.note(path, link)
+        return b"" if name == NAMELESS else name
+    return b""
 
 
 def was_issued(state: bytes, ticket: int) -> bool:

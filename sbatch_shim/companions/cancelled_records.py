@@ -22,11 +22,15 @@ from sbatch_shim.state.tickets import Job
 
 def with_records(context: Context, ids: list[str]) -> list[str]:
     """The ids for scancel, after splitting off what would vanish."""
-    jobs = context.tickets.jobs
+    jobs: dict[int, Job] = {}
     arrays: dict[int, set[int]] = {}
     for one in ids:
         element = JobId.printed(one)
-        if element is not None and element.task is not None and element.job in jobs and not element.step:
+        if element is not None and element.task is not None and not element.step:
+            job = context.tickets.job_here(element.job)
+            if job is None:
+                continue
+            jobs[element.job] = job
             arrays.setdefault(element.job, set()).add(element.task)
     late = bool(arrays) and context.version >= as_shown.LATE_RECORDS
     whole = {number for number, indices in arrays.items() if indices.issuperset(jobs[number].indices)}

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGPIPE, SIGXFSZ, signal
 
+from sbatch_shim import clustername
 from sbatch_shim.flush.backends.sbatch import beside
 from sbatch_shim.spool import session_of, ticket_numbers
 from sbatch_shim.state.ids import JobId, split_ids
+from sbatch_shim.state.journal import Origin
 from sbatch_shim.state.tickets import Tickets
 
 TYPE_CHECKING = False
@@ -60,6 +62,8 @@ class Context:
         self.everything = command == "sacct"
         # Whether the caller ignores SIGCHLD, as the command that we become should then.
         self.ignores_children = False
+        # What clusters.has was told of jobs by squeue, by id: empty for one that is not listed.
+        self.commands: dict[int, str] = {}
         # What act.own_job found, by raw id.
         self.own_jobs: dict[str, OwnJob | None] = {}
 
@@ -69,7 +73,7 @@ class Context:
 
     @cached_property
     def tickets(self) -> Tickets:
-        return Tickets(self.state, everything=self.everything)
+        return Tickets(self.state, everything=self.everything, is_here=self.is_here)
 
     @cached_property
     def default_partition(self) -> str:
@@ -82,6 +86,21 @@ class Context:
         """The name of this cluster; empty where Slurm does not answer."""
         found = re.search(rb"^ClusterName *= (.*)$", self.run("scontrol", ["show", "config"]).out, re.M)
         return found[1].decode(errors="surrogateescape") if found else ""
+
+    @cached_property
+    def clusters(self) -> tuple[str, ...]:
+        """What this cluster is called, by slurm.conf where that tells; see `is_here`."""
+        return tuple(filter(None, (clustername.here(self.environment, os.fsencode(self.real)),)))
+
+    def is_here(self, origin: Origin) -> bool:
+        """
+        Whether a submission went to this cluster, or to one that is not known.
+
+        The controller is asked only where slurm.conf does not tell that it did.
+        """
+        if not origin.is_of(self.clusters) and self.cluster:
+            self.clusters = tuple(dict.fromkeys((*self.clusters, self.cluster)))
+        return origin.is_of(self.clusters)
 
     @cached_property
     def version(self) -> tuple[int, int]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterable
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
-from sbatch_shim.state.journal import SUBMITTED, Journal, flush_folders
+from sbatch_shim.state.journal import SUBMITTED, Journal, Origin, flush_folders, origins
 from sbatch_shim.state.locks import Busy, unless_held
 from sbatch_shim.state.tickets import IN_FLIGHT, QUEUED, REFUSED, SessionTickets
 
@@ -21,14 +22,39 @@ DAY = 86400
 KEEP_DAYS = 30
 
 
-def listed_jobs(context: Context) -> set[int] | None:
-    """The arrays and jobs of this user that squeue lists, finished ones among them; None when it cannot be known."""
+class Listed:
+    """
+    What squeue lists of this user's arrays and jobs, finished ones among them.
+
+    Args:
+        told: Id and command of each.
+        is_here: Whether a submission went to the cluster that was asked.
+    """
+
+    def __init__(self, told: Iterable[tuple[int, str]], is_here: Callable[[Origin], bool]) -> None:
+        self.numbers = set()
+        self.commands = set()
+        for number, command in told:
+            self.numbers.add(number)
+            self.commands.add(command)
+        self.is_here = is_here
+
+    def may_have(self, number: int, origin: Origin) -> bool:
+        """Whether a job may be listed: this one, and no other with its id; another cluster can tell of its own only."""
+        if not self.is_here(origin):
+            return True
+        return origin.script in self.commands if origin.script else number in self.numbers
+
+
+def listed_jobs(context: Context) -> Listed | None:
+    """What squeue lists; None when it cannot be known."""
     # -a: those in hidden partitions too.
-    words = ["-h", "-a", "-t", "all", "-u", str(os.getuid()), "-o", "%F"]
+    words = ["-h", "-a", "-t", "all", "-u", str(os.getuid()), "-o", "%F|%o"]
     answer = context.run("squeue", words, **context.unfiltered())
     if answer.status != 0:
         return None
-    return {int(word) for word in answer.out.split() if word.isdigit()}
+    lines = (line.partition("|") for line in answer.out.decode(errors="surrogateescape").splitlines())
+    return Listed(((int(number), command) for number, _, command in lines if number.isdigit()), context.is_here)
 
 
 def by_itself(context: Context) -> None:
@@ -59,14 +85,14 @@ def age(path: bytes) -> float:
         return float("inf")
 
 
-def retire(pages: SessionTickets, listed: set[int]) -> bool:
+def retire(pages: SessionTickets, listed: Listed) -> bool:
     """Take the live mark from a session of which nothing waits and nothing is listed."""
     session = pages.session
     known = flush_folders(session)
     pages = SessionTickets(session).read()
     if any(pages.state(ticket) in (QUEUED, REFUSED, IN_FLIGHT) for ticket in pages.queued | pages.in_flight):
         return False
-    if any(place.job in listed for place in pages.places.values()):
+    if any(listed.may_have(job.number, job.origin) for job in pages.arrays.values()):
         return False
     try:
         with unless_held(session.folder + b"/lock"):
@@ -87,9 +113,9 @@ def retire(pages: SessionTickets, listed: set[int]) -> bool:
     return True
 
 
-def collect(state: bytes, days: float, listed: set[int], dry: bool = False) -> list[bytes]:
+def collect(state: bytes, days: float, listed: Listed, dry: bool = False) -> list[bytes]:
     """
-    Remove the folders of flushes that are done, older than `days`, and of which no job is listed.
+    Remove the folders of flushes that are done, older than `days`, and of which no job may be listed.
 
     A damaged journal may hide a job that is; its folder stays.
 
@@ -106,7 +132,8 @@ def collect(state: bytes, days: float, listed: set[int], dry: bool = False) -> l
             if age(folder + b"/done") < days * DAY or not os.path.exists(folder + b"/done"):
                 continue
             events, damaged = Journal(folder).lines()
-            if damaged or listed & {event["job"] for event in events if event["event"] == SUBMITTED}:
+            told = [(event["job"], origin) for event, origin in origins(events) if event["event"] == SUBMITTED]
+            if damaged or any(listed.may_have(*one) for one in told):
                 continue
             gone.append(folder)
             if not dry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import JobId, TaskSet, split_ids
@@ -136,6 +136,7 @@ class Selection:
         targets: By ticket.
         reals: Real ids, and what is no id.
         asked: Ids for the real command: `reals`, and the jobs of the submitted tickets.
+        for_tickets: Those among them that are there for tickets.
         anything: There is no -j.
         names: None for any.
     """
@@ -145,6 +146,12 @@ class Selection:
     asked: list[str]
     anything: bool
     names: set[str] | None
+    for_tickets: set[int] = field(default_factory=set)
+
+    def names_other(self, entry: Entry) -> bool:
+        """Whether a job that is none of ours is asked for: not if it has the id that a ticket's job has elsewhere."""
+        mine = entry.id is not None and entry.id.job in self.for_tickets
+        return self.anything or not mine or self.real_tasks(entry) != set()
 
     def has_name(self, name: str) -> bool:
         return self.names is None or name in self.names
@@ -232,6 +239,7 @@ def selection_of(tickets: Tickets, jobs: str | None, names: str | None) -> Selec
         targets.append(named.id)
         if named.submitted:
             asked.append(str(named.place.job))
+            wanted.for_tickets.add(named.place.job)
     # Beside an element squeue does not list the rest of its array.
     elements = {word for word in asked if (found := JobId.given(word)) and found.tasks and str(found.job) in asked}
     wanted.asked = [word for word in dict.fromkeys(asked) if word not in elements]

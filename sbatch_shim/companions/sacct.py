@@ -17,7 +17,7 @@ from dataclasses import replace
 from sbatch_shim.companions import as_shown, clusters
 from sbatch_shim.companions.context import Context, listable, write
 from sbatch_shim.companions.formats import document
-from sbatch_shim.companions.formats.table import BRIEF, DEFAULT, HIDDEN, LONG, SEPARATOR, Output, Row, columns_of
+from sbatch_shim.companions.formats.table import BRIEF, DEFAULT, HIDDEN, LAST, LONG, SEPARATOR, Output, Row, columns_of
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read
 from sbatch_shim.companions.parts import Part, Selection, selection_of, shares, shares_of_rest, whole
 from sbatch_shim.companions.this_job import with_own_job
@@ -96,9 +96,6 @@ class Accounting:
         if line.has("allocations"):  # then a step means its job
             for targets in self.wanted.targets.values():
                 targets[:] = [replace(one, step="") for one in targets]
-        # The only one of which we know the jobs, where others are asked for.
-        others = line.has(*clusters.OPTIONS, "allclusters", "federation") or context.variable("SACCT_FEDERATION")
-        self.home = context.cluster if others else ""
 
     def real_line(self) -> Line:
         """The line for the real sacct, but for the format: names are compared by us, ids are real ones."""
@@ -127,7 +124,7 @@ class Accounting:
                 return status
         line = self.real_line().without("noheader", "parsable", "parsable2", "delimiter", "brief", "long", "format")
         line.options += [("noheader", None), ("parsable2", None), ("delimiter", SEPARATOR)]
-        line.options.append(("format", f"{HIDDEN},{form}"))
+        line.options.append(("format", f"{HIDDEN},{form},{LAST}"))
         answer = self.context.run("sacct", line.words())
         sys.stderr.buffer.write(answer.err)
         if answer.status != 0:
@@ -148,10 +145,16 @@ class Accounting:
         places: list[int] = []
         seen: set[int] = set()
         kept_names: set[str] = set()
+        lines: dict[str, str] = {}
         for row in table.rows:
             found = JobId.printed(row.id)
-            job = self.tickets.jobs.get(found.job) if found else None
-            if found is None or job is None or self.home not in ("", row.cluster):
+            raw = row.raw.partition(".")[0]
+            if "." not in row.id:
+                lines[raw] = row.submitted  # which the steps that follow do not tell
+            job = self.tickets.accounted(found.job, row.cluster, lines.get(raw, "")) if found else None
+            if found is None or job is None:
+                if found is not None and found.job in self.wanted.for_tickets and not self.names(found, row):
+                    continue  # another's, with the id that a ticket's job has elsewhere
                 # Steps have names of their own and follow their job.
                 base = row.id.partition(".")[0]
                 if "." not in row.id and self.wanted.has_name(row.name):
@@ -162,8 +165,7 @@ class Accounting:
             for shown in self.shares(found, row, job, table):
                 seen.add(shown.ticket)
                 call = self.tickets.call(shown.ticket)
-                real = self.wanted.names_record(found, row.raw.partition(".")[0], self.step_asked(found.step))
-                chosen = shown if real else self.takes(shown, found.step)
+                chosen = shown if self.names(found, row) else self.takes(shown, found.step)
                 if chosen is not None and self.wanted.has_name(self.tickets.name(shown.ticket, row.name)):
                     order = (chosen.ticket, chosen.tasks[0] if chosen.tasks else 0)
                     ours.append((order, self.merged(table, row, chosen, found.step, call)))
@@ -173,6 +175,10 @@ class Accounting:
         for at, (_, texts) in zip(places, ours):
             out[at] = texts
         return out + self.unsubmitted(table, seen)
+
+    def names(self, found: JobId, row: Row) -> bool:
+        """Whether a row is asked for by a real id."""
+        return self.wanted.names_record(found, row.raw.partition(".")[0], self.step_asked(found.step))
 
     def step_asked(self, step: str) -> str:
         """The step that an id must name to have this row; a step means its job with -X."""
@@ -300,6 +306,8 @@ class Accounting:
             pages = self.tickets.find(ticket)
             if pages is not None and pages.state(ticket) == SUBMITTED:
                 missing.append((ticket, pages))
+        clusters.look_at(self.context, (pages.jobs[ticket] for ticket, pages in missing))
+        missing = [(ticket, pages) for ticket, pages in missing if clusters.has(self.context, pages.jobs[ticket])]
         if not missing:
             return []
         jobs = listable(pages.places[ticket].job for ticket, pages in missing)

@@ -20,7 +20,7 @@ from sbatch_shim.companions.submit_first import placed
 from sbatch_shim.companions.this_job import own_element
 from sbatch_shim.companions.to_tickets import error_with_tickets
 from sbatch_shim.state.ids import compact, split_ids
-from sbatch_shim.state.tickets import DROPPED, IN_FLIGHT, QUEUED, REFUSED, Named, SessionTickets, elements
+from sbatch_shim.state.tickets import DROPPED, IN_FLIGHT, QUEUED, REFUSED, Job, Named, SessionTickets, elements
 
 TABLE: Table = {
     "account": ("A", REQUIRED),
@@ -64,6 +64,7 @@ FILTERS = {
     "wckey": "%w",
 }
 VARIABLES = {f"SCANCEL_{name.upper()}": name for name in FILTERS if name not in ("jobname", "me", "nodelist")}
+FIELD = "\x1f"  # separates: names and paths hold any printable character
 # What scancel takes as an id in a list; anything else, and it cancels nothing of all that it is told.
 AN_ID = re.compile(r"\s*\+?[0-9]+(_(\*|\s*\+?[0-9]+|\[[0-9,:%-]*\])?)?(\+[0-9]+)?(\.[a-z0-9]+)?", re.A)
 # Signals that end a job that has not begun; any other one is Slurm's to judge.
@@ -140,6 +141,7 @@ class Cancel:
                     self.given[element] = one
 
     def run(self) -> int:
+        clusters.look_at(self.context, (one.job for one in self.targets if one.submitted))
         ending = (self.line.last("signal") or None) in ENDING and not self.line.has("batch", "full")
         named: list[str] = []
         for one in self.targets:
@@ -213,7 +215,7 @@ class Cancel:
         if named:
             ids = with_records(self.context, named) if ending else compact(named)
             for one in ids:
-                job = self.context.tickets.jobs.get(int(one)) if one.isdigit() else None
+                job = self.context.tickets.job_here(int(one)) if one.isdigit() else None
                 if job is not None:
                     self.given.setdefault(one, str(job.entries[0][1]))
             self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, ids)
@@ -227,24 +229,24 @@ class Cancel:
 
     def listed(self, ids: list[str]) -> list[tuple[str, dict[str, str]]]:
         """Those of the ids that are in the queue, with what the filters look at; names are the calls' own."""
-        form = "%F|%K|%T|%P|%a|%q|%u|%j"
+        form = FIELD.join(("%F", "%K", "%T", "%P", "%a", "%q", "%u", "%o", "%j"))
         asked = listable(one.partition("_")[0] for one in ids)
         answer = self.context.run("squeue", ["-h", "-a", "-r", "-j", asked, "-o", form], **self.context.unfiltered())
         wanted = set(ids)
         found = []
         for text in answer.out.decode(errors="replace").splitlines():
-            array, task, state, partition, account, qos, user, name = text.split("|", 7)
+            array, task, state, partition, account, qos, user, command, name = text.split(FIELD, 8)
+            job = self.context.tickets.job(int(array), command)
+            if job is None:
+                continue  # another cluster's has the id of ours
             one = array if task == "N/A" else f"{array}_{task}"
             values = {"state": state, "partition": partition, "account": account, "qos": qos, "user": user}
-            values["name"] = self.name_of(array, task, name)
+            values["name"] = self.name_of(job, task, name)
             if one in wanted or array in wanted:
                 found.append((one, values))
         return found
 
-    def name_of(self, array: str, task: str, real: str) -> str:
-        job = self.context.tickets.jobs.get(int(array))
-        if job is None:
-            return self.context.tickets.name(0, real)
+    def name_of(self, job: Job, task: str, real: str) -> str:
         try:
             ticket, _ = job.task(int(task) if task.isdigit() else None)
         except KeyError:

@@ -111,7 +111,7 @@ class Control:
         kept, failed = [], False
         for line in answer.err.decode(errors="surrogateescape").splitlines(keepends=True):
             about = ABOUT_TASKS.match(line)
-            job = self.context.tickets.jobs.get(int(about[1])) if about else None
+            job = self.context.tickets.job_here(int(about[1])) if about else None
             if about is None or job is None:
                 text = line.encode(errors="surrogateescape")
                 kept.append(error_with_tickets(text, self.context.tickets, self.given).decode(errors="surrogateescape"))
@@ -186,11 +186,16 @@ class Control:
         tickets = []
         for pages in all_known.pages.values():
             calls = (pages.call(ticket) for ticket in pages.queued | {*pages.places} if pages.state(ticket) != DROPPED)
-            tickets += sorted(call.ticket for call in calls if call is not None and call.shown_name == name)
+            named = sorted(call.ticket for call in calls if call is not None and call.shown_name == name)
+            clusters.look_at(self.context, (pages.jobs[ticket] for ticket in named if ticket in pages.jobs))
+            gone = {one for one in named if one in pages.jobs and not clusters.has(self.context, pages.jobs[one])}
+            tickets += [one for one in named if one not in gone]
         if not tickets:
             return None
-        listed = self.context.run("squeue", ["-h", "-u", str(os.getuid()), "-n", name, "-o", "%F"]).out.decode()
-        others = [one for one in dict.fromkeys(listed.split()) if int(one) not in all_known.jobs]
+        answer = self.context.run("squeue", ["-h", "-u", str(os.getuid()), "-n", name, "-o", "%F|%o"])
+        listed = answer.out.decode(errors="surrogateescape").splitlines()
+        lines = (line.partition("|")[::2] for line in dict.fromkeys(listed))
+        others = [one for one, command in lines if all_known.job(int(one), command) is None]
         return ",".join([*self.real_ids(",".join(map(str, tickets))), *others])
 
     def one_real_id(self, word: str) -> str:
@@ -199,7 +204,9 @@ class Control:
         if len(ids) == 1 and "[" not in ids[0]:
             return ids[0]
         named = self.context.tickets.named(word)
-        return elements(named.place, None)[-1] if named is not None and named.tasks is None else ids[0]
+        if named is None or named.tasks is not None or not clusters.has(self.context, named.job):
+            return ids[0]
+        return elements(named.place, None)[-1]
 
     def number(self, word: str) -> str:
         """The number of an element that has a ticket's own id, with the step that followed it."""

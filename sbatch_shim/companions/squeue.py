@@ -118,8 +118,6 @@ class Queue:
         self.one_per_task = line.has("array") or context.variable("SQUEUE_ARRAY") is not None
         names = line.last("name") if line.has("name") else context.variable("SQUEUE_NAMES")
         self.wanted: Selection = selection_of(self.tickets, line.last("jobs"), names)
-        # Other clusters have jobs of the same numbers.
-        self.elsewhere = line.has(*clusters.OPTIONS, "federation") or context.variable("SQUEUE_FEDERATION") is not None
         # Slurm tells nothing else then.
         self.only_state = line.has("only-job-state")
         self.apart: dict[tuple[int, int], Row] = {}
@@ -195,9 +193,11 @@ class Queue:
 
     def job(self, row: Row) -> Job | None:
         """The merged job that a row tells of; None for any other."""
-        if row.id is None or (self.elsewhere and not self.tickets.ours(row.command)):
+        if row.id is None:
             return None
-        return self.tickets.jobs.get(row.id.job)
+        if self.only_state:  # which tells no command
+            return self.tickets.job_here(row.id.job)
+        return self.tickets.job(row.id.job, row.command)
 
     def shares(self, row: Row) -> list[Part]:
         """The calls that a row tells of; none where the job is not of ours."""
@@ -225,7 +225,7 @@ class Queue:
         for row in rows:
             found = self.shares(row)
             seen.update(one.ticket for one in found)
-            if not found and self.wanted.has_name(row.name):
+            if not found and self.wanted.has_name(row.name) and self.wanted.names_other(row):
                 out.append(assemble(layout, self.others(row, layout), row.before))
             for one in found:
                 chosen = self.chosen(one, row)
@@ -247,9 +247,9 @@ class Queue:
                 name = self.tickets.name(shown.ticket, row.name)
             if not self.wanted.has_name(name):
                 return None
-        job = self.tickets.jobs.get(row.id.job) if row is not None and row.id is not None else None
-        if row is not None and job is not None and not self.wanted.anything:
-            real = self.wanted.takes_real(shown, row, job)
+        held = self.tickets.find(shown.ticket)
+        if row is not None and held is not None and not self.wanted.anything:
+            real = self.wanted.takes_real(shown, row, held.jobs[shown.ticket])
             if real is not None:
                 return real
         chosen = self.wanted.takes(shown)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from sbatch_shim.companions import clusters
 from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.state.tickets import DROPPED, FAILED, IN_FLIGHT, QUEUED, REFUSED, Named, SessionTickets
 
 
 def placed(context: Context, named: Named) -> list[str]:
-    """The real ids of a ticket's tasks, after submitting what is still queued; ShimError when that fails."""
+    """
+    The real ids of a ticket's tasks, after submitting what is still queued; ShimError when that fails.
+
+    Of one whose job is not here it is the ticket itself.
+    """
     if named.state in (QUEUED, REFUSED):
         submit_session(context, named.held)
     if named.submitted:
-        return named.elements()
+        # Slurm knows no such id, and says so.
+        return named.elements() if clusters.has(context, named.job) else [str(named.id)]
     reasons = {
         FAILED: "Slurm has refused it, so that it never ran; see sarray status",
         DROPPED: "it was cancelled before it was submitted",

@@ -56,7 +56,7 @@ def dependency_with_tickets(spec: str, tickets: Tickets, call: Call | None, inde
     updated: dict[tuple[str, int, str, str], list[int | None]] = {}
     for term in spec.split(separator):
         match = TERM.fullmatch(term)
-        job = tickets.jobs.get(int(match[2])) if match else None
+        job = tickets.job_here(int(match[2])) if match else None
         if match is None or job is None:
             number = int(match[2]) if match else 0
             found.setdefault(term, next((at for at, one in enumerate(own) if one.job == number), len(own)))
@@ -98,7 +98,7 @@ def error_with_tickets(text: bytes, tickets: Tickets, given: dict[str, str]) -> 
         whole = found[2] + (found[3] or "")
         if whole in given:
             return found[1] + given[whole]
-        job = tickets.jobs.get(int(found[2]))
+        job = tickets.job_here(int(found[2]))
         if job is None or (not found[3] and len(job.entries) > 1):
             return found[0]
         tasks = TaskSet.parse((found[3] or "_")[1:].strip("[]"))

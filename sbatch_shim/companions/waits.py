@@ -9,6 +9,7 @@ from sbatch_shim.companions.context import Context
 from sbatch_shim.companions.this_job import own_job
 from sbatch_shim.spool import session_of, ticket_numbers
 from sbatch_shim.state.dependency import Condition, Dependency
+from sbatch_shim.state.journal import Origin
 
 
 class OwnConditions:
@@ -31,6 +32,10 @@ class OwnConditions:
             return state
         own = own_job(self.context)
         return own.state if own else state
+
+    def is_here(self, origin: Origin) -> bool:
+        """Whether a submission went to the cluster that takes the call."""
+        return self.context.is_here(origin)
 
     def __call__(self, waits: Dependency) -> Dependency | None:
         """The dependency with the job's own element; None where no condition names the job around us."""

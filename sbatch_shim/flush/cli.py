@@ -56,6 +56,7 @@ Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
   --retry SECONDS     how long to go on trying while Slurm is away or full (default: 60)
   --feed              stay until everything is in, submitting as limits on submitted jobs leave room
   --assume FATE       take submissions that Slurm can no longer tell about as submitted, or as lost (to submit again)
+  --any-cluster       submit to this cluster also what was queued for another one
   --local             run the arrays as processes on this machine, without Slurm
   --json              print a document instead of lines
   --parsable          print job ids only
@@ -75,7 +76,7 @@ FEED_SECONDS = 10
 OWN_FLAGS = (
     *("dry-run", "all", "keep-names", "keep-comments", "merge-comments", "wide-lanes"),
     *("final", "keep-arrays", "feed"),
-    *("local", "json", "parsable", "help", "version"),
+    *("any-cluster", "local", "json", "parsable", "help", "version"),
 )
 OWN_VALUES = ("throttle", "session", "output", "retry", "assume")
 SHORT = {"-n": "dry-run", "-t": "throttle", "-o": "output", "-h": "help"}
@@ -125,6 +126,7 @@ def read_arguments(words: list[str]) -> tuple[dict[str, str], Wishes]:
         raise Usage("--keep-comments and --merge-comments contradict each other")
     if "keep-comments" in own or "merge-comments" in own:
         wishes.keep_comments = "keep-comments" in own
+    wishes.any_cluster = "any-cluster" in own
     wishes.wide_lanes = "wide-lanes" in own
     wishes.keep_arrays = "keep-arrays" in own
     wishes.final = "final" in own
@@ -190,6 +192,10 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
     limits = None
     for group in by_controller(backend, calls):
         limits = backend.limits(group[0]).narrowed(limits)
+        here = backend.clusters(group[0])
+        others = {call.cluster for call in group if call.cluster and call.cluster not in here} if here else set()
+        for name in sorted(others) if not wishes.any_cluster else ():
+            say(f"here answers the cluster {here[0]}, so what was queued for {name} would be kept")
     ready = all_ready(calls, limits or Limits(), wishes)
     verb = "becomes" if len(calls) == 1 else "become"
     out.write(f"{counted(len(calls), 'call')} {verb} {counted(len(ready), 'submission')}\n\n".encode())
@@ -327,7 +333,8 @@ def what_next(result: FlushResult, state: bytes) -> Iterator[str]:
     """Sentences about the calls that were not submitted, with the commands that do something about them."""
     hopeless = result.hopeless
     if result.kept:
-        again = "" if len(hopeless) == len(result.kept) else f"; {flush_command(result.kept, state)} tries again"
+        beyond = {*hopeless, *result.elsewhere}
+        again = "" if beyond.issuperset(result.kept) else f"; {flush_command(result.kept, state)} tries again"
         yield f"still queued: {counted(len(result.kept), 'call')}{again}"
     if hopeless:
         tickets = " ".join(map(str, hopeless[:10])) + (" ..." if len(hopeless) > 10 else "")

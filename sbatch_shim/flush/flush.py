@@ -33,7 +33,9 @@ from sbatch_shim.state.journal import (
     COLLECTED,
     FAILED,
     STARTED,
+    UNKNOWN_ORIGIN,
     Journal,
+    Origin,
     TicketMap,
     flush_folders,
     last_words,
@@ -45,6 +47,7 @@ from sbatch_shim.state.locks import Busy, brief, exclusive
 LEFT_BEHIND = "it waits for a call that was not submitted"
 NO_ROOM = "no room for it at present"
 REFUSED_BEHIND = "it waits for a call that Slurm has refused"
+ELSEWHERE = "it waits for a call that was made for another cluster"
 
 # A flush for the sake of some tickets leaves no more than this queued, as each such flush reads it again: flush
 # folders that hold something (1 ms each), and calls.
@@ -92,6 +95,13 @@ def claimed_until(folders: list[bytes]) -> set[int]:
         if os.path.exists(folder + b"/claimed"):
             found |= tickets_in(folder + b"/claimed")
     return found.difference(*(Journal(folder).settled() for folder in folders[:-1]))
+
+
+def behind(outcome: Outcome) -> str:
+    """Why what waits for an array that was not submitted is not submitted either."""
+    if outcome.final:
+        return REFUSED_BEHIND
+    return ELSEWHERE if outcome.text == ELSEWHERE else LEFT_BEHIND
 
 
 class Flush:
@@ -165,13 +175,28 @@ class Flush:
                 if fate.known:
                     self.learn_fate(journal, event, fate)
                 elif self.wishes.assume == "submitted":
-                    self.tickets.learn(journal.add("assumed", array=event["array"], tickets=list(event["tickets"])))
+                    assumed = journal.add("assumed", array=event["array"], tickets=list(event["tickets"]))
+                    self.tickets.learn(assumed, UNKNOWN_ORIGIN)
                 elif self.wishes.assume == "lost":
                     journal.add("absent", array=event["array"], tickets=list(event["tickets"]))
                 else:
                     self.result.problems.append(f"{event['script']}: {fate.why}" if "script" in event else fate.why)
                     self.result.uncertain += [int(ticket) for ticket in event["tickets"]]
-            self.split_off(journal, journal.lanes_to_split())
+            for event, job in journal.lanes_to_split():
+                self.split_off_later(journal, event, job)
+
+    def split_off_later(self, journal: Journal, submitting: dict[str, Any], job: int) -> None:
+        """Do what a flush that was killed did not: unless the id is another job's by now, or on another cluster."""
+        there = self.backend.has(submitting, job)
+        if there:
+            self.split_off(journal, [(submitting, job)])
+        elif there is not None:
+            journal.add("seen", array=submitting["array"], tickets=list(submitting["tickets"]))
+        elif "cluster" in submitting:
+            self.result.problems.append(
+                f"job {job} was submitted on the cluster {submitting['cluster']}, and slow or failed lanes of it may "
+                "hold up others until this session is flushed there"
+            )
 
     def ask(self, submitting: dict[str, Any]) -> Fate:
         """What became of a submission; NoAnswer when Slurm does not answer for longer than the patience lasts."""
@@ -190,7 +215,7 @@ class Flush:
             journal.add("absent", array=event["array"], tickets=list(event["tickets"]))
             return
         learned = journal.add("submitted", array=event["array"], job=fate.job, tickets=event["tickets"])
-        self.tickets.learn(learned)
+        self.tickets.learn(learned, Origin.of(event))
         places = places_in(learned)
         script = os.fsencode(event["script"])
         self.result.adopted.append(Adopted(fate.job, script, sorted(places), next(iter(places.values())).tasks))
@@ -240,6 +265,7 @@ class Flush:
         make_folder(folder + b"/arrays")
         self.refusals = Refusals(judged_by_site=limits.judged_by_site)
         left_behind = dict.fromkeys([*silent, *unplanned], LEFT_BEHIND)
+        left_behind.update(dict.fromkeys(self.result.elsewhere, ELSEWHERE))
         number = 0
         while arrays:
             number += 1
@@ -253,10 +279,11 @@ class Flush:
             self.result.outcomes.append(outcome)
             if outcome.job is None:
                 tickets = [call.ticket for call in ready.array.calls]
-                left_behind.update(dict.fromkeys(tickets, REFUSED_BEHIND if outcome.final else LEFT_BEHIND))
+                left_behind.update(dict.fromkeys(tickets, behind(outcome)))
                 if outcome.final and self.wishes.final:
                     self.give_up(journal, number, tickets, outcome.text)
                 else:
+                    self.result.elsewhere += tickets if outcome.text == ELSEWHERE else []
                     (self.result.uncertain if outcome.uncertain else self.result.kept).extend(tickets)
         progress(number, number)
 
@@ -335,7 +362,7 @@ class Flush:
                 home,
                 ready.environment,
                 limits,
-                self.tickets.place,
+                self.tickets.placer(lambda origin: origin.is_of(self.backend.clusters(array.calls[0]))),
                 own_logs=ready.own_logs,
                 throttle=self.wishes.throttle,
                 extra=tuple(self.wishes.extra),
@@ -368,7 +395,7 @@ class Flush:
                 answer = self.ask_about(event, answer)
             if answer.job is not None:
                 taken = journal.add(self.backend.accepted, array=number, job=answer.job, tickets=tasks_of)
-                self.tickets.learn(taken)
+                self.tickets.learn(taken, Origin.of(event))
                 if taken["event"] == COLLECTED:
                     self.collected[answer.job] = (journal, taken)
                 self.patience.refill()
@@ -453,11 +480,27 @@ class Flush:
                     self.result.problems.append(f"{why}; kept: {counted(len(group), 'call')} for that controller")
                 else:
                     found = limits.narrowed(found)
+                    self.result.elsewhere += self.meant_for_others(group)
                 break
         if found is None:
             self.result.problems.clear()
             raise ShimError(f"{why}; nothing was submitted, the calls stay queued")
-        return found, silent
+        return found, silent | set(self.result.elsewhere)
+
+    def meant_for_others(self, calls: list[Call]) -> set[int]:
+        """The tickets of calls that were made for another cluster than the one that would take them: they are kept."""
+        here = self.backend.clusters(calls[0])
+        meant: dict[str, set[int]] = {}
+        for call in calls if here and not self.wishes.any_cluster else ():
+            if call.cluster and call.cluster not in here:
+                meant.setdefault(call.cluster, set()).add(call.ticket)
+        for name, tickets in meant.items():
+            session = os.fsdecode(self.session.name)
+            self.result.problems.append(
+                f"kept, as made for the cluster {name} while {here[0]} answers here: {counted(len(tickets), 'call')}; "
+                f"sarray-flush --session {session} submits them there, and with --any-cluster here"
+            )
+        return {ticket for tickets in meant.values() for ticket in tickets}
 
     def flush_producers(self, calls: list[Call]) -> None:
         """
@@ -487,7 +530,7 @@ class Flush:
                         why = f"session {os.fsdecode(name)}: {self.words_for(error)}; what waits for its calls is kept"
                         other.result.problems.append(why)
                     # What stays queued there is that session's own.
-                    self.result.absorb(replace(other.result, kept=[], uncertain=[]))
+                    self.result.absorb(replace(other.result, kept=[], elsewhere=[], uncertain=[]))
 
     def keep_script(self, script: bytes, folder: bytes, number: int) -> None:
         """A private copy of a script of the flush in `folder`, where the user asked for one; names sort by number."""

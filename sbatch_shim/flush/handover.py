@@ -4,18 +4,53 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Protocol
 
-from sbatch_shim import grammar, request
+from sbatch_shim import clustername, grammar, request
 from sbatch_shim.errors import BadDependency, HandOver, ShimError, complain
 from sbatch_shim.spool import Session, open_state, ticket_numbers, wrong_path
 from sbatch_shim.state.dependency import Dependency, parse, with_places
-from sbatch_shim.state.journal import Place, TicketMap
-
-# What the conditions on the job around a call become; None where no condition names it.
-Own = Callable[[Dependency], "Dependency | None"]
+from sbatch_shim.state.journal import Origin, Place, TicketMap
 
 
-def with_real_ids(words: list[bytes], state: bytes, script: bytes | None, own: Own | None) -> list[bytes]:
+class Surroundings(Protocol):
+    """What a dependency is written for: the job and the cluster around a call."""
+
+    def __call__(self, waits: Dependency) -> Dependency | None:
+        """What the conditions on the job around the call become; None where no condition names it."""
+
+    def is_here(self, origin: Origin) -> bool:
+        """Whether a submission went to the cluster that takes the call."""
+
+
+class OutsideJobs:
+    """
+    The surroundings of a call that is made outside of jobs, known without asking Slurm where slurm.conf tells.
+
+    Args:
+        real: Path of the real sbatch.
+        entries: The call's environment.
+    """
+
+    def __init__(self, real: bytes, entries: list[bytes]) -> None:
+        self.real = real
+        self.entries = entries
+
+    def __call__(self, waits: Dependency) -> Dependency | None:
+        return None
+
+    def is_here(self, origin: Origin) -> bool:
+        environment = dict(entry.partition(b"=")[::2] for entry in self.entries)
+        name = clustername.here(environment, self.real)
+        if origin.is_of([name] if name else []):
+            return True
+        # Imported here, as most calls are spared what that imports.
+        from sbatch_shim.companions.waits import OwnConditions
+
+        return OwnConditions(self.real, self.entries).is_here(origin)
+
+
+def with_real_ids(words: list[bytes], state: bytes, script: bytes | None, own: Surroundings) -> list[bytes]:
     """
     The words of a call with the dependency that Slurm must be told.
 
@@ -24,7 +59,7 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None, own: O
     Args:
         words: The words after `sbatch`.
         script: What was read from stdin, or None.
-        own: What becomes of conditions on the job that the call is made in; None where there can be none.
+        own: Tells what becomes of conditions on the job that the call is made in, and of jobs elsewhere.
 
     Returns:
         The words unchanged where the dependency means the same to Slurm.
@@ -41,7 +76,7 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None, own: O
     return words if real is None else with_option(words, b"--dependency=" + real.spec)
 
 
-def real_dependency(spec: bytes, state: bytes, own: Own | None, for_array: bool) -> Dependency | None:
+def real_dependency(spec: bytes, state: bytes, own: Surroundings, for_array: bool) -> Dependency | None:
     """
     A dependency as Slurm must be told, its producers submitted; None where it may stay as it is.
 
@@ -60,7 +95,7 @@ def real_dependency(spec: bytes, state: bytes, own: Own | None, for_array: bool)
         if named:
             raise
         return None  # Slurm has words of its own for it
-    found = own(waits) if own else None
+    found = own(waits)
     if not named and found is None:
         return None
     if named:
@@ -69,7 +104,7 @@ def real_dependency(spec: bytes, state: bytes, own: Own | None, for_array: bool)
 
     def place(ticket: int) -> Place:
         # A number like a ticket's that nobody was told stays, for Slurm to judge.
-        return tickets.place(ticket) if named else Place(ticket, None, None, whole=True, tasks=1, end=1)
+        return tickets.placer(own.is_here)(ticket) if named else Place(ticket, None, None, whole=True, tasks=1, end=1)
 
     return with_places(found or waits, place, for_array)
 

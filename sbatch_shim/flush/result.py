@@ -58,6 +58,7 @@ class FlushResult:
         notes: Sentences about how it was submitted, each once.
         kept: Tickets that stay queued.
         failed: Tickets that Slurm has refused and that no flush tries again, each with the reason.
+        elsewhere: Those among them that were made for another cluster, or wait for such a call.
         uncertain: Tickets of which it is not known whether Slurm has them.
         halted: Why nothing more is tried, in words; empty while all is well.
     """
@@ -68,6 +69,7 @@ class FlushResult:
     notes: list[str] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
     failed: dict[int, str] = field(default_factory=dict)
+    elsewhere: list[int] = field(default_factory=list)
     uncertain: list[int] = field(default_factory=list)
     halted: str = ""
 
@@ -79,6 +81,7 @@ class FlushResult:
         self.notes += [note for note in other.notes if note not in self.notes]
         self.kept += other.kept
         self.failed.update(other.failed)
+        self.elsewhere += other.elsewhere
         self.uncertain += other.uncertain
         self.halted = self.halted or other.halted
 

@@ -24,6 +24,7 @@ class Wishes:
         final: What Slurm refuses for good is over, and is not tried by later flushes.
         wide_lanes: Leave it to slurmctld how many lanes of an array it looks at together.
         scripts: A folder that also gets the scripts, or None.
+        any_cluster: Calls that were made for another cluster are submitted too.
         assume: What to take for the fate of submissions that cannot be known: submitted, lost, or None.
         only: The tickets that somebody needs real ids of; what has nothing to do with them stays queued, if it is not
             too much (see flush.py). None: all.
@@ -38,6 +39,7 @@ class Wishes:
     final: bool = False
     wide_lanes: bool = False
     scripts: str | None = None
+    any_cluster: bool = False
     assume: str | None = None
     only: frozenset[int] | None = None
 

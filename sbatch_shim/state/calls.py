@@ -65,6 +65,7 @@ class Call:
         body_hash: Names the body among the session's blobs.
         group: Id of the group it was made as; None in records of version 0.1.0.
         exports_nil: It has `--export=NIL`, and a Slurm to which that means neither variables nor a login environment.
+        cluster: Which its sbatch would have submitted to; empty where no slurm.conf told.
         options, arguments: See request.Request.
     """
 
@@ -86,6 +87,7 @@ class Call:
     arguments: list[bytes]
     group: int | None = None
     exports_nil: bool = False
+    cluster: str = ""
 
     @cached_property
     def tasks(self) -> list[int]:
@@ -275,6 +277,7 @@ def build(
         arguments=rest[1:],
         group=int(values["group"]) if "group" in values else None,
         exports_nil=values.get("export") == b"nil",
+        cluster=os.fsdecode(values.get("cluster", b"")),
     )
 
 

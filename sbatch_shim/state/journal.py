@@ -10,7 +10,8 @@ What a flush did, line by line, on disk before the next step; and the map from t
       arrays/<n>/output/<i>  links to the log files of its tasks (error/, input/ alike), where nodes see them
       done                 exists when nothing of `claimed` is left to submit
 
-Events: `submitting` {array, script, tickets: {ticket: place}, sbatch, variables, since: the controller's time},
+Events: `submitting` {array, script, tickets: {ticket: place}, sbatch, variables, since: the controller's time, cluster:
+its name, conf: the name in slurm.conf where that is another one, controller: host and port},
 `submitted` {array, job, tickets: {ticket: place}}, `refused` {array, tickets, status, text}, `uncertain` {array,
 tickets, text}, `failed` {array, tickets, text}: refused for good, and never tried again (sarray-flush --final),
 `absent` {array, tickets}: Slurm does not have it, `assumed` {array, tickets}: the user says it does.
@@ -29,7 +30,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -45,6 +46,49 @@ STARTED = "started"
 FAILED = "failed"
 # The name of a flush folder (flush.new_folder).
 STAMP = re.compile(rb"\d{8}-\d{6}-\d{3,}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """
+    Where a submission went. Ids belong to a cluster, and only until somebody lets them begin again.
+
+    Attributes:
+        script: The path that sbatch was given, which is the job's command: no other job has it.
+        cluster: The name of the controller that was to take it; empty in journals of version 0.1.0.
+        conf: What slurm.conf called that cluster, where it was not `cluster`; else empty.
+        controller: Host and port of the controller, which tell apart two clusters of one name; or empty.
+        since: The controller's time at the submission, seconds since the epoch; None where it is not known.
+    """
+
+    script: str
+    cluster: str = ""
+    conf: str = ""
+    controller: str = ""
+    since: int | None = None
+
+    @classmethod
+    def of(cls, submitting: dict[str, Any]) -> Origin:
+        """Of a `submitting` event."""
+        told = submitting.get
+        names = told("cluster", ""), told("conf", ""), told("controller", "")
+        return cls(submitting["script"], *names, told("since"))
+
+    def is_of(self, names: Collection[str]) -> bool:
+        """Whether that was the cluster of these names; so was a submission of which no cluster is known."""
+        return not self.cluster or self.cluster in names or (bool(self.conf) and self.conf in names)
+
+
+UNKNOWN_ORIGIN = Origin("")
+
+
+def origins(events: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Origin]]:
+    """The events of a journal in their order, each with where its array went."""
+    known: dict[int, Origin] = {}
+    for event in events:
+        if event["event"] == "submitting":
+            known[event["array"]] = Origin.of(event)
+        yield event, known.get(event["array"], UNKNOWN_ORIGIN)
 
 
 @dataclass(frozen=True)
@@ -268,6 +312,11 @@ def last_words(text: str) -> str:
     return text.strip().rpartition("error: ")[2].replace("\n", " ")
 
 
+def is_elsewhere(ticket: int, cluster: str) -> str:
+    """What to say of a ticket on another cluster."""
+    return f"{ticket} is on the cluster {cluster}, which is not the one that answers here"
+
+
 def not_submitted(state: bytes, ticket: int) -> ShimError:
     """Why a ticket cannot be waited for."""
     if dropped(state, ticket):
@@ -292,6 +341,7 @@ class TicketMap:
         self.assumed: set[int] = set()
         self.elsewhere: dict[int, str] = {}
         self.failed: set[int] = set()
+        self.origins: dict[int, Origin] = {}
 
     def session(self, ticket: int) -> bytes | None:
         """The name of the session that a ticket belongs to; None for a number that is no ticket of ours."""
@@ -306,9 +356,9 @@ class TicketMap:
         if name is not None and name not in self.read:
             self.read.add(name)
             for folder in flush_folders(Session(self.state, name)):
-                for event in Journal(folder).events():
+                for event, origin in origins(Journal(folder).events()):
                     if event["event"] in ("assumed", self.placing_event):
-                        self.learn(event)
+                        self.learn(event, origin)
                     elif event["event"] == FAILED:
                         self.failed.update(map(int, event["tickets"]))
                     elif event["event"] in (SUBMITTED, RAN):
@@ -324,8 +374,31 @@ class TicketMap:
             raise Refused(f"it waits for {ticket}, which Slurm has refused")
         raise not_submitted(self.state, ticket)
 
-    def learn(self, event: dict[str, Any]) -> None:
-        """Take in what this flush has done."""
+    def placer(self, is_here: Callable[[Origin], bool]) -> Callable[[int], Place]:
+        """
+        Like `place`, for one cluster: of a ticket on another one it raises ShimError.
+
+        Args:
+            is_here: Whether a submission went to that cluster.
+        """
+
+        def place(ticket: int) -> Place:
+            found = self.place(ticket)
+            origin = self.origins.get(ticket, UNKNOWN_ORIGIN)
+            if not is_here(origin):
+                raise ShimError(f"it waits for a job of another cluster: {is_elsewhere(ticket, origin.cluster)}")
+            return found
+
+        return place
+
+    def learn(self, event: dict[str, Any], origin: Origin) -> None:
+        """
+        Take in what a flush has done.
+
+        Args:
+            origin: Where the array of the event went.
+        """
+        self.origins.update(dict.fromkeys(map(int, event["tickets"]), origin))
         if event["event"] == "assumed":
             self.assumed.update(int(ticket) for ticket in event["tickets"])
         self.known.update(places_in(event))

@@ -14,7 +14,7 @@ import re
 import sys
 import time
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from sbatch_shim.errors import HandOver, ShimError
@@ -23,13 +23,100 @@ from sbatch_shim.state.calls import Call, Shared, build, comment_of_all, payload
 from sbatch_shim.state.dropped import drop, dropped
 from sbatch_shim.state.faults import report
 from sbatch_shim.state.ids import JobId, TaskSet
-from sbatch_shim.state.journal import RAN, Journal, Place, flush_folders, last_words, not_submitted, places_in
+from sbatch_shim.state.journal import (
+    RAN,
+    UNKNOWN_ORIGIN,
+    Journal,
+    Origin,
+    Place,
+    flush_folders,
+    is_elsewhere,
+    last_words,
+    not_submitted,
+    origins,
+    places_in,
+)
 from sbatch_shim.state.locks import exclusive
 
 QUEUED, REFUSED, IN_FLIGHT, DROPPED, SUBMITTED = "queued", "refused", "in flight", "dropped", "submitted"
 FAILED = "failed"
+# The size of the column in which slurmdbd keeps a submit line (TEXT of MariaDB).
+LINE_BYTES = 65535
 # How long an array that is being submitted is waited for.
 IN_FLIGHT_SECONDS = 5.0
+
+
+class Job:
+    """
+    The calls of one real job, found by task index.
+
+    Attributes:
+        number: Its id, which is another job's on another cluster, and once ids begin again.
+        origin: Where it was submitted, and with which script: that is its own for ever.
+        flush: The name of the flush folder; names sort by time.
+    """
+
+    def __init__(
+        self, number: int, places: dict[int, Place], origin: Origin = UNKNOWN_ORIGIN, flush: bytes = b""
+    ) -> None:
+        self.number = number
+        self.origin = origin
+        self.flush = flush
+        self.places = places
+        # First index, ticket, place.
+        self.entries = sorted((place.first or 0, ticket, place) for ticket, place in places.items())
+        self.comment: str | None = None
+        self.starts = [first for first, _, _ in self.entries]
+
+    @property
+    def is_array(self) -> bool:
+        return len(self.entries) > 1 or bool(self.entries[0][2].indices)
+
+    @property
+    def indices(self) -> list[int]:
+        """All tasks; none of a plain job."""
+        return [index for _, _, place in self.entries for index in place.indices]
+
+    def task(self, index: int | None) -> tuple[int, int | None]:
+        """The ticket and local id (None: a plain call) of a task; KeyError for an index that is nobody's."""
+        if len(self.entries) == 1 and self.entries[0][2].first is None:
+            _, ticket, place = self.entries[0]
+            return ticket, None if place.spec is None else index
+        if index is None:
+            raise KeyError(self.number)
+        at = bisect_right(self.starts, index) - 1
+        if at < 0:
+            raise KeyError(index)
+        _, ticket, place = self.entries[at]
+        return ticket, place.span.local_id_of(index)
+
+    def runs(self, command: str) -> bool:
+        """Whether a job with this number and this command, as Slurm tells them, is this one."""
+        return self.origin.script == command
+
+    def submitted_by(self, line: str) -> bool:
+        """
+        Whether a job with this number and this line of sbatch, as the accounting tells it, is this one.
+
+        An older accounting has no such line, and none has more of it than LINE_BYTES.
+        """
+        return not line or line.endswith(" " + self.origin.script) or len(os.fsencode(line)) >= LINE_BYTES
+
+    def last_task(self, ticket: int) -> int | None:
+        """The highest local id of an array call; None for a plain one."""
+        place = self.places[ticket]
+        return None if place.spec is None else place.local_ids[-1]
+
+    def shares(self, ids: Iterable[int | None]) -> dict[int, list[int | None]]:
+        """Tasks by ticket: their local ids."""
+        found: dict[int, list[int | None]] = {}
+        for index in ids:
+            try:
+                ticket, local = self.task(index)
+            except KeyError:
+                continue
+            found.setdefault(ticket, []).append(local)
+        return found
 
 
 @dataclass
@@ -42,10 +129,9 @@ class SessionTickets:
     in_flight: set[int] = field(default_factory=set)
     dropped: dict[int, int] = field(default_factory=dict)
     places: dict[int, Place] = field(default_factory=dict)
-    # By job id: the flush that submitted the job, and its calls. Slurm's ids begin again one day.
-    arrays: dict[int, tuple[bytes, dict[int, Place]]] = field(default_factory=dict)
-    # By job id: the folder of its script and of the links to its logs.
-    homes: dict[int, str] = field(default_factory=dict)
+    # By flush folder and array, as two clusters may have given one id; and by ticket.
+    arrays: dict[tuple[bytes, int], Job] = field(default_factory=dict)
+    jobs: dict[int, Job] = field(default_factory=dict)
     ran: set[int] = field(default_factory=set)
     # Slurm's words.
     failed: dict[int, str] = field(default_factory=dict)
@@ -67,15 +153,14 @@ class SessionTickets:
                     self.queued |= tickets_in(folder + b"/claimed")
                 except OSError:
                     pass
-            scripts: dict[int, str] = {}
-            for event in events:
-                scripts[event["array"]] = event.get("script", scripts.get(event["array"], ""))
+            for event, origin in origins(events):
                 tickets = {int(ticket) for ticket in event.get("tickets", ())}
                 if event["event"] == "submitted":
                     found = places_in(event)
                     self.places.update(found)
-                    self.homes[event["job"]] = os.path.dirname(scripts[event["array"]])
-                    self.arrays[event["job"]] = (os.path.basename(folder), found)
+                    job = Job(event["job"], found, origin, os.path.basename(folder))
+                    self.arrays[folder, event["array"]] = job
+                    self.jobs.update(dict.fromkeys(found, job))
                     in_flight -= tickets
                 elif event["event"] == "refused":
                     self.refused |= tickets
@@ -185,59 +270,14 @@ class Named:
         """Where its tasks run; only of one that is submitted."""
         return self.held.places[self.ticket]
 
+    @property
+    def job(self) -> Job:
+        """What its tasks are part of; only of one that is submitted."""
+        return self.held.jobs[self.ticket]
+
     def elements(self) -> list[str]:
         """The real ids of what is named; only of one that is submitted."""
         return [one + self.id.step for one in elements(self.place, self.tasks)]
-
-
-class Job:
-    """The calls of one real job, found by task index."""
-
-    def __init__(self, number: int, places: dict[int, Place]) -> None:
-        self.number = number
-        self.places = places
-        # First index, ticket, place.
-        self.entries = sorted((place.first or 0, ticket, place) for ticket, place in places.items())
-        self.comment: str | None = None
-        self.starts = [first for first, _, _ in self.entries]
-
-    @property
-    def is_array(self) -> bool:
-        return len(self.entries) > 1 or bool(self.entries[0][2].indices)
-
-    @property
-    def indices(self) -> list[int]:
-        """All tasks; none of a plain job."""
-        return [index for _, _, place in self.entries for index in place.indices]
-
-    def task(self, index: int | None) -> tuple[int, int | None]:
-        """The ticket and local id (None: a plain call) of a task; KeyError for an index that is nobody's."""
-        if len(self.entries) == 1 and self.entries[0][2].first is None:
-            _, ticket, place = self.entries[0]
-            return ticket, None if place.spec is None else index
-        if index is None:
-            raise KeyError(self.number)
-        at = bisect_right(self.starts, index) - 1
-        if at < 0:
-            raise KeyError(index)
-        _, ticket, place = self.entries[at]
-        return ticket, place.span.local_id_of(index)
-
-    def last_task(self, ticket: int) -> int | None:
-        """The highest local id of an array call; None for a plain one."""
-        place = self.places[ticket]
-        return None if place.spec is None else place.local_ids[-1]
-
-    def shares(self, ids: Iterable[int | None]) -> dict[int, list[int | None]]:
-        """Tasks by ticket: their local ids."""
-        found: dict[int, list[int | None]] = {}
-        for index in ids:
-            try:
-                ticket, local = self.task(index)
-            except KeyError:
-                continue
-            found.setdefault(ticket, []).append(local)
-        return found
 
 
 class Tickets:
@@ -246,10 +286,14 @@ class Tickets:
 
     Args:
         everything: Read all sessions and not only those that are live, for sacct.
+        is_here: Whether a submission went to the cluster that the companion speaks to; asked only where that matters.
     """
 
-    def __init__(self, state: bytes, everything: bool = False) -> None:
+    def __init__(
+        self, state: bytes, everything: bool = False, is_here: Callable[[Origin], bool] = lambda origin: True
+    ) -> None:
         self.state = state
+        self.is_here = is_here
         self.pages: dict[bytes, SessionTickets] = {}
         folder = b"/sessions" if everything else b"/live"
         try:
@@ -265,7 +309,7 @@ class Tickets:
             except Exception as error:
                 why = report(error, state)
                 print(f"sarray: session {os.fsdecode(name)} cannot be read: {why}", file=sys.stderr)
-        self.jobs: dict[int, Job] = {}
+        self.by_number: dict[int, list[Job]] = {}
         self.index()
 
     def open(self, name: bytes) -> SessionTickets:
@@ -274,13 +318,49 @@ class Tickets:
         return self.pages[name]
 
     def index(self) -> None:
-        """From real jobs to tickets: of two jobs with one id, the younger one."""
-        newest: dict[int, tuple[bytes, dict[int, Place]]] = {}
+        """From real jobs to tickets."""
+        self.by_number = {}
         for pages in self.pages.values():
-            for number, array in pages.arrays.items():
-                if number not in newest or newest[number][0] < array[0]:
-                    newest[number] = array
-        self.jobs = {number: Job(number, calls) for number, (_, calls) in newest.items()}
+            for job in pages.arrays.values():
+                self.by_number.setdefault(job.number, []).append(job)
+        for jobs in self.by_number.values():
+            jobs.sort(key=lambda job: job.flush, reverse=True)
+
+    def job(self, number: int, command: str) -> Job | None:
+        """
+        The merged job with this id and this command; None for any other job.
+
+        Args:
+            command: The path of the script, as Slurm tells it. Other clusters have jobs of the same ids, and so has
+                this one when its ids have begun again.
+        """
+        jobs = self.by_number.get(number, ())
+        found = next((job for job in jobs if job.runs(command)), None)
+        if found is None and self.ours(command):
+            # The line of a damaged journal that told the script is lost.
+            return next((job for job in jobs if not job.origin.script), None)
+        return found
+
+    def accounted(self, number: int, cluster: str, line: str) -> Job | None:
+        """
+        The merged job that a record of the accounting tells of; None for any other job.
+
+        Args:
+            cluster: Its name; empty where it is this one.
+            line: The words of its sbatch.
+        """
+        jobs = [job for job in self.by_number.get(number, ()) if job.submitted_by(line)]
+        if not cluster:
+            return next((job for job in jobs if self.is_here(job.origin)), None)
+        return next((job for job in jobs if job.origin.is_of((cluster,))), None)
+
+    def job_here(self, number: int) -> Job | None:
+        """
+        The merged job with an id of this cluster, where its command is not told; the youngest one.
+
+        Only for what was looked up by `job` before, or for what nothing is done to.
+        """
+        return next((job for job in self.by_number.get(number, ()) if self.is_here(job.origin)), None)
 
     def refresh(self) -> None:
         """Read again what a flush may have written meanwhile."""
@@ -315,7 +395,7 @@ class Tickets:
         call = pages.call(ticket) if pages else None
         if pages is None or call is None or real in ("", call.shown_name):
             return call.shown_name if call else real
-        job = self.jobs[pages.places[ticket].job]
+        job = pages.jobs[ticket]
         others = (pages.call(other) for _, other, _ in job.entries)
         merged = re.fullmatch(r"(.*)\+[0-9]+", real, re.S)
         names = {one.shown_name for one in others if one is not None}
@@ -332,7 +412,7 @@ class Tickets:
         call = pages.call(ticket) if pages else None
         if pages is None or call is None or not real:
             return real
-        job = self.jobs[pages.places[ticket].job]
+        job = pages.jobs[ticket]
         if job.comment is None:
             calls = [pages.call(other) for _, other, _ in job.entries]
             job.comment = os.fsdecode(comment_of_all([one for one in calls if one is not None]))
@@ -341,7 +421,7 @@ class Tickets:
     def home(self, ticket: int) -> str:
         """The folder of the array that a submitted call is in."""
         pages = self.find(ticket)
-        return pages.homes.get(pages.places[ticket].job, "") if pages and ticket in pages.places else ""
+        return os.path.dirname(pages.jobs[ticket].origin.script) if pages and ticket in pages.jobs else ""
 
     def folder(self, ticket: int, real: str) -> str:
         """
@@ -358,7 +438,7 @@ class Tickets:
         own = os.fsdecode(call.folder)
         if not real.startswith("/") or real == own:
             return own
-        calls = [pages.call(other) for _, other, _ in self.jobs[pages.places[ticket].job].entries]
+        calls = [pages.call(other) for _, other, _ in pages.jobs[ticket].entries]
         folders = {os.path.normpath(os.fsdecode(one.folder)) for one in calls if one is not None}
         told = os.path.commonpath(folders) + "/"
         return own if len(folders) > 1 and told.startswith(real.rstrip("/") + "/") else real
@@ -379,13 +459,13 @@ class Tickets:
         held = self.await_placed(found.job) if found else None
         return Named(found, held) if found is not None and held is not None else None
 
-    def await_job(self, number: int) -> Job | None:
-        """A real job by its number, waiting a moment for the flush to note it."""
+    def await_job(self, number: int, command: str) -> Job | None:
+        """Like `job`, but waits a moment for the flush to note it where the script is one of ours."""
         deadline = time.monotonic() + IN_FLIGHT_SECONDS
-        while number not in self.jobs and time.monotonic() < deadline:
+        while self.job(number, command) is None and self.ours(command) and time.monotonic() < deadline:
             time.sleep(0.02)
             self.refresh()
-        return self.jobs.get(number)
+        return self.job(number, command)
 
     def settle(self, jobs: Iterable[tuple[int | None, str]]) -> None:
         """
@@ -396,14 +476,17 @@ class Tickets:
         """
         self.refresh()
         for number, command in jobs:
-            if number is not None and self.ours(command):
-                self.await_job(number)
+            if number is not None:
+                self.await_job(number, command)
 
     def place(self, ticket: int) -> Place:
-        """Where a ticket's tasks run; ShimError while it is not submitted."""
+        """Where a ticket's tasks run; ShimError while it is not submitted, and for one on another cluster."""
         pages = self.find(ticket)
         if pages is None or ticket not in pages.places:
             raise not_submitted(self.state, ticket)
+        origin = pages.jobs[ticket].origin
+        if not self.is_here(origin):
+            raise ShimError(is_elsewhere(ticket, origin.cluster))
         return pages.places[ticket]
 
     def unsubmitted(self) -> list[tuple[int, SessionTickets]]:

@@ -19,7 +19,7 @@ _sarray() {
         case $verb in
         status) words='--session --all --json --watch' ;;
         flush | submit)
-            words='--dry-run --throttle --output --session --all --keep-names --keep-comments --merge-comments --keep-arrays --final --feed --wide-lanes --retry --assume --local
+            words='--dry-run --throttle --output --session --all --keep-names --keep-comments --merge-comments --keep-arrays --final --feed --wide-lanes --any-cluster --retry --assume --local
                 --json --parsable'
             ;;
         cancel) words='--session --all --yes' ;;

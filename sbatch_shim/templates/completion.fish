@@ -20,6 +20,7 @@ complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l wide-lanes
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l keep-arrays
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l final
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l feed
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l any-cluster
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l retry -x
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l assume -x -a "submitted lost"
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l local

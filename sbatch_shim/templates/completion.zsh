@@ -38,6 +38,7 @@ _sarray() {
             '--keep-names[names keep calls apart]' '--keep-comments[comments keep calls apart]' \
             '--keep-arrays[array calls stay alone]' '--final[what is refused is over]' '--feed[stay until all is in]' \
             '--merge-comments[comments keep no calls apart]' '--wide-lanes[do not split arrays up]' \
+            '--any-cluster[also what is for another one]' \
             '--retry[go on trying]:seconds' '--assume[decide what is not known]:fate:(submitted lost)' \
             '--local[without Slurm]' '--json[print a document]' '--parsable[ids only]' \
             '(-h --help)'{-h,--help} '*:file:_files'

@@ -9,6 +9,7 @@ from sbatch_shim.companions.context import Context
 from sbatch_shim.companions.options import Line
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import ticket_numbers
+from sbatch_shim.state.journal import is_elsewhere
 from sbatch_shim.state.tickets import IN_FLIGHT, QUEUED, REFUSED, SUBMITTED, SessionTickets
 from sbatch_shim.verbs.status import pages_of
 from sbatch_shim.verbs.words import session_ends, sure
@@ -34,6 +35,8 @@ def cancel(context: Context, tickets: list[int], sessions: set[bytes] | None, ye
             if pages is None:
                 what = "ran here, without Slurm" if pages_of(all_known, ticket) else "is not a ticket of yours"
                 raise ShimError(f"{ticket} {what}; nothing was cancelled")
+            if ticket in pages.jobs and not context.is_here(pages.jobs[ticket].origin):
+                raise ShimError(f"{is_elsewhere(ticket, pages.jobs[ticket].origin.cluster)}; nothing was cancelled")
             chosen.append((ticket, pages))
     else:
         chosen = [one for one in all_known.unsubmitted() if sessions is None or one[1].session.name in sessions]

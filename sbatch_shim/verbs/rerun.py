@@ -21,6 +21,7 @@ from sbatch_shim.record import decode, digest, encode
 from sbatch_shim.spool import read, ticket_numbers, write
 from sbatch_shim.state.calls import Call, payloads
 from sbatch_shim.state.ids import TaskSet
+from sbatch_shim.state.journal import is_elsewhere
 from sbatch_shim.state.locks import exclusive
 from sbatch_shim.state.tickets import DROPPED, SUBMITTED, SessionTickets
 from sbatch_shim.verbs.status import BROKEN, States, all_tickets, pages_of
@@ -147,7 +148,11 @@ def queue_failed(context: Context, tickets: list[int]) -> tuple[list[tuple[int, 
             reruns[pages.session.name] = Reruns(pages)
     if not tickets:
         chosen = [(ticket, pages) for ticket, pages in chosen if not reruns[pages.session.name].reran(ticket)]
-    states = States(context, {pages.places[ticket].job for ticket, pages in chosen})
+    for ticket, pages in chosen if tickets else ():
+        if not context.is_here(pages.jobs[ticket].origin):
+            raise ShimError(f"{is_elsewhere(ticket, pages.jobs[ticket].origin.cluster)}; nothing was queued")
+    chosen = [(ticket, pages) for ticket, pages in chosen if context.is_here(pages.jobs[ticket].origin)]
+    states = States(context, [pages.jobs[ticket] for ticket, pages in chosen])
     if states.problem:
         raise ShimError(f"it is not known which tasks failed: {states.problem}; nothing was queued")
     renamed: dict[int, int] = {}

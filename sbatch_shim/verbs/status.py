@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable, Set
 from dataclasses import asdict, dataclass
 
 from sbatch_shim.companions.context import Context
@@ -17,7 +18,18 @@ from sbatch_shim.merge import logs
 from sbatch_shim.spool import Session, replace, session_name, session_of
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import JobId, ranges
-from sbatch_shim.state.tickets import DROPPED, FAILED, IN_FLIGHT, REFUSED, SUBMITTED, SessionTickets, Tickets, elements
+from sbatch_shim.state.journal import is_elsewhere
+from sbatch_shim.state.tickets import (
+    DROPPED,
+    FAILED,
+    IN_FLIGHT,
+    REFUSED,
+    SUBMITTED,
+    Job,
+    SessionTickets,
+    Tickets,
+    elements,
+)
 from sbatch_shim.verbs.words import complaint, inherited_mode, named_session
 
 CACHE_SECONDS = 3
@@ -29,6 +41,8 @@ RAN = "RAN_HERE"
 FORGOTTEN = "FORGOTTEN"
 # Slurm did not answer.
 UNKNOWN = "UNKNOWN"
+# On another cluster, of which Slurm does not tell here.
+ELSEWHERE = "ELSEWHERE"
 # What will not change any more.
 OVER = (*ENDED, FORGOTTEN, RAN, "DROPPED")
 
@@ -88,17 +102,21 @@ class States:
     """
     State and exit code of real tasks (`A_3`, `A`): from squeue, and from sacct for what that has forgotten.
 
+    Args:
+        jobs: What to ask about. Those that were submitted on another cluster are left out.
+
     Attributes:
         problem: What squeue said when it failed; then what is not found is not known.
     """
 
-    def __init__(self, context: Context, jobs: set[int]) -> None:
+    def __init__(self, context: Context, jobs: Iterable[Job]) -> None:
         self.found: dict[str, tuple[str, str]] = {}
         self.problem = ""
-        if jobs and not self.kept(context, jobs):
-            self.ask(context, jobs)
+        here = {job.origin.script: job for job in jobs if context.is_here(job.origin)}
+        if here and not self.kept(context, here.keys()):
+            self.ask(context, here)
 
-    def kept(self, context: Context, jobs: set[int]) -> bool:
+    def kept(self, context: Context, scripts: Set[str]) -> bool:
         """Take what was asked a moment ago, if it is enough."""
         cache = context.state + b"/states"
         try:
@@ -106,40 +124,53 @@ class States:
                 return False
             with open(cache, "rb") as stream:
                 kept = json.load(stream)
-            if not set(kept["jobs"]) >= jobs:
+            if not set(kept["scripts"]) >= scripts:
                 return False
             self.found = {one: (state, code) for one, (state, code) in kept["states"].items()}
         except (OSError, ValueError, KeyError, TypeError):
             return False
         return True
 
-    def ask(self, context: Context, jobs: set[int]) -> None:
-        form = "ArrayJobID:0|,ArrayTaskID:0|,State:0|,exit_code:0"
+    def ask(self, context: Context, here: dict[str, Job]) -> None:
+        """
+        Ask Slurm.
+
+        Args:
+            here: The jobs by their scripts, which tell them from others with their ids.
+        """
+        form = "ArrayJobID:0|,ArrayTaskID:0|,State:0|,exit_code:0|,Command:0"
         words = ["-h", "-r", "-t", "all", "-u", str(os.getuid()), "-O", form]
         answer = context.run("squeue", words, SLURM_BITSTR_LEN="0")
         if answer.status != 0:
             self.problem = complaint(answer, "squeue does not answer")
-        for text in answer.out.decode(errors="replace").splitlines():
-            array, task, state, code = (part.strip() for part in text.split("|"))
+        for text in answer.out.decode(errors="surrogateescape").splitlines():
+            array, task, state, code, command = (part.strip() for part in text.split("|", 4))
+            if command not in here:
+                continue
             if ":" not in code:
                 waited = int(code) if code.isdigit() else 0  # as wait(2) gives it, before 24.11
                 code = f"{waited >> 8}:{waited & 127}"
             self.found[array if task == "N/A" else f"{array}_{task}"] = (state, code)
-        forgotten = jobs - {int(one.partition("_")[0]) for one in self.found}
+        known = {int(one.partition("_")[0]) for one in self.found}
+        forgotten = [job for job in here.values() if job.number not in known]
         if forgotten:
             self.ask_accounting(context, forgotten)
         if not self.problem:
             try:
-                replace(context.state + b"/states", json.dumps({"jobs": sorted(jobs), "states": self.found}).encode())
+                replace(context.state + b"/states", json.dumps({"scripts": [*here], "states": self.found}).encode())
             except OSError:
                 pass
 
-    def ask_accounting(self, context: Context, jobs: set[int]) -> None:
-        asked = ",".join(str(job) for job in sorted(jobs))
-        answer = context.run("sacct", ["-n", "-X", "-P", "-j", asked, "-o", "JobID,State,ExitCode"])
-        for text in answer.out.decode(errors="replace").splitlines() if answer.status == 0 else []:
-            one, state, code = text.split("|")
+    def ask_accounting(self, context: Context, forgotten: list[Job]) -> None:
+        """What squeue has forgotten; of one id the accounting may know several jobs."""
+        asked = ",".join(str(number) for number in sorted({job.number for job in forgotten}))
+        words = ["-n", "-X", "-P", "-D", "-j", asked, "-o", "JobID,State,ExitCode,SubmitLine"]
+        answer = context.run("sacct", words)
+        for text in answer.out.decode(errors="surrogateescape").splitlines() if answer.status == 0 else []:
+            one, state, code, line = (*text.split("|", 3), "", "", "")[:4]
             printed = JobId.printed(one)
+            if printed is None or not any(job.number == printed.job and job.submitted_by(line) for job in forgotten):
+                continue
             folded = printed is not None and printed.folded
             many = [f"{printed.job}_{index}" for index in printed.tasks or ()] if printed and folded else [one]
             self.found.update(dict.fromkeys(many, (state.partition(" ")[0], code)))
@@ -163,7 +194,13 @@ def log_of(call: Call) -> str:
     return os.fsdecode(name.path) if name is not None else "/dev/null"
 
 
-def line_of(ticket: int, pages: SessionTickets, states: States) -> Line:
+def line_of(ticket: int, pages: SessionTickets, states: States, *, here: bool) -> Line:
+    """
+    What there is to say of a call.
+
+    Args:
+        here: It was submitted on this cluster, if at all.
+    """
     call = pages.call(ticket)
     state = pages.state(ticket)
     job: int | None = None
@@ -176,11 +213,13 @@ def line_of(ticket: int, pages: SessionTickets, states: States) -> Line:
         tasks = elements(place, None)
         if place.whole and place.spec is not None:
             tasks = [place.element(task) for task in place.local_ids]
-        for one in tasks:
+        for one in tasks if here else ():
             told, exit_code = states.of(one)
             counts[told] += 1
             if told in ENDED and severity(exit_code) >= severity(code):
                 code = exit_code
+        if not here:
+            counts[ELSEWHERE] = len(tasks)
     else:
         shown = SHOWN.get(state, "QUEUED")
         counts[shown] += len(call.tasks) if call and call.is_array else 1
@@ -242,10 +281,16 @@ def gather(context: Context, tickets: list[int], session: str | None) -> Found:
         name = session_name(cli.asked(context.state))
         sessions[name] = Session(context.state, name)
     problems += refusals(chosen)
-    states = States(context, {pages.places[ticket].job for ticket, pages in chosen if ticket in pages.places})
+    states = States(context, [pages.jobs[ticket] for ticket, pages in chosen if ticket in pages.jobs])
+    elsewhere = {
+        ticket: pages.jobs[ticket].origin.cluster
+        for ticket, pages in chosen
+        if ticket in pages.jobs and not context.is_here(pages.jobs[ticket].origin)
+    }
+    problems += [is_elsewhere(ticket, elsewhere[ticket]) for ticket in tickets if ticket in elsewhere]
     if states.problem:
         problems.append(f"squeue does not answer, so states may be old or not known: {states.problem}")
-    lines = [line_of(ticket, pages, states) for ticket, pages in chosen]
+    lines = [line_of(ticket, pages, states, here=ticket not in elsewhere) for ticket, pages in chosen]
     by_session: dict[str, Counter[str]] = {}
     for line in lines:
         by_session.setdefault(line.session, Counter()).update(line.states)

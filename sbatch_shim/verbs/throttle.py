@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 
+from sbatch_shim.companions import clusters
 from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
+from sbatch_shim.state.journal import is_elsewhere
 from sbatch_shim.state.tickets import DROPPED, Job
 from sbatch_shim.verbs.words import complaint
 
@@ -33,6 +35,10 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
             raise ShimError(f"{word} was cancelled before it was submitted")
         if not named.submitted:
             raise ShimError(f"{word} is not submitted yet; sarray-flush --throttle {limit} submits it with a limit")
+        if not context.is_here(named.job.origin):
+            raise ShimError(is_elsewhere(named.ticket, named.job.origin.cluster))
+        if not clusters.has(context, named.job):
+            raise ShimError(f"job {word} was not found")
         number = str(named.place.job)
     if not number.isdigit():
         raise cli.Usage(f"{word!a} is neither a job id nor a ticket")
@@ -48,7 +54,7 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
         raise ShimError(f"job {word} is not an array")
     if not any(record.get("JobState") in ("PENDING", "RUNNING", "SUSPENDED") for record in records):
         raise ShimError(f"all tasks of job {word} have ended")
-    job = context.tickets.jobs.get(int(array))
+    job = clusters.job_with(context, int(array))
     above = started_last(records, limit) if act and limit else []
     if named is not None and job is not None:
         others = {ticket for index in above for ticket in job.shares([index])} - {named.ticket}

@@ -61,10 +61,10 @@ class Cluster:
         os.kill(pid, signal.SIGTERM)
         wait_for(lambda: not os.path.exists(f"/proc/{pid}"))
 
-    def start_controller(self) -> None:
+    def start_controller(self, *words: str) -> None:
         with open(f"{self.folder}.out", "ab") as out:
             subprocess.run(
-                ["/usr/sbin/slurmctld"],
+                ["/usr/sbin/slurmctld", *words],
                 env={**os.environ, "SLURM_CONF": self.conf},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -72,6 +72,13 @@ class Cluster:
                 check=True,
             )
         wait_for(lambda: self.answers("scontrol", "ping"))
+
+    def forget(self) -> None:
+        """What a site does that lets its ids begin again: all jobs and accounts of them in the controller are gone."""
+        self.stop_controller()
+        for path in (self.folder / "ctl").glob("job_state*"):
+            path.unlink()  # with -c alone it still goes on from the last id
+        self.start_controller("-c")
 
     def answers(self, *words: str) -> bool:
         env = {**os.environ, "SLURM_CONF": self.conf}

@@ -279,7 +279,7 @@ def record_in(folder: Path) -> None:
     """Make a record, on the machine of tests/record and as its user: the scenario has been played."""
     state = f"{HOME}/state"
     # The companions look at no script and no log of an array.
-    shutil.copytree(state, folder / "state", ignore=shutil.ignore_patterns("arrays"))
+    shutil.copytree(state, folder / "state", ignore=shutil.ignore_patterns("arrays", "clusters"))
     tickets = dict(line.split() for line in Path(f"{HOME}/tickets").read_text().splitlines())
     scenario = {
         "moment": int(time.time()),
@@ -311,7 +311,7 @@ def ids_of_merged(state: str) -> set[str]:
     listing = Recorder({}, ["squeue"]).run("squeue", ["-h", "-a", "-r", "-t", "all", "-o", "%F %K %A"])
     raw = {(array, task): id_ for array, task, id_ in map(str.split, listing.out.decode().splitlines())}
     tickets = Tickets(os.fsencode(state), everything=True)
-    found = {str(job) for job in tickets.jobs}
+    found = {str(job) for job in tickets.by_number}
     for held in tickets.pages.values():
         for place in held.places.values():
             if place.spec is None:

@@ -16,8 +16,8 @@ from sbatch_shim.companions.to_tickets import dependency_with_tickets
 from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.state.dropped import without_met
 from sbatch_shim.state.ids import JobId, TaskSet, compact, ranges, split_ids
-from sbatch_shim.state.journal import Place
-from sbatch_shim.state.tickets import Job
+from sbatch_shim.state.journal import Origin, Place
+from sbatch_shim.state.tickets import Job, Tickets
 from sbatch_shim.verbs.throttle import fields, started_last
 
 T = 1000000003
@@ -186,7 +186,9 @@ def lanes() -> SimpleNamespace:
     plain = {T + at: Place(5, 10 + at, None, False, 3, 13) for at in range(3)}
     others = {T + 3: Place(6, 0, "1-2", False, 3, 13), T + 4: Place(6, 12, None, False, 3, 13)}
     jobs = {5: Job(5, plain), 6: Job(6, others)}
-    return SimpleNamespace(jobs=jobs, call=lambda ticket: SimpleNamespace(is_array=ticket == T + 3, tasks=[1, 2]))
+    return SimpleNamespace(
+        job_here=jobs.get, call=lambda ticket: SimpleNamespace(is_array=ticket == T + 3, tasks=[1, 2])
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,7 +215,7 @@ def test_a_dependency_in_the_calls_own_words(spec: str, own: str, index: int, wa
 
 def test_who_is_in_a_record_without_tasks() -> None:
     """Each call of which a task has no record of its own."""
-    job = lanes().jobs[6]
+    job = lanes().job_here(6)
     assert [one.ticket for one in shares_of_rest(job, [])] == [T + 3, T + 4]
     assert [one.ticket for one in shares_of_rest(job, [0, 12])] == [T + 3]
     assert [one.ticket for one in shares_of_rest(job, [0, 1])] == [T + 4]
@@ -248,15 +250,15 @@ def test_a_throttled_array_loses_what_started_last() -> None:
 
 def test_a_job_of_another_cluster_in_a_document_is_not_ours() -> None:
     """It may have the number of one of ours; its script tells."""
-    place = Place(500001, None, None, True, 1, 1)
-    jobs = {500001: Job(500001, {T: place})}
-    tickets = SimpleNamespace(jobs=jobs, ours=lambda command: command.startswith("/state/"))
+    ours = Job(500001, {T: Place(500001, None, None, True, 1, 1)}, Origin("/state/sessions/s/script"))
+    tickets = Tickets(b"/state")
+    tickets.by_number = {500001: [ours]}
     job = {"job_id": 500001, "name": "x", "array_job_id": 0, "array_task_id": None, "array_task_string": ""}
-    for command, elsewhere, wanted in (
-        ("/state/sessions/s/script", True, [T]),
-        ("/state/sessions/s/script", False, [T]),
-        ("/home/somebody/job.sh", True, []),
-        (None, True, []),
+    for command, wanted in (
+        ("/state/sessions/s/script", [T]),
+        ("/state/sessions/s/script2", []),
+        ("/home/somebody/job.sh", []),
+        (None, []),
     ):
-        found = shares_of(tickets, {**job, "command": command}, [], elsewhere)  # type: ignore[arg-type]
+        found = shares_of(tickets, {**job, "command": command}, [])
         assert [one.ticket for one in found] == wanted

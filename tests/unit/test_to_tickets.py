@@ -22,7 +22,7 @@ def known() -> Tickets:
     merged = {PLAIN: Place(500, 0, None, whole=False, tasks=4, end=4)}
     merged[ARRAY] = Place(500, 1, "4-6", whole=False, tasks=4, end=4)
     jobs = {500: Job(500, merged), 600: Job(600, {LONE: Place(600, None, None, whole=True, tasks=1, end=1)})}
-    return cast(Tickets, SimpleNamespace(jobs=jobs))
+    return cast(Tickets, SimpleNamespace(job_here=jobs.get))
 
 
 @pytest.mark.parametrize(

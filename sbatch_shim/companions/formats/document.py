@@ -83,9 +83,10 @@ def squeue(queue: Queue) -> tuple[int, bytes]:
     kept: list[JsonJob] = []
     seen: set[int] = set()
     for job in document["jobs"]:
-        found = shares_of(context.tickets, job, document["jobs"], queue.elsewhere)
+        found = shares_of(context.tickets, job, document["jobs"])
         seen.update(one.ticket for one in found)
-        if not found and not (form.filtered and not queue.wanted.has_name(job["name"])):
+        asked = not form.filtered or (queue.wanted.has_name(job["name"]) and queue.wanted.names_other(entry_of(job)))
+        if not found and asked:
             kept.append(uncut(job))
         for one in found:
             chosen = queue.chosen(one, entry_of(job)) if form.filtered else one
@@ -111,17 +112,10 @@ def entry_of(job: JsonJob) -> Entry:
     return Entry(id_, str(job["job_id"]), job["name"], job.get("command") or "")
 
 
-def shares_of(tickets: Tickets, job: JsonJob, others: list[JsonJob], elsewhere: bool = False) -> list[Part]:
-    """
-    The calls in a job of squeue's or scontrol's document; none where it is not of ours.
-
-    Args:
-        elsewhere: There may be jobs of other clusters, which have the same numbers.
-    """
+def shares_of(tickets: Tickets, job: JsonJob, others: list[JsonJob]) -> list[Part]:
+    """The calls in a job of squeue's or scontrol's document; none where it is not of ours."""
     entry = entry_of(job)
-    if entry.id is None or (elsewhere and not tickets.ours(entry.command)):
-        return []
-    merged = tickets.jobs.get(entry.id.job)
+    merged = tickets.job(entry.id.job, entry.command) if entry.id is not None else None
     if merged is None:
         return []
     number = merged.number
@@ -236,7 +230,7 @@ def states(queue: Queue, jobs: list[JsonJob]) -> list[JsonJob]:
     rows: list[tuple[JsonJob, Part | None]] = []
     for job in jobs:
         printed = JobId.printed(job["job_id"])
-        merged = queue.tickets.jobs.get(printed.job) if printed else None
+        merged = queue.tickets.job_here(printed.job) if printed else None  # no command is told
         if printed is None or merged is None:
             rows.append((job, None))
         else:
@@ -285,7 +279,10 @@ def scontrol(context: Context, line: Line, given: str | None) -> int:
             continue
         shown = shares_of(context.tickets, job, document["jobs"])
         mine = [one for one in shown if named is None or one.ticket == named.ticket]
-        kept += [{**job, **own_members(context, form, one, job)} for one in mine] if shown else [uncut(job)]
+        if shown:
+            kept += [{**job, **own_members(context, form, one, job)} for one in mine]
+        elif named is None:
+            kept.append(uncut(job))
     waiting = context.tickets.unsubmitted() if not given else []
     if named is not None and not named.submitted:
         waiting = [(named.ticket, named.held)]
@@ -314,11 +311,13 @@ def sacct(accounting: Accounting) -> int:
     for job in document["jobs"]:
         array = job["array"]
         task = plain(array["task_id"])
-        merged = tickets.jobs.get(plain(array["job_id"]) or job["job_id"])
-        if merged is None or accounting.home not in ("", job["cluster"]):
-            kept += [job] if wanted.has_name(job["name"]) else []
+        number = plain(array["job_id"]) or job["job_id"]
+        merged = tickets.accounted(number, job["cluster"], job.get("submit_line") or "")
+        if merged is None:
+            id_ = JobId(number, None if task is None else TaskSet((task,)))
+            asked = number not in wanted.for_tickets or wanted.names_record(id_, str(job["job_id"]))
+            kept += [job] if asked and wanted.has_name(job["name"]) else []
             continue
-        number = merged.number
 
         def own_entries(number: int = number) -> list[int]:
             same = (one["array"] for one in document["jobs"])

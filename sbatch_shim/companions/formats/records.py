@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sbatch_shim.companions import as_shown
+from sbatch_shim.companions import as_shown, clusters
 from sbatch_shim.companions.context import Context, write
 from sbatch_shim.companions.formats import document
 from sbatch_shim.companions.options import Line
@@ -64,6 +64,8 @@ class Records:
                 for ticket, held in self.context.tickets.unsubmitted()
             ]
             records = [record for record in records if not record.startswith("No jobs")] or records
+        if named is not None and answer.status == 0 and not records and not clusters.has(self.context, named.job):
+            return self.context.become(self.context.words)  # Slurm knows no such job, and says so
         if named is not None and answer.status == 0 and not records and named.tasks:
             write(b"" if self.line.has("quiet") else f"Job {given} not found\n".encode())
             return 1
@@ -96,6 +98,8 @@ class Records:
             if not named.submitted:
                 write(missing.encode())
                 return 1
+            if not clusters.has(self.context, named.job):
+                return self.context.become(self.context.words)
             place = named.place
             every = place.elements() if place.spec is None else elements(place, tuple(place.local_ids))
             places = every if named.tasks is None else elements(place, named.tasks)
@@ -107,6 +111,7 @@ class Records:
         sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.tickets, dict.fromkeys(asked, word)))
         self.context.tickets.refresh()
         records = []
+        clusters.jobs_with(self.context, {int(head[2]) for _, head in steps_in(answer.out) if head})  # in one look
         for record, head in steps_in(answer.out):
             if head is None:
                 records += [record] if record and places is None else []
@@ -122,7 +127,7 @@ class Records:
 
     def step_of_ticket(self, record: str, head: re.Match[str]) -> tuple[Part | None, str]:
         """A record of a step, with the ticket of its call."""
-        job = self.context.tickets.jobs.get(int(head[2]))
+        job = clusters.job_with(self.context, int(head[2]))
         for shown in shares(job, TaskSet.parse(head[3] or ""), folded=False) if job else ():
             return shown, f"StepId={shown.ids('jobarrayid')}.{head[4]}{record[head.end() :]}"
         return None, record
@@ -134,8 +139,9 @@ class Records:
         places = (one.partition(".")[0] for one in listed)
         arrays = dict.fromkeys(one.partition("_")[0] for one in places if "_" in one and one not in there)
         records = []
+        clusters.jobs_with(self.context, map(int, arrays))  # in one look
         for array in arrays:
-            if int(array) in self.context.tickets.jobs:
+            if clusters.job_with(self.context, int(array)) is not None:
                 for record, head in steps_in(self.context.run("scontrol", ["show", "step", array]).out):
                     shown, text = self.step_of_ticket(record, head) if head else (None, "")
                     records += [text] if shown is not None and shown.tasks is None else []
@@ -156,11 +162,9 @@ class Records:
             return [record] if record else []
         raw, array, tasks = head[1], int(head[2] or head[1]), head[3] or ""
         command = re.search(r"^   Command=(.*)$", record, re.M)
-        if command and self.context.tickets.ours(command[1]):
-            self.context.tickets.await_job(array)
-        job = self.context.tickets.jobs.get(array)
+        job = self.context.tickets.await_job(array, command[1] if command else "")
         if job is None:
-            return [cut_tasks(record)]
+            return [cut_tasks(record)] if wanted is None else []
         if tasks == str(NO_TASK):
             heads = (HEAD.match(other) for other in others)
             same = (one[3] for one in heads if one and one[2] == str(array) and one[3] != str(NO_TASK))

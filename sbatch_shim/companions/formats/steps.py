@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from sbatch_shim.companions import clusters
 from sbatch_shim.companions.context import Context
 from sbatch_shim.companions.formats.columns import STEPS, Layout, asked, assemble, parts_of, sort_by_id
 from sbatch_shim.companions.options import Line
@@ -21,7 +22,7 @@ def real_steps(context: Context, given: str) -> str:
         named = context.tickets.named(job)
         if named is not None and dot:
             if named.submitted:
-                found += [f"{real}.{step}" for real in named.elements()]
+                found += [f"{real}.{step}" for real in named.elements() if clusters.has(context, named.job)]
         else:
             found.append(f"{own_element(context, job) or job}{dot}{step}")
     return ",".join(found) or f"{NO_JOB}.0"
@@ -52,10 +53,15 @@ def ask(context: Context, line: Line, layout: Layout) -> tuple[int, bytes]:
     rows: list[bytes] = []
     ours: list[tuple[int, bytes]] = []
     places: list[int] = []
-    for before, (raw, one), texts in parts_of(answer.out, layout):
+    parts = list(parts_of(answer.out, layout))
+    printed = (JobId.printed(one) for _, (_, one), _ in parts)
+    jobs = clusters.jobs_with(context, {found.job for found in printed if found is not None})
+    for before, (raw, one), texts in parts:
         found = JobId.printed(one)
-        job = tickets.jobs.get(found.job) if found else None
+        job = jobs.get(found.job) if found else None
         if found is None or job is None:
+            if found is not None and not wanted.names_other(Entry(found, raw if raw.isdigit() else "", "", "")):
+                continue
             rows.append(assemble(layout, texts, before))
             continue
         entry = Entry(found, raw if raw.isdigit() else "", "", "")

@@ -25,7 +25,9 @@ LONG = (
 )
 # Columns that we write.
 OWN_COLUMNS = ("jobid", "jobidraw", "jobname", "comment", "workdir", "submitline", "stdout", "stderr", "stdin")
-HIDDEN = "JobID,JobIDRaw,JobName,Cluster"
+HIDDEN = "JobID,JobIDRaw,JobName,Cluster,SubmitLine"
+# Behind the caller's: it holds no line end, so that a record ends with a line.
+LAST = "JobIDRaw"
 SEPARATOR = "\x1f"
 
 
@@ -67,6 +69,7 @@ class Row:
     A row of sacct.
 
     Attributes:
+        submitted: The words of the job's sbatch; of a step maybe none.
         texts: The caller's columns as printed.
     """
 
@@ -74,6 +77,7 @@ class Row:
     raw: str
     name: str
     cluster: str
+    submitted: str
     texts: list[bytes]
 
 
@@ -82,7 +86,7 @@ class Output:
     sacct's rows taken apart, and how to print them.
 
     Args:
-        out: From `--parsable2` with our separator, the hidden columns first.
+        out: From `--parsable2` with our separator, the hidden columns first, and LAST.
         header: What the real sacct prints for the caller's own format and no job: its titles, and for a table the
             dashes that tell each column's width.
     """
@@ -101,12 +105,21 @@ class Output:
                 column.left = title[:1] != b" " and title[-1:] == b" "
                 at += len(part) + 1
         self.rows: list[Row] = []
+        wanted = HIDDEN.count(",") + 1 + len(columns) + 1
+        record: list[bytes] = []
         for line in out.split(b"\n")[:-1]:
-            parts = line.split(os.fsencode(SEPARATOR))
-            if len(parts) != HIDDEN.count(",") + 1 + len(columns):
-                raise Unseparable("a value holds a control character or a line end")
-            job, raw, name, cluster = (os.fsdecode(part) for part in parts[:4])
-            self.rows.append(Row(job, raw, name, cluster, parts[4:]))
+            # A submit line, or a comment, may hold line ends.
+            record.append(line)
+            parts = b"\n".join(record).split(os.fsencode(SEPARATOR))
+            if len(parts) < wanted:
+                continue
+            if len(parts) > wanted:
+                raise Unseparable("a value holds a control character")
+            record = []
+            job, raw, name, cluster, submitted = (os.fsdecode(part) for part in parts[:5])
+            self.rows.append(Row(job, raw, name, cluster, submitted, parts[5:-1]))
+        if record:
+            raise Unseparable("a row is not whole")
 
     def line(self, texts: list[bytes], delimiter: bytes, ends: bool) -> bytes:
         """A row as sacct prints it."""

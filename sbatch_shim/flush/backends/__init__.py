@@ -37,6 +37,13 @@ class Backend(Protocol):
     def sight(self, call: Call) -> Sight:
         """What is known of the view that the tasks have of the state folder."""
 
+    def clusters(self, call: Call) -> tuple[str, ...]:
+        """
+        The names of the cluster that takes a call, once `limits` was asked.
+
+        The controller's own first, then what slurm.conf says where that is another; none where there is no cluster.
+        """
+
     def origin(self, array: Array) -> dict[str, Any]:
         """For the journal: what `settle` will need to know of a submission that is made now."""
 
@@ -48,6 +55,9 @@ class Backend(Protocol):
 
     def settle(self, submitting: dict[str, Any], patience: Patience) -> Fate:
         """What became of a submission whose outcome is not known; NoAnswer when that cannot be asked now."""
+
+    def has(self, submitting: dict[str, Any], job: int) -> bool | None:
+        """Whether a job is the one of this submission; None where another cluster would have to be asked."""
 
     def split_off(self, submitting: dict[str, Any], job: int) -> str:
         """Make the scheduler see each of a job's lanes; what went wrong, or an empty string."""

@@ -25,6 +25,12 @@ def seconds(told: str) -> str:
     return str(calendar.timegm(time.strptime(told, "%Y-%m-%dT%H:%M:%S")))
 
 
+def address_in(config: dict[str, str]) -> str:
+    """Host and port of the first controller, as `scontrol show config` has them; empty where it does not tell."""
+    host, port = config.get("SlurmctldHost[0]", ""), config.get("SlurmctldPort", "")
+    return f"{host}:{port}" if host and port else ""
+
+
 class NoAnswer(ShimError):
     """A command of Slurm that did not tell what it was asked."""
 

@@ -103,6 +103,10 @@ class Local:
     def sight(self, call: Call) -> Sight:
         return Sight("jobs run here", "")
 
+    def clusters(self, call: Call) -> tuple[str, ...]:
+        """This machine is none."""
+        return ()
+
     def origin(self, array: Array) -> dict[str, Any]:
         return {}
 
@@ -124,6 +128,10 @@ class Local:
         job = LocalJob(self.next_number(), submission)
         self.jobs[job.number] = job
         return Answer(job.number, 0, "")
+
+    def has(self, submitting: dict[str, Any], job: int) -> bool | None:
+        """Slurm is not asked here."""
+        return None
 
     def split_off(self, submitting: dict[str, Any], job: int) -> str:
         """Nothing to do: `complete` looks at every task."""

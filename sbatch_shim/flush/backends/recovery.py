@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sbatch_shim.errors import ShimError
-from sbatch_shim.flush.backends.controller import Controller, NoAnswer
+from sbatch_shim.flush.backends.controller import Controller, NoAnswer, address_in
 from sbatch_shim.flush.patience import Patience
+from sbatch_shim.state.journal import Origin
 from sbatch_shim.state.locks import try_lock
 
 # sbatch itself tries for 120 s when the queue is full, and then waits for an answer.
@@ -85,6 +86,9 @@ def settle(submitting: dict[str, Any], sbatch: str, patience: Patience) -> Fate:
             raise ShimError(f"an sbatch that an earlier flush started with {submitting['script']} is still running")
         waited += 0.5
     controller = Controller.recorded(sbatch, submitting["variables"])
+    elsewhere = asked_elsewhere(Origin.of(submitting), controller)
+    if elsewhere:
+        return Fate(known=False, why=elsewhere)
     fate = look(controller, script, submitting["since"])
     if fate.job is not None or not fate.known:
         return fate
@@ -94,6 +98,24 @@ def settle(submitting: dict[str, Any], sbatch: str, patience: Patience) -> Fate:
     if not patience.stop.wait(timeout):
         raise ShimError("interrupted before Slurm could be asked again")
     return look(controller, script, submitting["since"])
+
+
+def asked_elsewhere(origin: Origin, controller: Controller) -> str:
+    """
+    Why this controller does not know what became of a submission; empty where it was asked to take it.
+
+    Another cluster's does not have the job, and may have another one with its number. Two clusters may have one name:
+    then it is the controller's host and port that differ.
+    """
+    if not origin.cluster:
+        return ""  # an older version's
+    config = controller.config()
+    name, address = config.get("ClusterName", ""), address_in(config)
+    if name != origin.cluster:
+        return f"it was submitted on the cluster {origin.cluster}, and {name or 'another'} answers here: flush it there"
+    if origin.controller not in ("", address):
+        return f"it was submitted to the controller {origin.controller} of {name}, and {address} answers here"
+    return ""
 
 
 def ended_before_a_start(controller: Controller, script: bytes, since: float, config: dict[str, str]) -> Fate:

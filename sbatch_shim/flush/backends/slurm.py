@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from sbatch_shim import clustername
 from sbatch_shim.flush.backends import names
-from sbatch_shim.flush.backends.controller import Controller
-from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate, hold, settle
+from sbatch_shim.flush.backends.controller import Controller, address_in
+from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate, asked_elsewhere, hold, settle
 from sbatch_shim.flush.backends.sbatch import Answer, Inherited, limits_of, submit
 from sbatch_shim.flush.backends.sight import Sight, sight_of
 from sbatch_shim.flush.patience import Patience, Stop
@@ -20,7 +21,7 @@ from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.submission import Submission
 from sbatch_shim.spool import make_folder
 from sbatch_shim.state.calls import Call
-from sbatch_shim.state.journal import SUBMITTED
+from sbatch_shim.state.journal import SUBMITTED, Origin
 
 
 class Slurm:
@@ -38,10 +39,11 @@ class Slurm:
     def __init__(self, fallback: Callable[[], str], *, brief: bool = False) -> None:
         self.fallback = fallback
         self.brief = brief
-        # By sbatch and variables: the controller's time less time.monotonic().
+        # By sbatch and variables: names and address of the cluster; the controller's time less time.monotonic().
+        self.names: dict[tuple[str, tuple[tuple[bytes, bytes], ...]], tuple[str, ...]] = {}
+        self.addresses: dict[tuple[str, tuple[tuple[bytes, bytes], ...]], str] = {}
         self.clocks: dict[tuple[str, tuple[tuple[bytes, bytes], ...]], float] = {}
         # By sbatch and variables.
-        self.clusters: dict[Hashable, str] = {}
         self.sights: dict[Hashable, Sight] = {}
 
     def sbatch(self, call: Call) -> str:
@@ -60,9 +62,11 @@ class Slurm:
             values, asked = controller.recent_config(call.session.folder + b"/config")
         else:
             values, asked = controller.config(), time.monotonic()
+        told = (values.get("ClusterName", ""), clustername.here(dict(variables), os.fsencode(sbatch)))
+        self.names[sbatch, variables] = tuple(dict.fromkeys(filter(None, told)))
+        self.addresses[sbatch, variables] = address_in(values)
         if "clock" in values:
             self.clocks[sbatch, variables] = int(values["clock"]) - asked
-        self.clusters[sbatch, variables] = values.get("ClusterName", "")
         if not self.brief:
             names.keep(call, controller, values)
         return limits_of(values)
@@ -71,8 +75,11 @@ class Slurm:
         sbatch, variables = key = self.sbatch(call), controller_variables(call)
         if key not in self.sights:
             controller = Controller(sbatch, dict(variables))
-            self.sights[key] = sight_of(call.session.state, controller, self.clusters.get(key, ""))
+            self.sights[key] = sight_of(call.session.state, controller, next(iter(self.clusters(call)), ""))
         return self.sights[key]
+
+    def clusters(self, call: Call) -> tuple[str, ...]:
+        return self.names.get((self.sbatch(call), controller_variables(call)), ())
 
     def prepare(self, submission: Submission, limits: Limits) -> None:
         """Make the links that lead to the log files of its tasks; raises whatever its words will."""
@@ -116,16 +123,25 @@ class Slurm:
         call = array.calls[0]
         sbatch, variables = self.sbatch(call), controller_variables(call)
         clock = self.clocks.get((sbatch, variables))
+        names = self.clusters(call)
         return {
             "sbatch": sbatch,
             "variables": {os.fsdecode(name): os.fsdecode(value) for name, value in variables},
             "since": None if clock is None else int(clock + time.monotonic()),
+            **dict(zip(("cluster", "conf"), names)),
+            **({"controller": self.addresses[sbatch, variables]} if self.addresses.get((sbatch, variables)) else {}),
         }
 
     def settle(self, submitting: dict[str, Any], patience: Patience) -> Fate:
         if "sbatch" not in submitting:
             return NEVER_LEFT
         return settle(submitting, self.usable(submitting["sbatch"]), patience)
+
+    def has(self, submitting: dict[str, Any], job: int) -> bool | None:
+        controller = Controller.recorded(self.usable(submitting["sbatch"]), submitting["variables"])
+        if asked_elsewhere(Origin.of(submitting), controller):
+            return None
+        return controller.queued(os.fsencode(submitting["script"])) == job
 
     def split_off(self, submitting: dict[str, Any], job: int) -> str:
         lanes = submitting["lanes"]
