@@ -236,10 +236,10 @@ def report(result: FlushResult, own: dict[str, str], went: dict[str, int]) -> No
                 for outcome in result.outcomes
             ],
             "failed": {str(ticket): text for ticket, text in result.failed.items()},
-            "hopeless": result.hopeless,
             "kept": result.kept,
             "passed": went,
             "uncertain": result.uncertain,
+            "waiting": result.waiting,
         }
         print(json.dumps(document, indent=1))
     for one in result.adopted:

@@ -140,8 +140,9 @@ class Keeper:
         try:
             found = json.loads(done.stdout)
             progress = any(one["job"] for one in found["arrays"]) or bool(found["adopted"])
-            hopeless = bool(found["kept"]) and set(found["kept"]) <= set(found["hopeless"])
-            left = done.returncode != 0 and not (hopeless and not found["uncertain"])
+            # What only somebody can do something about is kept, but not waited for.
+            over = bool(found["kept"]) and not found["waiting"] and not found["uncertain"]
+            left = done.returncode != 0 and not over
         except (ValueError, KeyError, TypeError):
             left, progress = True, False
         left = left and bool(open_folders(self.session) or self.queue())

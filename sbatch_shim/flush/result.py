@@ -89,7 +89,7 @@ class FlushResult:
     def waiting(self) -> list[int]:
         """The tickets that a later flush may submit, without anybody doing something about them."""
         over = [one for one in self.outcomes if one.final or one.hopeless]
-        known = {call.ticket for one in over for call in one.array.calls}
+        known = {call.ticket for one in over for call in one.array.calls} | set(self.elsewhere)
         return [ticket for ticket in self.kept if ticket not in known]
 
     @property
