@@ -16,10 +16,12 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends.controller import Controller
 from sbatch_shim.flush.backends.sbatch import find_command, is_ours, limits_of
 from sbatch_shim.flush.backends.sight import file_system, host, remember, sight_of
+from sbatch_shim.keeping import attended, lock_path
 from sbatch_shim.merge.meaning import describe_time
-from sbatch_shim.spool import Lock, open_state
+from sbatch_shim.spool import Lock, Session, open_state
 from sbatch_shim.state.calls import waiting_sessions
 from sbatch_shim.state.paths import prefix
+from sbatch_shim.verbs.mode import counting_mode
 from sbatch_shim.verbs.words import inherited_mode
 
 ROUND_TRIP_SECONDS = 60
@@ -35,6 +37,16 @@ def commands_on_path(name: str, path: str) -> list[tuple[str, bool]]:
     return found
 
 
+def keepers(state: bytes) -> list[str]:
+    """The sessions of auto mode whose keeper lives."""
+    try:
+        sessions = [Session(state, name) for name in sorted(os.listdir(state + b"/sessions"))]
+    except OSError:
+        return []
+    living = [one for one in sessions if os.path.exists(lock_path(one)) and attended(one)]
+    return [f"{os.fsdecode(one.name)} (log: {os.fsdecode(one.folder)}/keeper.log)" for one in living]
+
+
 def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
     """What was found, and what is wrong, in sentences."""
     wrong: list[str] = []
@@ -43,7 +55,8 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
         "sbatch-shim": __version__,
         "python": f"{platform.python_version()} {sys.executable}",
         "system": f"{platform.system()} {platform.release()}",
-        "SARRAY_MODE": inherited_mode(context) or context.variable("SARRAY_MODE") or "(unset: pass)",
+        "mode": inherited_mode(context) or "{} (by {})".format(*counting_mode(context)),
+        "keepers": keepers(context.state),
     }
     sbatch = find_command("sbatch", path)[0]
     controller = Controller(sbatch or "", context.environment)

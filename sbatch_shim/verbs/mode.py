@@ -20,10 +20,14 @@ def show_or_set(context: Context, mode: str | None) -> int:
             pass
     elif mode is not None:
         replace(path, mode.encode() + b"\n")
-    counts = os.fsdecode(cli.asked(context.state)[b"SARRAY_MODE"]) or "pass"
-    by_variable = context.variable("SARRAY_MODE") is not None
-    source = "SARRAY_MODE" if by_variable else "sarray mode"
+    counts, source = counting_mode(context)
     print(counts if mode == counts else f"{counts} ({source})")
-    if by_variable and mode not in (None, counts):
+    if source == "SARRAY_MODE" and mode not in (None, counts):
         print(f"sarray mode: {mode} is set, but SARRAY_MODE={counts} wins in this shell; unset it", file=sys.stderr)
     return 0
+
+
+def counting_mode(context: Context) -> tuple[str, str]:
+    """The mode that counts here, and what has set it: a variable, or `sarray mode`."""
+    mode = os.fsdecode(cli.asked(context.state)[b"SARRAY_MODE"]) or "pass"
+    return mode, "SARRAY_MODE" if context.variable("SARRAY_MODE") is not None else "sarray mode"
