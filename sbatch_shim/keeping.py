@@ -14,7 +14,14 @@ import fcntl
 import posix
 import resource
 import sys
-from _signal import SIG_DFL, SIG_SETMASK, pthread_sigmask, signal, valid_signals  # type: ignore[import-not-found]
+from _signal import (  # type: ignore[import-not-found]
+    SIG_DFL,
+    SIG_SETMASK,
+    SIGKILL,
+    pthread_sigmask,
+    signal,
+    valid_signals,
+)
 
 from sbatch_shim.errors import complain
 from sbatch_shim.spool import EMPTY_QUEUE, Session, close, read
@@ -23,6 +30,8 @@ from sbatch_shim.spool import EMPTY_QUEUE, Session, close, read
 LONGEST_LOG = 1 << 20
 # Soft limits of one call that are no limits of the flush; the stack's would change how memory is laid out.
 RAISED = ("CPU", "FSIZE", "DATA", "NPROC", "NOFILE", "AS")
+# Those that sbatch hands on to jobs (shim.LIMITS).
+LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS")
 
 
 def lock_path(session: Session) -> bytes:
@@ -54,10 +63,59 @@ def attend(session: Session, entries: "list[bytes]") -> None:
         entries: The environment that the keeper gets.
     """
     try:
-        if not attended(session):
+        if not attended(session) or displaced(session):
             start(session, entries)
-    except OSError:
+    except Exception:  # the call was answered, and a fault here must not undo that in words
         pass  # the next call tries again, and sarray status shows what waits
+
+
+def abilities() -> bytes:
+    """What a keeper writes into the file of its lock: its process, nice value and hard limits (-1 is none)."""
+    hard = [resource.getrlimit(getattr(resource, "RLIMIT_" + name))[1] for name in LIMITS]
+    return b" ".join([b"%d" % one for one in (posix.getpid(), posix.nice(0), *hard)]) + b"\n"
+
+
+def unfit(told: bytes) -> int:
+    """
+    The process of a keeper that cannot submit what this process calls for; 0 where it can, or nothing is known.
+
+    That is one that was stopped, and one that its first caller's limits or nice value hold back: a process may not
+    raise those.
+
+    Args:
+        told: Its abilities.
+    """
+    try:
+        pid, nice, *hard = [int(word) for word in told.split()]
+    except ValueError:
+        return 0
+    soft = [resource.getrlimit(getattr(resource, "RLIMIT_" + name))[0] for name in LIMITS]
+    if nice > posix.nice(0) or any(most >= 0 and not 0 <= own <= most for most, own in zip(hard, soft)):
+        return pid
+    try:
+        # The name may hold blanks and brackets.
+        return pid if read(b"/proc/%d/stat" % pid).rpartition(b") ")[2][:1] == b"T" else 0
+    except OSError:
+        return 0
+
+
+def displaced(session: Session) -> bool:
+    """
+    End a keeper that cannot submit what this process calls for: what it has begun goes on without it.
+
+    Returns:
+        Whether there was one.
+    """
+    pid = unfit(read(lock_path(session)))
+    if not pid:
+        return False
+    from sbatch_shim.contended import holding
+
+    # By the kernel's word: the number may be of another host or container.
+    if holding(lock_path(session)) != pid:
+        return False
+    posix.kill(pid, SIGKILL)
+    return True
 
 
 def wake(session: Session, entries: "list[bytes]", start_one: bool) -> None:
@@ -100,6 +158,8 @@ def tell_failures(session: Session) -> None:
         lines = read(told).decode("utf-8", "replace").splitlines()
         posix.unlink(told)
     except OSError:
+        return
+    if not lines:  # it was written on a full disk
         return
     ticket, _, words = lines[0].partition(" ")
     more = " (and %d more calls)" % (len(lines) - 1) if len(lines) > 1 else ""

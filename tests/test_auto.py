@@ -127,6 +127,64 @@ def test_after_a_killed_keeper_the_next_call_or_question_starts_another(quiet: P
     settled(quiet, "ran.1", "ran.2")
 
 
+def test_a_stopped_keeper_is_replaced_by_the_next_call_or_question(quiet: Person) -> None:
+    """It holds its lock for ever."""
+    env = {"SARRAY_IDLE": "600", "SARRAY_MAX_WAIT": "600"}
+    first = auto(quiet, "--parsable", "--wrap", "touch ran.1", **env).out.decode().strip()
+    stopped = keeper(quiet)
+    wait_for(lambda: (folder(quiet) / "keeper.lock").read_bytes())
+    os.kill(stopped, signal.SIGSTOP)
+    wait_for(lambda: ") T " in Path(f"/proc/{stopped}/stat").read_text())
+    quiet.run("squeue", "-h", "-j", first, env=quiet.environment())
+    wait_for(lambda: stopped not in keepers(quiet))
+    settled(quiet, "ran.1")
+    other = keeper(quiet)
+    os.kill(other, signal.SIGSTOP)
+    wait_for(lambda: ") T " in Path(f"/proc/{other}/stat").read_text())
+    auto(quiet, "-Q", "--wrap", "touch ran.2")
+    settled(quiet, "ran.2")
+    assert keeper(quiet) != other
+
+
+@pytest.mark.parametrize("less", ["ulimit -n 500", "nice -n 5"])
+def test_a_keeper_of_a_caller_with_less_does_not_hold_up_others(quiet: Person, less: str) -> None:
+    """It could not submit calls whose limits are above its own, and would keep them for ever."""
+    env = quiet.environment(SARRAY_MODE="auto", SARRAY_IDLE="0.3")
+    call = "sbatch -Q --wrap 'touch ran.1'"
+    quiet.run("bash", "-c", f"{less}; {call}" if less.startswith("ulimit") else f"{less} {call}", env=env)
+    poor = keeper(quiet)
+    settled(quiet, "ran.1")
+    auto(quiet, "-Q", "--wrap", "touch ran.2")
+    settled(quiet, "ran.2")
+    rich = keeper(quiet)
+    assert rich != poor
+    quiet.run("bash", "-c", f"{less}; {call}" if less.startswith("ulimit") else f"{less} {call}", env=env)
+    assert keeper(quiet) == rich, "that one will do for both"
+
+
+def test_a_file_of_failures_that_a_full_disk_left_empty_harms_no_call(quiet: Person) -> None:
+    auto(quiet, "-Q", "--wrap", "touch ran")
+    settled(quiet, "ran")
+    failed = folder(quiet) / "failed"
+    failed.touch()
+    quiet.own(failed)
+    result = auto(quiet, "-Q", "--wrap", "true")
+    assert (result.status, result.err) == (0, b"")
+
+
+def test_a_keeper_whose_log_takes_nothing_works_on(quiet: Person) -> None:
+    """As on a full disk."""
+    auto(quiet, "-Q", "--wrap", "touch ran.1", SARRAY_LINGER="0.2")
+    settled(quiet, "ran.1")
+    wait_for(lambda: not keepers(quiet), 60)
+    log = folder(quiet) / "keeper.log"
+    env = quiet.environment(SARRAY_MODE="auto", SARRAY_IDLE="0.3")
+    log.write_bytes(b"x" * (1 << 20))  # as long as it may become
+    quiet.run("bash", "-c", "ulimit -f 1024; sbatch -Q --wrap 'touch ran.2'", env=env)
+    settled(quiet, "ran.2")
+    assert log.stat().st_size == 1 << 20
+
+
 def test_a_question_about_a_queued_call_flushes_it(quiet: Person) -> None:
     env = {"SARRAY_IDLE": "600", "SARRAY_MAX_WAIT": "600"}
     first = auto(quiet, "--parsable", "--wrap", "touch ran", **env).out.decode().strip()
@@ -207,6 +265,15 @@ def test_run_runs_a_pipeline_and_leaves_nothing_queued(quiet: Person) -> None:
         1,
         b"sarray: ./none cannot be run: No such file or directory; nothing was queued\n",
     )
+
+
+def test_run_leaves_ignored_signals_ignored(person: Person) -> None:
+    """As of a pipeline that a script has put into the background."""
+    script = "trap '' INT QUIT; grep SigIgn /proc/self/status; sarray run grep SigIgn /proc/self/status"
+    path = f"{person.prefix}/bin:{SYSTEM_PATH}"
+    direct, through = person.run("bash", "-c", script, env=person.environment(PATH=path)).out.decode().splitlines()
+    assert direct == through
+    assert int(through.split()[1], 16) & 0b110 == 0b110
 
 
 def test_random_kills_under_load_lose_and_double_nothing(quiet: Person) -> None:

@@ -16,7 +16,7 @@ import time
 
 from sbatch_shim.errors import ShimError, SpoolError
 from sbatch_shim.flush.pace import Pace
-from sbatch_shim.keeping import lock_path
+from sbatch_shim.keeping import abilities, displaced, lock_path
 from sbatch_shim.spool import EMPTY_QUEUE, Session, make_folder
 from sbatch_shim.state.journal import open_folders
 
@@ -30,8 +30,12 @@ TAKING_SECONDS = 1.0
 
 
 def say(text: str) -> None:
-    """A line of the keeper's log."""
-    print(time.strftime("%Y-%m-%dT%H:%M:%S"), f"keeper {os.getpid()}:", text, flush=True)
+    """A line of the keeper's log; where the disk takes none, the work goes on without."""
+    line = f"{time.strftime('%Y-%m-%dT%H:%M:%S')} keeper {os.getpid()}: {text}\n"
+    try:
+        os.write(1, line.encode(errors="surrogateescape"))
+    except OSError:
+        pass
 
 
 def seconds(name: str, otherwise: float) -> float:
@@ -49,19 +53,27 @@ def seconds(name: str, otherwise: float) -> float:
     return found
 
 
-def take(path: bytes) -> int | None:
+def take(session: Session) -> int | None:
     """The lock of a session's only keeper, as an open file; None where another one lives."""
+    path = lock_path(session)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     until = time.monotonic() + TAKING_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor
+            break
         except BlockingIOError:
+            displaced(session)  # one that was started at the same time by a caller with less
             if time.monotonic() > until:
                 os.close(descriptor)
                 return None
             time.sleep(0.01)
+    os.ftruncate(descriptor, 0)
+    try:
+        os.pwrite(descriptor, abilities(), 0)
+    except OSError:
+        pass  # a full disk: nothing is known of it then
+    return descriptor
 
 
 class Keeper:
@@ -155,7 +167,7 @@ def main() -> int:
     session = Session(os.fsencode(os.environ["SARRAY_STATE_DIR"]), os.fsencode(sys.argv[1]))
     try:
         make_folder(session.folder)
-        held = take(lock_path(session))
+        held = take(session)
         if held is None:
             return 0
         pace = Pace(

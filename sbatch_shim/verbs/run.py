@@ -33,7 +33,9 @@ def run_command(context: Context, mode: str, session: str | None, command: list[
     path = os.pathsep.join([shims, os.environ.get("PATH", os.defpath)])
     environment = {**os.environ, "PATH": path, "SARRAY_MODE": mode, "SARRAY_SESSION": os.fsdecode(name)}
     # The terminal sends its signals to the pipeline too, which decides what they mean; the flush comes after it.
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
+    # One that is ignored stays so, here and in the pipeline.
+    handled = [one for one in (signal.SIGINT, signal.SIGQUIT) if signal.getsignal(one) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda *_: None) for number in handled}
     try:
         status = subprocess.run(command, env=environment, umask=context.umask, check=False).returncode
     except OSError as error:
