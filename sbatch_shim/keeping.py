@@ -125,10 +125,9 @@ def wake(session: Session, entries: "list[bytes]", start_one: bool) -> None:
     Args:
         start_one: Start a keeper where none lives any more. (Not in a job: it would end with it.)
     """
+    if not has_work(session):
+        return
     try:
-        posix.stat(lock_path(session))
-        if posix.stat(session.queue).st_size <= EMPTY_QUEUE and not unfinished(session):
-            return
         path = session.folder + b"/wake"
         close(posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW, 0o600))
         posix.utime(path)
@@ -136,6 +135,31 @@ def wake(session: Session, entries: "list[bytes]", start_one: bool) -> None:
         return
     if start_one:
         attend(session, entries)
+
+
+def attend_listed(state: bytes, entries: "list[bytes]") -> None:
+    """
+    See that what is queued has its keepers, for a question that names nobody: `squeue -u $USER` may be a poll too.
+
+    Not for the sessions of other hosts, whose keepers live there.
+    """
+    own = b"auto." + posix.uname().nodename.encode()
+    try:
+        for name in posix.listdir(state + b"/live"):
+            session = Session(state, name)
+            if (name == own or name[:5] != b"auto.") and has_work(session):
+                attend(session, entries)
+    except OSError:
+        pass
+
+
+def has_work(session: Session) -> bool:
+    """Whether a session is one of auto mode and holds calls."""
+    try:
+        posix.stat(lock_path(session))
+        return posix.stat(session.queue).st_size > EMPTY_QUEUE or unfinished(session)
+    except OSError:
+        return False
 
 
 def unfinished(session: Session) -> bool:

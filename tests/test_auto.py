@@ -127,6 +127,16 @@ def test_after_a_killed_keeper_the_next_call_or_question_starts_another(quiet: P
     settled(quiet, "ran.1", "ran.2")
 
 
+@pytest.mark.parametrize("question", ["squeue", "squeue -h -u $USER", "squeue -h -n wrap -t all"])
+def test_after_a_killed_keeper_a_question_that_names_no_ticket_starts_another(quiet: Person, question: str) -> None:
+    """Throttles count all jobs of a user, and some pipelines wait until none is left."""
+    auto(quiet, "-Q", "--wrap", "touch ran", SARRAY_IDLE="600", SARRAY_MAX_WAIT="600")
+    os.kill(keeper(quiet), signal.SIGKILL)
+    wait_for(lambda: not keepers(quiet))
+    quiet.run("bash", "-c", question, env=quiet.environment(SARRAY_IDLE="0.3"))
+    settled(quiet, "ran")
+
+
 def test_a_stopped_keeper_is_replaced_by_the_next_call_or_question(quiet: Person) -> None:
     """It holds its lock for ever."""
     env = {"SARRAY_IDLE": "600", "SARRAY_MAX_WAIT": "600"}

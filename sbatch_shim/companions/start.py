@@ -13,18 +13,24 @@ from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGINT, getsignal, signal
 from sbatch_shim.companions.context import LAUNCHERS, Context, Told, may_write, say
 from sbatch_shim.companions.reminder import remind
 from sbatch_shim.errors import ShimError
-from sbatch_shim.keeping import wake
+from sbatch_shim.keeping import attend_listed, wake
 from sbatch_shim.spool import Session, handed_on, open_state, read, session_of, wrong_path
 from sbatch_shim.state.streams import open_closed_streams
 
 
 def wake_sessions(context: Context) -> None:
-    """In auto mode: let the sessions be flushed whose tickets are named, as somebody waits for them."""
+    """
+    In auto mode: let the sessions be flushed whose tickets are named, as somebody waits for them.
+
+    Where none is, see that what is queued has a keeper.
+    """
     named = {found.job for _, found in context.named() if found is not None}
     in_job = "SLURM_JOB_ID" in os.environ
     entries = [name + b"=" + value for name, value in context.environment.items()]
     for name in {session_of(context.state, ticket) for ticket in named} - {None}:
         wake(Session(context.state, name or b""), entries, start_one=not in_job)
+    if not named and not in_job:
+        attend_listed(context.state, entries)
 
 
 def main(command: str) -> int:
