@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -239,6 +240,23 @@ def test_what_slurm_refuses_after_the_answer_is_failed_and_told_once(quiet: Pers
     assert auto(quiet, "-Q", "--wrap", "true").err == b""
     status = quiet.run(str(quiet.prefix / "bin/sarray"), "status", good, bad, behind)
     assert status.out.count(b"FAILED") == 2 and b"refused after the answer" in status.err
+
+
+def test_a_keeper_does_not_wait_long_for_the_flush_of_another_session(quiet: Person) -> None:
+    """Which may wait for its own: calls of two sessions that wait for each other's in turn."""
+    queued = quiet.environment(SARRAY_MODE="queue", SARRAY_SESSION="y")
+    first = quiet.run("sbatch", "--parsable", "--wrap", "touch ran.1", env=queued).out.decode().strip()
+    path = folder(quiet, "y") / "flush.lock"
+    path.touch()
+    quiet.own(path)
+    with open(path, "rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        auto(quiet, "-Q", "-d", f"afterok:{first}", "--wrap", "touch ran.2", SARRAY_SESSION="x")
+        begun = time.monotonic()
+        log = folder(quiet, "x") / "keeper.log"
+        wait_for(lambda: log.exists() and b"calls stay queued" in log.read_bytes())
+        assert time.monotonic() - begun < 45, "the bound of a flush that is not tried again is 60 s"
+    settled(quiet, "ran.1", "ran.2")
 
 
 def test_a_mode_that_was_set_needs_no_variable_and_ends_in_jobs(quiet: Person) -> None:

@@ -7,6 +7,7 @@ Every step is in the journal before the next one, so that what a killed flush ha
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
@@ -56,6 +57,8 @@ MOST_CALLS_LEFT = 500
 
 # How long a flush waits for another one's session while it holds its own: each may hold what the other needs.
 LONGEST_CROSSED_WAIT = 60
+# The same for a keeper's flush, which is tried again.
+CROSSED_WAITS = 1.0, 5.0
 
 
 def by_controller(backend: Backend, calls: list[Call]) -> list[list[Call]]:
@@ -111,6 +114,7 @@ class Flush:
     Attributes:
         result: What it has done so far.
         within: The sessions of the flushes that this one is a part of.
+        hurried: It is a part of a keeper's.
         collected: By job, where each array that runs here at the end was noted; those that have not ended.
         started: The jobs that have begun to run here.
     """
@@ -123,9 +127,12 @@ class Flush:
         tickets: TicketMap | None = None,
         patience: Patience | None = None,
         within: frozenset[bytes] = frozenset(),
+        *,
+        hurried: bool = False,
     ) -> None:
         self.session = session
         self.within = within
+        self.hurried = hurried
         self.tickets = tickets or TicketMap(session.state, backend.placing_event)
         self.backend = backend
         self.wishes = wishes
@@ -140,7 +147,7 @@ class Flush:
         """Claim and submit everything; raises ShimError before anything was submitted."""
         if not os.path.isdir(self.session.folder):
             return
-        longest = (self.patience.seconds or LONGEST_CROSSED_WAIT) if self.within else None
+        longest = self.crossed_wait() if self.within else None
         with exclusive(self.session.folder + b"/flush.lock", self.patience, longest):
             try:
                 self.settle_earlier()
@@ -161,6 +168,17 @@ class Flush:
                     cut_short = self.result.uncertain if job in self.started else self.result.kept
                     cut_short += map(int, event["tickets"])
             self.finish()
+
+    def crossed_wait(self) -> float:
+        """
+        How long to wait for a session while another one's lock is held, in seconds.
+
+        Two flushes may each hold what the other one waits for. One that tries again by itself (a keeper's) gives up
+        soon, and not after the same time as the other, which gets on then.
+        """
+        if self.wishes.final or self.hurried:
+            return random.uniform(*CROSSED_WAITS)
+        return self.patience.seconds or LONGEST_CROSSED_WAIT
 
     def settle_earlier(self) -> None:
         """Settle what earlier flushes left open; raises ShimError when Slurm cannot be asked now."""
@@ -518,7 +536,8 @@ class Flush:
                     session = Session(self.session.state, name)
                     wishes = Wishes(keep_arrays=True, wide_lanes=self.wishes.wide_lanes)
                     within = self.within | {self.session.name}
-                    other = Flush(session, self.backend, wishes, self.tickets, self.patience, within)
+                    hurried = self.hurried or self.wishes.final
+                    other = Flush(session, self.backend, wishes, self.tickets, self.patience, within, hurried=hurried)
                     try:
                         other.run()
                     except Busy as error:
