@@ -24,7 +24,7 @@ from _signal import (  # type: ignore[import-not-found]
 )
 
 from sbatch_shim.errors import complain
-from sbatch_shim.spool import EMPTY_QUEUE, Session, close, read
+from sbatch_shim.spool import EMPTY_QUEUE, Session, close, read, session_name
 
 # A log of this size is begun anew, in bytes.
 LONGEST_LOG = 1 << 20
@@ -133,7 +133,7 @@ def wake(session: Session, entries: "list[bytes]", start_one: bool) -> None:
         posix.utime(path)
     except OSError:
         return
-    if start_one:
+    if start_one and kept_here(session):
         attend(session, entries)
 
 
@@ -141,16 +141,20 @@ def attend_listed(state: bytes, entries: "list[bytes]") -> None:
     """
     See that what is queued has its keepers, for a question that names nobody: `squeue -u $USER` may be a poll too.
 
-    Not for the sessions of other hosts, whose keepers live there.
+    Not for the sessions of other hosts and groups (kept_here).
     """
-    own = b"auto." + posix.uname().nodename.encode()
     try:
         for name in posix.listdir(state + b"/live"):
             session = Session(state, name)
-            if (name == own or name[:5] != b"auto.") and has_work(session):
+            if kept_here(session) and has_work(session):
                 attend(session, entries)
     except OSError:
         pass
+
+
+def kept_here(session: Session) -> bool:
+    """Whether a keeper that this process starts would do: those of other hosts and groups are not to be ours."""
+    return session.name[:5] != b"auto." or session.name == session_name({b"SARRAY_MODE": b"auto"})
 
 
 def has_work(session: Session) -> bool:

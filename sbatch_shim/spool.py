@@ -254,7 +254,8 @@ def session_name(environment: "dict[bytes, bytes]") -> bytes:
     """
     `$SARRAY_SESSION`, or the login session: host, pid of the session leader, its start time in clock ticks.
 
-    In auto mode the one session of this user on this host, since drivers start sbatch in login sessions of their own.
+    In auto mode the one session of this user and group on this host, since drivers start sbatch in login sessions of
+    their own, and no process may submit for a group (newgrp, sg) other than its own.
 
     Args:
         environment: With the mode in `SARRAY_MODE` (mode_of).
@@ -267,7 +268,7 @@ def session_name(environment: "dict[bytes, bytes]") -> bytes:
             raise SpoolError("SARRAY_SESSION may hold letters, digits and ._@+- only, and not begin with a dot")
         return name
     if environment.get(b"SARRAY_MODE") == b"auto":
-        return b"auto." + posix.uname().nodename.encode()
+        return b"auto.%s.%d" % (posix.uname().nodename.encode(), posix.getegid())
     leader = posix.getsid(0)
     try:
         # The name in field 2 may hold blanks and brackets: count from the last bracket.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import grp
 import json
 import os
+import pwd
 import re
 import signal
 import subprocess
@@ -17,7 +19,7 @@ from support.faults import wait_for
 from support.person import SYSTEM_PATH, USER, Person, Result
 
 pytestmark = pytest.mark.slurm
-SESSION = "auto." + os.uname().nodename
+SESSION = f"auto.{os.uname().nodename}.{pwd.getpwnam(USER).pw_gid if USER else os.getegid()}"
 
 
 def auto(person: Person, *words: str, **more: str) -> Result:
@@ -171,6 +173,29 @@ def test_a_keeper_of_a_caller_with_less_does_not_hold_up_others(quiet: Person, l
     assert rich != poor
     quiet.run("bash", "-c", f"{less}; {call}" if less.startswith("ulimit") else f"{less} {call}", env=env)
     assert keeper(quiet) == rich, "that one will do for both"
+
+
+def test_calls_of_two_groups_have_a_keeper_each(quiet: Person) -> None:
+    """No process may submit for another group than its own (newgrp, sg)."""
+    if not USER or os.geteuid() != 0:
+        pytest.skip("needs root, to be another group")
+    entry = pwd.getpwnam(USER)
+    script = 'sbatch --parsable --wrap "id -gn >ran.$1" ${2:+-d afterok:$2}'
+
+    def call(group: int, *words: str) -> str:
+        env = quiet.environment(SARRAY_MODE="auto", SARRAY_IDLE="0.3")
+        return subprocess.run(
+            ["bash", "-c", script, "bash", *words], env=env, cwd=quiet.home, stdin=subprocess.DEVNULL, check=True,
+            stdout=subprocess.PIPE, user=entry.pw_uid, group=group, extra_groups=[entry.pw_gid],
+        ).stdout.decode().strip()  # fmt: skip
+
+    first = call(entry.pw_gid, "1")
+    second = call(grp.getgrnam("users").gr_gid, "2", first)
+    call(entry.pw_gid, "3", second)
+    settled(quiet, "ran.1", "ran.2", "ran.3")
+    groups = [(quiet.home / f"ran.{n}").read_text().strip() for n in (1, 2, 3)]
+    own = grp.getgrgid(entry.pw_gid).gr_name
+    assert groups == [own, "users", own]
 
 
 def test_a_file_of_failures_that_a_full_disk_left_empty_harms_no_call(quiet: Person) -> None:
