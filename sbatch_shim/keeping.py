@@ -39,16 +39,42 @@ def lock_path(session: Session) -> bytes:
     return session.folder + b"/keeper.lock"
 
 
+def open_lock(session: Session) -> int:
+    """The file of the keeper's lock."""
+    flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW
+    try:
+        return posix.open(lock_path(session), flags, 0o600)
+    except FileNotFoundError:
+        session.make()
+        return posix.open(lock_path(session), flags, 0o600)
+
+
+def lockable(session: Session) -> bool:
+    """
+    Whether the file system has flock: without it no keeper would be the only one, and none begins.
+
+    Raises OSError where there can be no keeper either, as its file cannot be opened.
+    """
+    descriptor = open_lock(session)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass
+    except OSError:
+        return False
+    finally:
+        close(descriptor)
+    return True
+
+
 def attended(session: Session) -> bool:
     """Whether a keeper lives."""
-    descriptor = posix.open(
-        lock_path(session), posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW, 0o600
-    )
+    descriptor = open_lock(session)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # a file system without flock: the keeper itself decides whether it is the only one
+    except OSError:  # a file system without flock
         return False
     finally:
         close(descriptor)

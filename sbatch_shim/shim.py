@@ -151,6 +151,8 @@ def main() -> int:
     try:
         open_state(state)
         session = Session(state, session_name(asked))
+        if mode == b"auto":
+            leave_without_locks(session)
         ticket, understood = queue(session, words, own, real, piped)
     except HandOver as reason:
         # A question is no call that could have been queued.
@@ -179,6 +181,14 @@ def main() -> int:
         tell_failures(session)
         attend(session, entries)
     return 0
+
+
+def leave_without_locks(session: Session) -> None:
+    """Raise HandOver where no keeper could submit what is queued; OSError where its file cannot be opened."""
+    from sbatch_shim.keeping import lockable
+
+    if not lockable(session):
+        raise HandOver("no file locks (flock) in the state folder, which auto mode needs")
 
 
 def inherited(asked: "dict[bytes, bytes]") -> bool:

@@ -198,6 +198,20 @@ def test_calls_of_two_groups_have_a_keeper_each(quiet: Person) -> None:
     assert groups == [own, "users", own]
 
 
+def test_where_no_keeper_can_be_a_call_is_submitted_directly(quiet: Person) -> None:
+    """It would be queued for ever."""
+    env = quiet.environment(SARRAY_MODE="auto", SARRAY_IDLE="0.3")
+    trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", "inject=flock:error=ENOSYS"]
+    result = quiet.run(*trace, "sbatch", "--parsable", "--wrap", "touch ran.1", env=env)
+    assert (result.status, result.err) == (0, b"") and len(result.out.strip()) < 10, result
+    path = folder(quiet) / "keeper.lock"
+    path.unlink()
+    path.mkdir()
+    result = quiet.run("sbatch", "--parsable", "--wrap", "touch ran.2", env=env)
+    assert len(result.out.strip()) < 10 and b"not queued, submitting directly" in result.err, result
+    settled(quiet, "ran.1", "ran.2")
+
+
 def test_a_file_of_failures_that_a_full_disk_left_empty_harms_no_call(quiet: Person) -> None:
     auto(quiet, "-Q", "--wrap", "touch ran")
     settled(quiet, "ran")
