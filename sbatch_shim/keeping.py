@@ -146,7 +146,7 @@ def displaced(session: Session) -> bool:
 
 def wake(session: Session, entries: "list[bytes]", start_one: bool) -> None:
     """
-    Say that somebody waits for what is queued, if the session is one of auto mode and holds calls.
+    Make known that somebody waits for what is queued, if the session is one of auto mode and holds calls.
 
     Args:
         start_one: Start a keeper where none lives any more. (Not in a job: it would end with it.)
@@ -156,7 +156,6 @@ def wake(session: Session, entries: "list[bytes]", start_one: bool) -> None:
     try:
         path = session.folder + b"/wake"
         close(posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW, 0o600))
-        posix.utime(path)
     except OSError:
         return
     if start_one and kept_here(session):

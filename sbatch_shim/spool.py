@@ -17,7 +17,7 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
         keeper.lock             auto mode: held by the keeper while it lives (keeping.py)
         keeper.log              what it did
         asked                   queue mode: how often a queued call was asked for (companions/reminder.py)
-        wake                    touched by who waits for a queued call
+        wake                    made by who waits for a queued call, until the keeper flushes
         failed                  auto mode: what Slurm refused after the answer, until an sbatch has told of it
         queue                   records (record.py), the last one tells the last ticket
         blobs/<hash>            script bodies and environments, each once

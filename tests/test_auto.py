@@ -244,6 +244,18 @@ def test_a_question_about_a_queued_call_flushes_it(quiet: Person) -> None:
     settled(quiet, "ran")
 
 
+def test_a_question_is_heard_by_a_keeper_that_has_not_begun(quiet: Person) -> None:
+    """The first call's keeper may still be starting."""
+    env = {"SARRAY_IDLE": "600", "SARRAY_MAX_WAIT": "600"}
+    auto(quiet, "-Q", "--wrap", "touch ran", **env)
+    os.kill(keeper(quiet), signal.SIGKILL)
+    wait_for(lambda: not keepers(quiet))
+    (folder(quiet) / "wake").touch()
+    quiet.own(folder(quiet) / "wake")
+    quiet.run("squeue", env=quiet.environment(**env))
+    settled(quiet, "ran")
+
+
 def test_an_idle_keeper_leaves_and_the_next_call_starts_another(quiet: Person) -> None:
     auto(quiet, "-Q", "--wrap", "touch ran.1", SARRAY_LINGER="0.5")
     settled(quiet, "ran.1")

@@ -485,6 +485,7 @@ def test_what_slurm_has_forgotten_is_kept_until_the_user_decides(user: Person) -
     assert len(jobs(user)) == 1
 
 
+@pytest.mark.accounting
 @pytest.mark.parametrize("accepted", [True, False])
 def test_the_accounting_knows_what_the_controller_has_forgotten(person: Person, accepted: bool) -> None:
     """A flush was killed long ago; squeue has no such job any more, and sacct decides."""

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 from sbatch_shim.errors import ShimError, SpoolError
 from sbatch_shim.flush.pace import Pace
@@ -82,13 +83,14 @@ class Keeper:
 
     Attributes:
         held: The open file of its lock.
+        wish: A file that exists where somebody waits for what is queued, from before this keeper's start too.
     """
 
     def __init__(self, session: Session, held: int, pace: Pace) -> None:
         self.session = session
         self.held = held
         self.pace = pace
-        self.woken = self.wake_time()
+        self.wish = session.folder + b"/wake"
 
     def run(self) -> None:
         """Keep the session until there is nothing to do, or it is gone."""
@@ -97,9 +99,10 @@ class Keeper:
         while self.is_ours():
             now = time.monotonic()
             self.pace.look(now, self.queue())
-            woken = self.wake_time()
-            if self.pace.due(now, asked=woken != self.woken):
-                self.woken = woken
+            if self.pace.due(now, asked=os.path.exists(self.wish)):
+                # Before the flush: who asks from now on may mean a call that comes after it.
+                with suppress(FileNotFoundError):
+                    os.unlink(self.wish)
                 self.flush()
             elif self.pace.idle(now) and self.leave():
                 say("leaves, as nothing is queued")
@@ -121,13 +124,6 @@ class Keeper:
         except OSError:
             return None
         return (found.st_ino, found.st_size) if found.st_size > EMPTY_QUEUE else None
-
-    def wake_time(self) -> int:
-        """When somebody asked for what is queued the last time."""
-        try:
-            return os.stat(self.session.folder + b"/wake").st_mtime_ns
-        except OSError:
-            return 0
 
     def leave(self) -> bool:
         """Give up the lock, if really nothing is queued: a call that comes later starts another keeper."""
