@@ -355,6 +355,19 @@ def test_run_leaves_ignored_signals_ignored(person: Person) -> None:
     assert int(through.split()[1], 16) & 0b110 == 0b110
 
 
+@pytest.mark.parametrize("number", ["TERM", "HUP"])
+def test_run_passes_on_what_ends_it_and_flushes_then(quiet: Person, number: str) -> None:
+    """As `timeout sarray run` does: directly the pipeline would have ended."""
+    pipeline = (
+        f"sbatch -Q --wrap 'touch ran'; trap 'exit 7' {number}; kill -{number} $PPID; "
+        "for n in $(seq 100); do sleep 0.1; done"
+    )
+    sarray = str(quiet.prefix / "bin/sarray")
+    env = quiet.environment(PATH=SYSTEM_PATH)
+    assert quiet.run(sarray, "run", "--mode", "queue", "bash", "-c", pipeline, env=env, timeout=60).status == 7
+    settled(quiet, "ran")
+
+
 def test_random_kills_under_load_lose_and_double_nothing(quiet: Person) -> None:
     """Keepers and flushes are killed all the time while calls come."""
     env = quiet.environment(SARRAY_MODE="auto", SARRAY_IDLE="0.1", SARRAY_MAX_WAIT="0.4")

@@ -32,17 +32,10 @@ def run_command(context: Context, mode: str, session: str | None, command: list[
     shims = str(shims_folder())
     path = os.pathsep.join([shims, os.environ.get("PATH", os.defpath)])
     environment = {**os.environ, "PATH": path, "SARRAY_MODE": mode, "SARRAY_SESSION": os.fsdecode(name)}
-    # The terminal sends its signals to the pipeline too, which decides what they mean; the flush comes after it.
-    # One that is ignored stays so, here and in the pipeline.
-    handled = [one for one in (signal.SIGINT, signal.SIGQUIT) if signal.getsignal(one) != signal.SIG_IGN]
-    before = {number: signal.signal(number, lambda *_: None) for number in handled}
     try:
-        status = subprocess.run(command, env=environment, umask=context.umask, check=False).returncode
+        status = wait_for(command, environment, context.umask)
     except OSError as error:
         raise ShimError(f"{command[0]} cannot be run: {error.strerror}; nothing was queued") from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     status = status if status >= 0 else 128 - status
     if not any(os.fsencode(held.name) == name for held in waiting_sessions(context.state)):
         return status
@@ -50,3 +43,29 @@ def run_command(context: Context, mode: str, session: str | None, command: list[
     with redirect_stdout(sys.stderr):
         flushed = cli.run(["--session", os.fsdecode(name), "--feed"])
     return status or flushed
+
+
+def wait_for(command: list[str], environment: dict[str, str], umask: int) -> int:
+    """
+    Run a command, whose signals are its own; returns its status as subprocess has it.
+
+    Raises OSError where it cannot be run.
+    """
+    started: list[subprocess.Popen[bytes]] = []
+
+    def pass_on(number: int, _: object) -> None:
+        # The terminal sends its signals to the pipeline too, which decides what they mean; the flush comes after it.
+        if number in (signal.SIGTERM, signal.SIGHUP):
+            for process in started:
+                process.send_signal(number)
+
+    numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+    # One that is ignored stays so, here and in the pipeline.
+    handled = [one for one in numbers if signal.getsignal(one) != signal.SIG_IGN]
+    before = {number: signal.signal(number, pass_on) for number in handled}
+    try:
+        started.append(subprocess.Popen(command, env=environment, umask=umask))
+        return started[0].wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
