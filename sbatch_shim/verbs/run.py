@@ -52,12 +52,14 @@ def wait_for(command: list[str], environment: dict[str, str], umask: int) -> int
     Raises OSError where it cannot be run.
     """
     started: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []  # while it was being started
 
     def pass_on(number: int, _: object) -> None:
         # The terminal sends its signals to the pipeline too, which decides what they mean; the flush comes after it.
         if number in (signal.SIGTERM, signal.SIGHUP):
+            early.append(number)
             for process in started:
-                process.send_signal(number)
+                process.send_signal(early.pop())
 
     numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
     # One that is ignored stays so, here and in the pipeline.
@@ -65,6 +67,8 @@ def wait_for(command: list[str], environment: dict[str, str], umask: int) -> int
     before = {number: signal.signal(number, pass_on) for number in handled}
     try:
         started.append(subprocess.Popen(command, env=environment, umask=umask))
+        while early:
+            started[0].send_signal(early.pop())
         return started[0].wait()
     finally:
         for number, handler in before.items():
