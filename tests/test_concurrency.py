@@ -100,7 +100,7 @@ def test_a_session_that_cannot_be_a_file_name_is_refused(person: Person, name: s
 def test_an_unknown_mode_is_an_error_that_names_the_known_ones(person: Person) -> None:
     done = person.run("sbatch", "--wrap=true", env=person.environment(SARRAY_MODE="que"))
     assert (done.status, done.out) == (1, b"")
-    assert b"use queue, pass" in done.err
+    assert b"use queue, auto, pass" in done.err
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="a host name of one's own needs root")

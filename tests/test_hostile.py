@@ -666,7 +666,10 @@ def test_words_on_stderr_never_end_up_in_a_file_of_ours(person: Person, how: str
     deaf(person, how, "sarray status; squeue -j 2000000000; scancel 2000000000")
     (person.home / "state/sessions/test/flushes").chmod(0o700)
     for file in (person.home / "state").rglob("*"):
-        assert file.is_dir() or not any(word in file.read_bytes() for word in (b"error", b"Submitted", b"TICKET")), file
+        # A link to nothing has the name of a cluster.
+        assert not file.is_file() or not any(
+            word in file.read_bytes() for word in (b"error", b"Submitted", b"TICKET")
+        ), file
     assert len(held(person)[0]) == 2
 
 
@@ -788,7 +791,8 @@ def test_a_state_folder_of_an_odd_path(person: Person, kind: str) -> None:
     assert (done.status, done.out.count(b"\n")) == (0, 1), done.err
     person.settle()
     assert [(person.home / f"slurm-{ticket}.out").read_text() for ticket in tickets] == ["0\n", "1\n"]
-    assert b"COMPLETED" in person.run("sarray", "status", str(tickets[0]), env=env).out
+    status = person.run("sarray", "status", str(tickets[0]), env=env)
+    assert b"COMPLETED" in status.out, status.err
 
 
 @needs_root

@@ -86,8 +86,7 @@ def looked_at(context: Context, asked: list[int]) -> list[LiveArray]:
     words = ["-h", "-a", "-j", listable(asked), "-o", "%i|%T|%j"]
     answer = context.run("squeue", words, **{**context.unfiltered(), "SLURM_BITSTR_LEN": "0"})
     found = {number: LiveArray(number) for number in asked}
-    for line in answer.out.decode(errors="surrogateescape").splitlines():
-        one, state, name = line.split("|", 2)
+    for one, state, name in answer.rows("|", 3):
         listed = JobId.printed(one)
         waiting = found.get(listed.job) if listed is not None else None
         if listed is None or waiting is None:

@@ -54,8 +54,7 @@ def look_at(context: Context, jobs: Iterable[Job]) -> None:
     words = ["-h", "-a", "-t", "all", "-j", listable(asked), "-o", "%F|%o"]
     answer = context.run("squeue", words, **context.unfiltered())
     context.commands.update(dict.fromkeys(asked, ""))
-    for line in answer.out.decode(errors="surrogateescape").splitlines():
-        number, _, command = line.partition("|")
+    for number, command in answer.rows("|", 2):
         if number.isdigit():
             context.commands[int(number)] = command
 

@@ -35,6 +35,17 @@ class Answer:
     out: bytes
     err: bytes
 
+    def rows(self, separator: str, fields: int) -> list[list[str]]:
+        """
+        The lines of stdout as fields, the last of which may hold the separator.
+
+        Only a line end ends a line: names and paths may hold whatever else str.splitlines() takes for one. What is no
+        whole row, as in somebody's job name with a line end, is left out.
+        """
+        lines = self.out.decode(errors="surrogateescape").split("\n")
+        found = (line.split(separator, fields - 1) for line in lines)
+        return [row for row in found if len(row) == fields]
+
 
 class Context:
     """

@@ -53,8 +53,8 @@ def listed_jobs(context: Context) -> Listed | None:
     answer = context.run("squeue", words, **context.unfiltered())
     if answer.status != 0:
         return None
-    lines = (line.partition("|") for line in answer.out.decode(errors="surrogateescape").splitlines())
-    return Listed(((int(number), command) for number, _, command in lines if number.isdigit()), context.is_here)
+    rows = answer.rows("|", 2)
+    return Listed(((int(number), command) for number, command in rows if number.isdigit()), context.is_here)
 
 
 def by_itself(context: Context) -> None:

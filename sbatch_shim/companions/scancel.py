@@ -234,8 +234,7 @@ class Cancel:
         answer = self.context.run("squeue", ["-h", "-a", "-r", "-j", asked, "-o", form], **self.context.unfiltered())
         wanted = set(ids)
         found = []
-        for text in answer.out.decode(errors="replace").splitlines():
-            array, task, state, partition, account, qos, user, command, name = text.split(FIELD, 8)
+        for array, task, state, partition, account, qos, user, command, name in answer.rows(FIELD, 9):
             job = self.context.tickets.job(int(array), command)
             if job is None:
                 continue  # another cluster's has the id of ours

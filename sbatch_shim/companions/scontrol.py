@@ -193,9 +193,8 @@ class Control:
         if not tickets:
             return None
         answer = self.context.run("squeue", ["-h", "-u", str(os.getuid()), "-n", name, "-o", "%F|%o"])
-        listed = answer.out.decode(errors="surrogateescape").splitlines()
-        lines = (line.partition("|")[::2] for line in dict.fromkeys(listed))
-        others = [one for one, command in lines if all_known.job(int(one), command) is None]
+        rows = dict.fromkeys((one, command) for one, command in answer.rows("|", 2) if one.isdigit())
+        others = [one for one, command in rows if all_known.job(int(one), command) is None]
         return ",".join([*self.real_ids(",".join(map(str, tickets))), *others])
 
     def one_real_id(self, word: str) -> str:

@@ -143,8 +143,7 @@ class States:
         answer = context.run("squeue", words, SLURM_BITSTR_LEN="0")
         if answer.status != 0:
             self.problem = complaint(answer, "squeue does not answer")
-        for text in answer.out.decode(errors="surrogateescape").splitlines():
-            array, task, state, code, command = (part.strip() for part in text.split("|", 4))
+        for array, task, state, code, command in answer.rows("|", 5):
             if command not in here:
                 continue
             if ":" not in code:
@@ -166,8 +165,7 @@ class States:
         asked = ",".join(str(number) for number in sorted({job.number for job in forgotten}))
         words = ["-n", "-X", "-P", "-D", "-j", asked, "-o", "JobID,State,ExitCode,SubmitLine"]
         answer = context.run("sacct", words)
-        for text in answer.out.decode(errors="surrogateescape").splitlines() if answer.status == 0 else []:
-            one, state, code, line = (*text.split("|", 3), "", "", "")[:4]
+        for one, state, code, line in answer.rows("|", 4) if answer.status == 0 else []:
             printed = JobId.printed(one)
             if printed is None or not any(job.number == printed.job and job.submitted_by(line) for job in forgotten):
                 continue
