@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
-from sbatch_shim.state.journal import SUBMITTED, Journal, Origin, flush_folders, origins
+from sbatch_shim.state.events import Submitted
+from sbatch_shim.state.journal import History, Journal, Origin, flush_folders
 from sbatch_shim.state.locks import Busy, unless_held
 from sbatch_shim.state.tickets import IN_FLIGHT, QUEUED, REFUSED, SessionTickets
 
@@ -90,7 +91,7 @@ def retire(pages: SessionTickets, listed: Listed) -> bool:
     session = pages.session
     known = flush_folders(session)
     pages = SessionTickets(session).read()
-    if any(pages.state(ticket) in (QUEUED, REFUSED, IN_FLIGHT) for ticket in pages.queued | pages.in_flight):
+    if any(pages.state(ticket) in (QUEUED, REFUSED, IN_FLIGHT) for ticket in pages.queued | pages.history.in_flight):
         return False
     if any(listed.may_have(job.number, job.origin) for job in pages.arrays.values()):
         return False
@@ -132,8 +133,8 @@ def collect(state: bytes, days: float, listed: Listed, dry: bool = False) -> lis
             if age(folder + b"/done") < days * DAY or not os.path.exists(folder + b"/done"):
                 continue
             events, damaged = Journal(folder).lines()
-            told = [(event["job"], origin) for event, origin in origins(events) if event["event"] == SUBMITTED]
-            if damaged or any(listed.may_have(*one) for one in told):
+            told = History().take(events).landed[Submitted].values()
+            if damaged or any(listed.may_have(one.event.job, one.origin) for one in told):
                 continue
             gone.append(folder)
             if not dry:

@@ -290,7 +290,7 @@ class Accounting:
                 for ticket, when in pages.dropped.items()
                 if when >= midnight or ticket in self.wanted.targets
             ]
-            found += [(ticket, pages, FAILED) for ticket in pages.failed if pages.state(ticket) == FAILED]
+            found += [(ticket, pages, FAILED) for ticket in pages.history.failed if pages.state(ticket) == FAILED]
         return found
 
     def unaccounted(self, seen: set[int]) -> list[tuple[int, SessionTickets, str]]:

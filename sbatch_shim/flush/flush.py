@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
-from typing import Any
 
 from sbatch_shim.errors import BadDependency, NeverMet, Refused, ShimError
 from sbatch_shim.flush.backends import Backend
@@ -29,14 +28,28 @@ from sbatch_shim.merge.plan import Array, connected, halve
 from sbatch_shim.merge.submission import Submission, places, submission_of
 from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
 from sbatch_shim.state.calls import Call, pending, tickets_in
+from sbatch_shim.state.events import (
+    Absent,
+    Assumed,
+    Collected,
+    Damaged,
+    Event,
+    Failed,
+    Lanes,
+    Placed,
+    Seen,
+    Started,
+    Submitted,
+    Submitting,
+    Uncertain,
+    Worded,
+)
+from sbatch_shim.state.events import (
+    Refused as RefusedEvent,
+)
 from sbatch_shim.state.faults import in_words, report
 from sbatch_shim.state.journal import (
-    COLLECTED,
-    FAILED,
-    STARTED,
-    UNKNOWN_ORIGIN,
     Journal,
-    Origin,
     TicketMap,
     flush_folders,
     last_words,
@@ -75,20 +88,19 @@ def refused_alone(session: Session) -> set[int]:
 
     They share arrays with each other only, so that they take no others along again.
     """
-    return {
-        int(event["tickets"][0])
-        for folder in open_folders(session)
-        for event in Journal(folder).events()
-        if event["event"] == "refused" and len(event["tickets"]) == 1 and not event.get("passes")
-    }
+    return set().union(*(Journal(folder).history().refused_alone for folder in open_folders(session)))
 
 
-def doubt(event: dict[str, Any]) -> str:
+def doubt(event: Event) -> str:
     """Why nobody can be asked about an event of unknown outcome."""
-    if event["event"] == STARTED:
-        return f"job {event['job']} was cut short while it ran here, so some of its tasks may have run"
-    text: str = event["text"]
-    return text
+    if isinstance(event, Started):
+        return f"job {event.job} was cut short while it ran here, so some of its tasks may have run"
+    return event.text if isinstance(event, Worded) else ""
+
+
+def script_of(event: Event) -> str:
+    """The file that an event of unknown outcome names; empty for none."""
+    return event.script if isinstance(event, (Submitting, Damaged)) else ""
 
 
 def claimed_until(folders: list[bytes]) -> set[int]:
@@ -97,7 +109,7 @@ def claimed_until(folders: list[bytes]) -> set[int]:
     for folder in folders:
         if os.path.exists(folder + b"/claimed"):
             found |= tickets_in(folder + b"/claimed")
-    return found.difference(*(Journal(folder).settled() for folder in folders[:-1]))
+    return found.difference(*(Journal(folder).history().settled for folder in folders[:-1]))
 
 
 def behind(outcome: Outcome) -> str:
@@ -139,7 +151,7 @@ class Flush:
         self.patience = patience or Patience()
         self.result = FlushResult()
         self.refusals = Refusals(judged_by_site=False)
-        self.collected: dict[int, tuple[Journal, dict[str, Any]]] = {}
+        self.collected: dict[int, tuple[Journal, Placed]] = {}
         self.started: set[int] = set()
         self.faults: dict[str, str] = {}
 
@@ -166,7 +178,7 @@ class Flush:
                 self.backend.complete(self.patience.stop, self.note)
                 for job, (_, event) in self.collected.items():
                     cut_short = self.result.uncertain if job in self.started else self.result.kept
-                    cut_short += map(int, event["tickets"])
+                    cut_short += event.tickets
             self.finish()
 
     def crossed_wait(self) -> float:
@@ -187,36 +199,41 @@ class Flush:
             journal = Journal(folder)
             if journal.lines()[1]:
                 journal.set_damage_aside(claimed_until(folders[: at + 1]))
-            for event in journal.uncertain():
-                fate = self.ask(event) if event["event"] == "submitting" else Fate(known=False, why=doubt(event))
+            history = journal.history()
+            for event in history.open.values():
+                fate = Fate(known=False, why=doubt(event))
+                if isinstance(event, Submitting):
+                    fate = self.ask(event)
                 self.patience.refill()
-                if fate.known:
+                if isinstance(event, Submitting) and fate.known:
                     self.learn_fate(journal, event, fate)
                 elif self.wishes.assume == "submitted":
-                    assumed = journal.add("assumed", array=event["array"], tickets=list(event["tickets"]))
-                    self.tickets.learn(assumed, UNKNOWN_ORIGIN)
+                    assumed = Assumed(event.array, list(event.tickets))
+                    journal.add(assumed)
+                    self.tickets.learn(assumed, folder)
                 elif self.wishes.assume == "lost":
-                    journal.add("absent", array=event["array"], tickets=list(event["tickets"]))
+                    journal.add(Absent(event.array, list(event.tickets)))
                 else:
-                    self.result.problems.append(f"{event['script']}: {fate.why}" if "script" in event else fate.why)
-                    self.result.uncertain += [int(ticket) for ticket in event["tickets"]]
-            for event, job in journal.lanes_to_split():
-                self.split_off_later(journal, event, job)
+                    script = script_of(event)
+                    self.result.problems.append(f"{script}: {fate.why}" if script else fate.why)
+                    self.result.uncertain += event.tickets
+            for submitting, job in journal.history().to_split.values():
+                self.split_off_later(journal, submitting, job)
 
-    def split_off_later(self, journal: Journal, submitting: dict[str, Any], job: int) -> None:
+    def split_off_later(self, journal: Journal, submitting: Submitting, job: int) -> None:
         """Do what a flush that was killed did not: unless the id is another job's by now, or on another cluster."""
         there = self.backend.has(submitting, job)
         if there:
             self.split_off(journal, [(submitting, job)])
         elif there is not None:
-            journal.add("seen", array=submitting["array"], tickets=list(submitting["tickets"]))
-        elif "cluster" in submitting:
+            journal.add(Seen(submitting.array, list(submitting.tickets)))
+        elif submitting.asked is not None and submitting.asked.cluster:
             self.result.problems.append(
-                f"job {job} was submitted on the cluster {submitting['cluster']}, and slow or failed lanes of it may "
-                "hold up others until this session is flushed there"
+                f"job {job} was submitted on the cluster {submitting.asked.cluster}, and slow or failed lanes of it "
+                "may hold up others until this session is flushed there"
             )
 
-    def ask(self, submitting: dict[str, Any]) -> Fate:
+    def ask(self, submitting: Submitting) -> Fate:
         """What became of a submission; NoAnswer when Slurm does not answer for longer than the patience lasts."""
         while True:
             try:
@@ -227,15 +244,16 @@ class Flush:
             else:
                 return fate
 
-    def learn_fate(self, journal: Journal, event: dict[str, Any], fate: Fate) -> None:
+    def learn_fate(self, journal: Journal, event: Submitting, fate: Fate) -> None:
         """Write down what became of a submission of an earlier flush."""
         if fate.job is None:
-            journal.add("absent", array=event["array"], tickets=list(event["tickets"]))
+            journal.add(Absent(event.array, list(event.tickets)))
             return
-        learned = journal.add("submitted", array=event["array"], job=fate.job, tickets=event["tickets"])
-        self.tickets.learn(learned, Origin.of(event))
+        learned = Submitted(event.array, event.tickets, fate.job)
+        journal.add(learned)
+        self.tickets.learn(learned, journal.folder, event)
         places = places_in(learned)
-        script = os.fsencode(event["script"])
+        script = os.fsencode(event.script)
         self.result.adopted.append(Adopted(fate.job, script, sorted(places), next(iter(places.values())).tasks))
 
     def new_folder(self) -> bytes:
@@ -401,30 +419,32 @@ class Flush:
         array = submission.array
         tickets = [call.ticket for call in array.calls]
         tasks_of = places(array)
-        more = self.backend.origin(array)
+        lanes = None
         if submission.to_split and not self.wishes.wide_lanes:
-            more["lanes"] = {"elements": submission.to_split.ranges(), "name": os.fsdecode(submission.name)}
+            lanes = Lanes(submission.to_split.ranges(), os.fsdecode(submission.name))
         script = os.fsdecode(submission.script)
+        event = Submitting(number, tasks_of, script, self.backend.asked(array), lanes)
         while True:
-            event = journal.add("submitting", array=number, script=script, tickets=tasks_of, **more)
+            journal.add(event)
             answer = self.backend.submit(submission)
             if answer.uncertain:
-                journal.add("uncertain", array=number, tickets=tickets, text=answer.text)
+                journal.add(Uncertain(number, tickets, answer.text))
                 answer = self.ask_about(event, answer)
             if answer.job is not None:
-                taken = journal.add(self.backend.accepted, array=number, job=answer.job, tickets=tasks_of)
-                self.tickets.learn(taken, Origin.of(event))
-                if taken["event"] == COLLECTED:
+                taken = self.backend.accepted(number, tasks_of, answer.job)
+                journal.add(taken)
+                self.tickets.learn(taken, journal.folder, event)
+                if isinstance(taken, Collected):
                     self.collected[answer.job] = (journal, taken)
                 self.patience.refill()
                 self.refusals.accepted(array)
-                if "lanes" in more:
+                if lanes is not None:
                     self.split_off(journal, [(event, answer.job)])
                 break
             if answer.uncertain:
                 break
-            passes = {"passes": True} if answer.temporary or answer.unsent else {}
-            journal.add("refused", array=number, tickets=tickets, status=answer.status, text=answer.text, **passes)
+            passes = answer.temporary or answer.unsent
+            journal.add(RefusedEvent(number, tickets, answer.text, answer.status, passes))
             if self.refusals.ask_for_pieces(array, answer):
                 return None
             if not answer.temporary or not self.patience.again(answer.text.strip()):
@@ -437,22 +457,22 @@ class Flush:
     def give_up(self, journal: Journal, number: int, tickets: list[int], text: str) -> None:
         """Note that calls are over that Slurm has refused for good, and keep the words for the next sbatch."""
         text = text.strip()
-        journal.add(FAILED, array=number, tickets=tickets, text=text)
+        journal.add(Failed(number, tickets, text))
         self.result.failed.update(dict.fromkeys(tickets, text))
         words = last_words(text)
         with open(self.session.folder + b"/failed", "a", errors="surrogateescape") as stream:
             stream.write("".join(f"{ticket} {words}\n" for ticket in tickets))
 
-    def note(self, job: int, event: str) -> None:
+    def note(self, job: int, kind: type[Placed]) -> None:
         """Write down what a job that runs here does."""
         journal, taken = self.collected[job]
-        journal.add(event, array=taken["array"], job=job, tickets=taken["tickets"])
-        if event == STARTED:
+        journal.add(kind(taken.array, taken.tickets, job))
+        if kind is Started:
             self.started.add(job)
         else:
             del self.collected[job]
 
-    def split_off(self, journal: Journal, submitted: list[tuple[dict[str, Any], int]]) -> None:
+    def split_off(self, journal: Journal, submitted: list[tuple[Submitting, int]]) -> None:
         """Split off the elements that slurmctld would not see; by `submitting` event and job id."""
         for event, job in submitted:
             while trouble := self.backend.split_off(event, job):
@@ -464,9 +484,9 @@ class Flush:
                     break
             else:
                 self.patience.refill()
-                journal.add("seen", array=event["array"], tickets=list(event["tickets"]))
+                journal.add(Seen(event.array, list(event.tickets)))
 
-    def ask_about(self, submitting: dict[str, Any], answer: Answer) -> Answer:
+    def ask_about(self, submitting: Submitting, answer: Answer) -> Answer:
         """
         An ambiguous answer, and what the controller says to it.
 

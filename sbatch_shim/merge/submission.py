@@ -220,10 +220,10 @@ def with_links(file: LogFile, folder: bytes) -> LogFile:
     return replace(file, pattern=folder.replace(b"%", b"%%") + b"/%a", folder=folder)
 
 
-def places(array: Array) -> dict[str, tuple[int | None, str | None]]:
+def places(array: Array) -> dict[int, tuple[int | None, str | None]]:
     """For the journal: for each ticket of the array, the index of its first task, and its --array."""
-    found: dict[str, tuple[int | None, str | None]] = {}
+    found: dict[int, tuple[int | None, str | None]] = {}
     for call, span in array.members:
         spec = call.options.get("array")
-        found[str(call.ticket)] = (span.first, None if spec is None else spec.decode())
+        found[call.ticket] = (span.first, None if spec is None else spec.decode())
     return found

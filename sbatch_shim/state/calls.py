@@ -6,13 +6,14 @@ import os
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Optional
+from typing import Optional
 
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.record import decode, digest, frames
 from sbatch_shim.spool import QUEUE_HEAD, Session, read, session_of
 from sbatch_shim.state.dropped import dropped, without_met
+from sbatch_shim.state.events import Event, Submitting
 from sbatch_shim.state.faults import report
 from sbatch_shim.state.journal import Journal, flush_folders, open_folders
 from sbatch_shim.values import MAX_TEXT, indices
@@ -304,7 +305,7 @@ def pending(session: Session) -> tuple[list[Call], list[str]]:
     problems: list[str] = []
     settled: set[int] = set()
     for folder in open_folders(session):
-        settled |= Journal(folder).settled()
+        settled |= Journal(folder).history().settled
         claimed = folder + b"/claimed"
         if os.path.exists(claimed):
             found, said = load(session, claimed)
@@ -345,9 +346,14 @@ def look(session: Session) -> tuple[list[Call], list[str]]:
     return calls, problems
 
 
-def in_doubt(session: Session) -> list[dict[str, Any]]:
-    """The submissions of a session whose outcome is not known, as their `submitting` events."""
-    return [event for folder in open_folders(session) for event in Journal(folder).uncertain()]
+def in_doubt(session: Session) -> list[Event]:
+    """The submissions of a session whose outcome is not known, as events (History.open)."""
+    return [event for folder in open_folders(session) for event in Journal(folder).history().open.values()]
+
+
+def since(event: Event) -> int | None:
+    """When a submission was made, in seconds since the epoch by the controller's clock; None: not known."""
+    return event.asked.since if isinstance(event, Submitting) and event.asked is not None else None
 
 
 @dataclass
@@ -380,8 +386,8 @@ def waiting_sessions(state: bytes) -> list[SessionSummary]:
         except (ShimError, OSError) as error:
             # Whoever flushes the session is told.
             calls, problems, events = [], [str(error)], []
-        count = len(calls) + len(problems) + sum(len(event["tickets"]) for event in events)
+        count = len(calls) + len(problems) + sum(len(event.tickets) for event in events)
         if count:
-            times = [call.time for call in calls] + [event.get("since") or int(time.time()) for event in events]
+            times = [call.time for call in calls] + [since(event) or int(time.time()) for event in events]
             held.append(SessionSummary(os.fsdecode(name), count, min(times, default=int(time.time()))))
     return held

@@ -10,19 +10,9 @@ What a flush did, line by line, on disk before the next step; and the map from t
       arrays/<n>/output/<i>  links to the log files of its tasks (error/, input/ alike), where nodes see them
       done                 exists when nothing of `claimed` is left to submit
 
-Events: `submitting` {array, script, tickets: {ticket: place}, sbatch, variables, since: the controller's time, cluster:
-its name, conf: the name in slurm.conf where that is another one, controller: host and port},
-`submitted` {array, job, tickets: {ticket: place}}, `refused` {array, tickets, status, text}, `uncertain` {array,
-tickets, text}, `failed` {array, tickets, text}: refused for good, and never tried again (sarray-flush --final),
-`absent` {array, tickets}: Slurm does not have it, `assumed` {array, tickets}: the user says it does.
-A place is [index of the first task or null, the call's --array or null]; see Place.
-A `submitting` that none but `uncertain` follows is a submission whose outcome is not known (recovery.py). One with
-`lanes` {elements, name} is of an array whose elements must be split off once it is submitted
-(submission.elements_to_split); `seen` {array, tickets} says that they are. `damaged` {array, tickets, script: the
-journal as it was, text} stands for lines that could not be read: any of those tickets may be submitted.
-
-sarray-flush --local: `collected` {array, job, tickets: {ticket: place}} in place of `submitted`, `started` {array, job,
-tickets}, and `ran` {array, job, tickets: {ticket: place}} at the end. These jobs' numbers are this machine's own.
+The events are types (events.py), and what they come to is a `History`. A `submitting` that none but `uncertain` follows
+is a submission whose outcome is not known (recovery.py). --local has `collected` in place of `submitted`, `started` and
+`ran`, with numbers that are this machine's own.
 """
 
 from __future__ import annotations
@@ -30,20 +20,33 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from sbatch_shim.errors import NeverMet, Refused, ShimError
 from sbatch_shim.spool import BLOCK, Session, dropped, replace, session_of, sync_folder, write
+from sbatch_shim.state.events import (
+    Absent,
+    Assumed,
+    Collected,
+    Damaged,
+    Event,
+    Failed,
+    Placed,
+    Ran,
+    Seen,
+    Started,
+    Submitted,
+    Submitting,
+    Uncertain,
+    event_in,
+)
+from sbatch_shim.state.events import (
+    Refused as RefusedEvent,
+)
+from sbatch_shim.state.plain import cached_property, dataclass
 from sbatch_shim.state.span import Span
 from sbatch_shim.values import indices
 
-# The events that tell where tickets run.
-SUBMITTED, COLLECTED, RAN = "submitted", "collected", "ran"
-STARTED = "started"
-FAILED = "failed"
 # The name of a flush folder (flush.new_folder).
 STAMP = re.compile(rb"\d{8}-\d{6}-\d{3,}")
 
@@ -68,11 +71,12 @@ class Origin:
     since: int | None = None
 
     @classmethod
-    def of(cls, submitting: dict[str, Any]) -> Origin:
-        """Of a `submitting` event."""
-        told = submitting.get
-        names = told("cluster", ""), told("conf", ""), told("controller", "")
-        return cls(submitting["script"], *names, told("since"))
+    def of(cls, submitting: Submitting) -> Origin:
+        """Of a submission."""
+        asked = submitting.asked
+        if asked is None:
+            return cls(submitting.script)
+        return cls(submitting.script, asked.cluster, asked.conf, asked.controller, asked.since)
 
     def is_of(self, names: Collection[str]) -> bool:
         """Whether that was the cluster of these names; so was a submission of which no cluster is known."""
@@ -80,15 +84,6 @@ class Origin:
 
 
 UNKNOWN_ORIGIN = Origin("")
-
-
-def origins(events: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Origin]]:
-    """The events of a journal in their order, each with where its array went."""
-    known: dict[int, Origin] = {}
-    for event in events:
-        if event["event"] == "submitting":
-            known[event["array"]] = Origin.of(event)
-        yield event, known.get(event["array"], UNKNOWN_ORIGIN)
 
 
 @dataclass(frozen=True)
@@ -155,13 +150,13 @@ class Journal:
     """The journal of one flush folder."""
 
     def __init__(self, folder: bytes) -> None:
+        self.folder = folder
         self.path = folder + b"/journal"
         self.mended = False
 
-    def add(self, event: str, **fields: Any) -> dict[str, Any]:
+    def add(self, event: Event) -> None:
         """Append an event; on return it is on disk."""
-        whole = {"event": event, **fields}
-        line = json.dumps(whole, separators=(",", ":")) + "\n"
+        line = json.dumps(event.to_json(), separators=(",", ":")) + "\n"
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             if not self.mended:
@@ -173,14 +168,13 @@ class Journal:
             self.mended = True
         finally:
             os.close(descriptor)
-        return whole
 
     def whole_bytes(self) -> int:
         """The size without a torn last line, which was never relied upon."""
         with open(self.path, "rb") as stream:
             return stream.read().rfind(b"\n") + 1
 
-    def events(self) -> list[dict[str, Any]]:
+    def events(self) -> list[Event]:
         """All whole events; ShimError for a journal that something else has damaged."""
         found, damaged = self.lines()
         if damaged:
@@ -193,24 +187,28 @@ class Journal:
             )
         return found
 
-    def lines(self) -> tuple[list[dict[str, Any]], list[int]]:
+    def lines(self) -> tuple[list[Event], list[int]]:
         """All events that can be read, and the numbers of the lines that cannot."""
+        found: list[Event] = []
+        damaged: list[int] = []
+        for number, line in enumerate(self.raw_lines(), 1):
+            try:
+                found.append(event_in(line))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                damaged.append(number)
+        return found, damaged
+
+    def raw_lines(self) -> list[bytes]:
+        """The whole lines."""
         try:
             with open(self.path, "rb") as stream:
-                lines = stream.read().split(b"\n")
+                return stream.read().split(b"\n")[:-1]
         except FileNotFoundError:
-            return [], []
-        found: list[dict[str, Any]] = []
-        damaged: list[int] = []
-        for number, line in enumerate(lines[:-1], 1):
-            try:
-                event = json.loads(line)
-                event["event"], event["array"], [int(ticket) for ticket in event["tickets"]]
-            except (ValueError, KeyError, TypeError):
-                damaged.append(number)
-            else:
-                found.append(event)
-        return found, damaged
+            return []
+
+    def history(self) -> History:
+        """What the events come to."""
+        return History().take(self.events())
 
     def set_damage_aside(self, claimed: Iterable[int]) -> None:
         """
@@ -232,62 +230,130 @@ class Journal:
                     break  # a flush that was killed here
                 number += 1
         text = f"line {damaged[0]} is damaged, so it is not known which of these calls were submitted"
-        tickets = sorted(set(claimed) - settled(events))
-        event = {"event": "damaged", "array": -number, "tickets": tickets, "script": os.fsdecode(copy), "text": text}
-        lines = [json.dumps(one, separators=(",", ":")) + "\n" for one in [*events, event]]
-        replace(self.path, "".join(lines).encode())
-
-    def settled(self) -> set[int]:
-        """The tickets that must not be submitted again: submitted, or of unknown outcome."""
-        return settled(self.events())
-
-    def lanes_to_split(self) -> list[tuple[dict[str, Any], int]]:
-        """The `submitting` events and job ids of submitted arrays whose elements are still to be split off."""
-        tried: dict[int, dict[str, Any]] = {}
-        waiting: dict[int, tuple[dict[str, Any], int]] = {}
-        for event in self.events():
-            if event["event"] == "submitting":
-                tried[event["array"]] = event
-            elif event["event"] == "submitted" and "lanes" in tried.get(event["array"], ()):
-                waiting[event["array"]] = (tried[event["array"]], event["job"])
-            elif event["event"] == "seen":
-                waiting.pop(event["array"], None)
-        return list(waiting.values())
-
-    def uncertain(self) -> list[dict[str, Any]]:
-        """The `submitting` events of submissions whose outcome is not known, and the like: `damaged`, `started`."""
-        open_ones: dict[int, dict[str, Any]] = {}
-        for event in self.events():
-            if event["event"] in ("submitting", "damaged", STARTED):
-                open_ones[event["array"]] = event
-            elif event["event"] != "uncertain":
-                open_ones.pop(event["array"], None)
-        return list(open_ones.values())
+        tickets = sorted(set(claimed) - History().take(events).settled)
+        event = Damaged(-number, tickets, text, os.fsdecode(copy))
+        kept = [line for at, line in enumerate(self.raw_lines(), 1) if at not in damaged]
+        kept.append(json.dumps(event.to_json(), separators=(",", ":")).encode())
+        replace(self.path, b"".join(line + b"\n" for line in kept))
 
 
-def settled(events: list[dict[str, Any]]) -> set[int]:
-    """The tickets that are submitted or may be, by the events of a journal."""
-    found: set[int] = set()
-    for event in events:
-        tickets = {int(ticket) for ticket in event["tickets"]}
-        if event["event"] in ("refused", "absent", "collected"):
-            found -= tickets
+@dataclass(frozen=True)
+class Landed:
+    """
+    An array that was taken.
+
+    Attributes:
+        event: Which tells its job.
+        places: Of its tickets.
+        origin: Where it went.
+        folder: That of its flush.
+    """
+
+    event: Placed
+    places: dict[int, Place]
+    origin: Origin
+    folder: bytes = b""
+
+
+class History:
+    """
+    What the events of one journal, or of a session's journals in their order, come to.
+
+    Attributes:
+        settled: The tickets that must not be submitted again: submitted, or of unknown outcome.
+        in_flight: Those that are being submitted, or of which it is not known.
+        refused: Those that Slurm has refused, whatever followed.
+        refused_alone: Those that it refused for good, each by itself.
+        failed: Refused for good and never tried again: Slurm's words, by ticket.
+        assumed: Those that the user says were submitted.
+        landed: The arrays that were taken, by flush folder and array, under the type of the event.
+        origins: Where the ticket went that was submitted, or is assumed to be.
+        open: By flush folder and array, the event of unknown outcome: `Submitting`, `Damaged` or `Started`.
+        to_split: By flush folder and array, submitted arrays whose elements are still to be split off, with their job.
+    """
+
+    def __init__(self) -> None:
+        self.settled: set[int] = set()
+        self.in_flight: set[int] = set()
+        self.refused: set[int] = set()
+        self.refused_alone: set[int] = set()
+        self.failed: dict[int, str] = {}
+        self.assumed: set[int] = set()
+        self.landed: dict[type[Placed], dict[tuple[bytes, int], Landed]] = {Submitted: {}, Collected: {}, Ran: {}}
+        self.origins: dict[int, Origin] = {}
+        self.open: dict[tuple[bytes, int], Event] = {}
+        self.to_split: dict[tuple[bytes, int], tuple[Submitting, int]] = {}
+        self.tried: dict[tuple[bytes, int], Submitting] = {}
+
+    def take(self, events: Iterable[Event], folder: bytes = b"") -> History:
+        """Go on with the events of a flush folder."""
+        for event in events:
+            self.add(event, folder)
+        return self
+
+    def add(self, event: Event, folder: bytes = b"") -> None:
+        """Go on with one event."""
+        key = folder, event.array
+        tickets = event.tickets
+        if isinstance(event, (RefusedEvent, Absent, Collected)):
+            self.settled.difference_update(tickets)
         else:
-            found |= tickets
-    return found
+            self.settled.update(tickets)
+        if isinstance(event, (Submitting, Uncertain, Damaged, Started)):
+            self.in_flight.update(tickets)
+        else:
+            self.in_flight.difference_update(tickets)
+        if isinstance(event, (Submitting, Damaged, Started)):
+            self.open[key] = event
+        elif not isinstance(event, Uncertain):
+            self.open.pop(key, None)
+        if isinstance(event, Submitting):
+            self.tried[key] = event
+        elif isinstance(event, (Submitted, Collected, Ran)):
+            self.land(event, folder)
+        elif isinstance(event, RefusedEvent):
+            self.refused.update(tickets)
+            if len(tickets) == 1 and not event.passes:
+                self.refused_alone.update(tickets)
+        elif isinstance(event, Failed):
+            self.failed.update(dict.fromkeys(tickets, event.text))
+        elif isinstance(event, Assumed):
+            self.assumed.update(tickets)
+            self.origins.update(dict.fromkeys(tickets, self.origin(key)))
+        elif isinstance(event, Seen):
+            self.to_split.pop(key, None)
+
+    def land(self, event: Placed, folder: bytes) -> None:
+        """Note where the tickets of an array run, or ran."""
+        key = folder, event.array
+        origin = self.origin(key)
+        self.landed[type(event)][key] = Landed(event, places_in(event), origin, folder)
+        self.origins.update(dict.fromkeys(event.tickets, origin))
+        submitting = self.tried.get(key)
+        if isinstance(event, Submitted) and submitting is not None and submitting.lanes is not None:
+            self.to_split[key] = submitting, event.job
+
+    def origin(self, key: tuple[bytes, int]) -> Origin:
+        """Where the array went, by flush folder and number."""
+        return Origin.of(self.tried[key]) if key in self.tried else UNKNOWN_ORIGIN
+
+    def places(self, kind: type[Placed]) -> dict[int, Place]:
+        """Where tickets run, by events of one type."""
+        found: dict[int, Place] = {}
+        for landed in self.landed[kind].values():
+            found.update(landed.places)
+        return found
 
 
-def places_in(event: dict[str, Any]) -> dict[int, Place]:
-    """Where the tickets of an event run that tells their places and a job; empty for any other event."""
-    if event["event"] not in (SUBMITTED, COLLECTED, RAN):
-        return {}
-    sizes = {
-        ticket: 1 if spec is None else len(indices(spec.encode())[0]) for ticket, (_, spec) in event["tickets"].items()
-    }
-    end = max(sizes[ticket] + (first or 0) for ticket, (first, _) in event["tickets"].items())
+def places_in(event: Placed) -> dict[int, Place]:
+    """Where the tickets of an event run."""
+    placing = event.tickets
+    assert isinstance(placing, Mapping)
+    sizes = {ticket: 1 if spec is None else len(indices(spec.encode())[0]) for ticket, (_, spec) in placing.items()}
+    end = max((sizes[ticket] + (first or 0) for ticket, (first, _) in placing.items()), default=0)
+    tasks = sum(sizes.values())
     return {
-        int(ticket): Place(event["job"], first, spec, len(sizes) == 1, sum(sizes.values()), end)
-        for ticket, (first, spec) in event["tickets"].items()
+        ticket: Place(event.job, first, spec, len(sizes) == 1, tasks, end) for ticket, (first, spec) in placing.items()
     }
 
 
@@ -332,16 +398,15 @@ class TicketMap:
         placing_event: The event that tells where a ticket runs: of Slurm's jobs, or of those that ran here.
     """
 
-    def __init__(self, state: bytes, placing_event: str = SUBMITTED) -> None:
+    def __init__(self, state: bytes, placing_event: type[Placed] = Submitted) -> None:
         self.state = state
         self.placing_event = placing_event
         self.sessions: dict[int, bytes | None] = {}  # by block
         self.known: dict[int, Place] = {}
         self.read: set[bytes] = set()  # sessions
-        self.assumed: set[int] = set()
-        self.elsewhere: dict[int, str] = {}
-        self.failed: set[int] = set()
-        self.origins: dict[int, Origin] = {}
+        self.history = History()
+        # The events that place a ticket elsewhere, in Slurm or here, by ticket.
+        self.elsewhere: dict[int, type[Placed]] = {}
 
     def session(self, ticket: int) -> bytes | None:
         """The name of the session that a ticket belongs to; None for a number that is no ticket of ours."""
@@ -356,21 +421,19 @@ class TicketMap:
         if name is not None and name not in self.read:
             self.read.add(name)
             for folder in flush_folders(Session(self.state, name)):
-                for event, origin in origins(Journal(folder).events()):
-                    if event["event"] in ("assumed", self.placing_event):
-                        self.learn(event, origin)
-                    elif event["event"] == FAILED:
-                        self.failed.update(map(int, event["tickets"]))
-                    elif event["event"] in (SUBMITTED, RAN):
-                        self.elsewhere.update(dict.fromkeys(places_in(event), event["event"]))
+                self.history.take(Journal(folder).events(), folder)
+            self.known.update(self.history.places(self.placing_event))
+            for kind in (Submitted, Ran):
+                if kind is not self.placing_event:
+                    self.elsewhere.update(dict.fromkeys(self.history.places(kind), kind))
         if ticket in self.known:
             return self.known[ticket]
-        if ticket in self.assumed:
+        if ticket in self.history.assumed:
             raise ShimError(f"it waits for {ticket}, which was assumed to be submitted: its job id is not known")
         if ticket in self.elsewhere:
-            where = "which Slurm has" if self.elsewhere[ticket] == SUBMITTED else "which ran here, without Slurm"
+            where = "which Slurm has" if self.elsewhere[ticket] is Submitted else "which ran here, without Slurm"
             raise ShimError(f"it waits for {ticket}, {where}")
-        if ticket in self.failed:
+        if ticket in self.history.failed:
             raise Refused(f"it waits for {ticket}, which Slurm has refused")
         raise not_submitted(self.state, ticket)
 
@@ -384,21 +447,23 @@ class TicketMap:
 
         def place(ticket: int) -> Place:
             found = self.place(ticket)
-            origin = self.origins.get(ticket, UNKNOWN_ORIGIN)
+            origin = self.history.origins.get(ticket, UNKNOWN_ORIGIN)
             if not is_here(origin):
                 raise ShimError(f"it waits for a job of another cluster: {is_elsewhere(ticket, origin.cluster)}")
             return found
 
         return place
 
-    def learn(self, event: dict[str, Any], origin: Origin) -> None:
+    def learn(self, event: Event, folder: bytes, submitting: Submitting | None = None) -> None:
         """
         Take in what a flush has done.
 
         Args:
-            origin: Where the array of the event went.
+            folder: That of the flush.
+            submitting: What went before it, if any of it was submitted.
         """
-        self.origins.update(dict.fromkeys(map(int, event["tickets"]), origin))
-        if event["event"] == "assumed":
-            self.assumed.update(int(ticket) for ticket in event["tickets"])
-        self.known.update(places_in(event))
+        if submitting is not None:
+            self.history.add(submitting, folder)
+        self.history.add(event, folder)
+        if isinstance(event, Placed) and isinstance(event.tickets, Mapping):
+            self.known.update(places_in(event))

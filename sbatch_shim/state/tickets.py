@@ -21,11 +21,12 @@ from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.spool import Session, session_of
 from sbatch_shim.state.calls import Call, Shared, build, comment_of_all, payloads, tickets_in
 from sbatch_shim.state.dropped import drop, dropped
+from sbatch_shim.state.events import Ran, Submitted
 from sbatch_shim.state.faults import report
 from sbatch_shim.state.ids import JobId, TaskSet
 from sbatch_shim.state.journal import (
-    RAN,
     UNKNOWN_ORIGIN,
+    History,
     Journal,
     Origin,
     Place,
@@ -33,8 +34,6 @@ from sbatch_shim.state.journal import (
     is_elsewhere,
     last_words,
     not_submitted,
-    origins,
-    places_in,
 )
 from sbatch_shim.state.locks import exclusive
 
@@ -125,16 +124,13 @@ class SessionTickets:
 
     session: Session
     queued: set[int] = field(default_factory=set)
-    refused: set[int] = field(default_factory=set)
-    in_flight: set[int] = field(default_factory=set)
     dropped: dict[int, int] = field(default_factory=dict)
     places: dict[int, Place] = field(default_factory=dict)
     # By flush folder and array, as two clusters may have given one id; and by ticket.
     arrays: dict[tuple[bytes, int], Job] = field(default_factory=dict)
     jobs: dict[int, Job] = field(default_factory=dict)
+    history: History = field(default_factory=History)
     ran: set[int] = field(default_factory=set)
-    # Slurm's words.
-    failed: dict[int, str] = field(default_factory=dict)
     records: dict[int, bytes] | None = None
     calls: dict[int, Call | None] = field(default_factory=dict)
     shared: Shared = field(default_factory=lambda: ({}, {}, set()))
@@ -145,7 +141,7 @@ class SessionTickets:
             self.queued |= tickets_in(self.session.queue)
         except OSError:
             pass
-        in_flight: set[int] = set()
+        history = History()
         for folder in flush_folders(self.session):
             events = Journal(folder).events()
             if not os.path.exists(folder + b"/done"):
@@ -153,27 +149,14 @@ class SessionTickets:
                     self.queued |= tickets_in(folder + b"/claimed")
                 except OSError:
                     pass
-            for event, origin in origins(events):
-                tickets = {int(ticket) for ticket in event.get("tickets", ())}
-                if event["event"] == "submitted":
-                    found = places_in(event)
-                    self.places.update(found)
-                    job = Job(event["job"], found, origin, os.path.basename(folder))
-                    self.arrays[folder, event["array"]] = job
-                    self.jobs.update(dict.fromkeys(found, job))
-                    in_flight -= tickets
-                elif event["event"] == "refused":
-                    self.refused |= tickets
-                    in_flight -= tickets
-                elif event["event"] in ("submitting", "uncertain", "damaged", "started"):
-                    in_flight |= tickets
-                else:
-                    in_flight -= tickets
-                    if event["event"] == RAN:
-                        self.ran |= tickets
-                    elif event["event"] == FAILED:
-                        self.failed.update(dict.fromkeys(tickets, event["text"]))
-        self.in_flight = in_flight
+            history.take(events, folder)
+        self.history = history
+        self.ran = set(history.places(Ran))
+        for key, landed in history.landed[Submitted].items():
+            self.places.update(landed.places)
+            job = Job(landed.event.job, landed.places, landed.origin, os.path.basename(landed.folder))
+            self.arrays[key] = job
+            self.jobs.update(dict.fromkeys(landed.places, job))
         self.dropped = dropped(self.session)
         return self
 
@@ -199,17 +182,17 @@ class SessionTickets:
             return None  # by sarray-flush --local: over, and no job of Slurm's
         if ticket in self.dropped:
             return DROPPED
-        if ticket in self.in_flight:
+        if ticket in self.history.in_flight:
             return IN_FLIGHT
-        if ticket in self.failed:
+        if ticket in self.history.failed:
             return FAILED
-        if ticket in self.refused:
+        if ticket in self.history.refused:
             return REFUSED
         return QUEUED if ticket in self.queued else None
 
     def refusal(self, ticket: int) -> str:
         """Why Slurm refused a failed call for good, in the last of its words."""
-        return last_words(self.failed.get(ticket, ""))
+        return last_words(self.history.failed.get(ticket, ""))
 
     def drop(self, tickets: list[int]) -> list[int]:
         """

@@ -239,10 +239,10 @@ def all_tickets(all_known: Tickets) -> list[tuple[int, SessionTickets]]:
         for pages in all_known.pages.values()
         for ticket in pages.queued
         | set(pages.places)
-        | pages.in_flight
+        | pages.history.in_flight
         | set(pages.dropped)
         | pages.ran
-        | set(pages.failed)
+        | set(pages.history.failed)
     ]
     return sorted(found, key=lambda one: one[0])
 

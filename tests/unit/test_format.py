@@ -7,6 +7,7 @@ whose flush was killed with the submission under way, and one that is still in t
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -15,7 +16,8 @@ import pytest
 
 from sbatch_shim.errors import SpoolError
 from sbatch_shim.spool import FORMAT, Session, open_state
-from sbatch_shim.state.calls import look
+from sbatch_shim.state.calls import in_doubt, look
+from sbatch_shim.state.events import Submitting
 from sbatch_shim.state.journal import Journal, Place, TicketMap, flush_folders
 
 SAMPLE = Path(__file__).parent.parent / "data/state-1"
@@ -59,9 +61,19 @@ def test_the_map_is_read(state: bytes) -> None:
 
 
 def test_the_submission_under_way_is_known(state: bytes) -> None:
-    (event,) = [event for folder in flush_folders(Session(state, b"sample")) for event in Journal(folder).uncertain()]
-    assert event["tickets"] == {str(FIRST + 3): [None, None]}
-    assert (event["sbatch"], event["since"]) == ("/tmp/pipeline/site/sbatch", 1795254774)
+    (event,) = in_doubt(Session(state, b"sample"))
+    assert isinstance(event, Submitting) and event.asked is not None
+    assert event.tickets == {FIRST + 3: [None, None]}
+    assert (event.asked.sbatch, event.asked.since) == ("/tmp/pipeline/site/sbatch", 1795254774)
+
+
+def test_a_journal_is_written_as_it_was_read(state: bytes) -> None:
+    folders = flush_folders(Session(state, b"sample"))
+    for folder in folders:
+        journal = Journal(folder)
+        lines = [json.dumps(event.to_json(), separators=(",", ":")).encode() for event in journal.events()]
+        assert lines == journal.raw_lines()
+    assert folders
 
 
 def test_a_newer_number_is_refused_in_a_sentence(state: bytes) -> None:

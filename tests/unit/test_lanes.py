@@ -17,6 +17,7 @@ from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, plan
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.dependency import parse, with_places
+from sbatch_shim.state.events import Submitted, event_in
 from sbatch_shim.state.journal import Place, places_in
 from sbatch_shim.values import indices, is_dependency
 
@@ -99,7 +100,8 @@ def merged(arrays: list[Array]) -> tuple[list[Job], dict[Task, Task]]:
         spec = submission.array_spec(array, None)
         found = None if spec is None else indices(spec)[0]
         jobs.append(Job(number, found, submission.dependency(array, Limits(), place_of).spec.decode()))
-        event = json.loads(json.dumps({"event": "submitted", "job": number, "tickets": submission.places(array)}))
+        event = event_in(json.dumps(Submitted(1, submission.places(array), number).to_json()).encode())
+        assert isinstance(event, Submitted)
         known.update(places_in(event))
         for placed in array.tasks():
             index, made, local = placed.index, placed.call, placed.local_id

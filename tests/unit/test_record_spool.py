@@ -31,6 +31,7 @@ from sbatch_shim.spool import (
     session_name,
     session_of,
 )
+from sbatch_shim.state.events import Submitted
 from sbatch_shim.state.journal import Journal, flush_folders
 
 REPO = Path(__file__).parent.parent.parent
@@ -334,7 +335,7 @@ def test_a_damaged_journal_says_what_to_do(session: Session) -> None:
     folder = session.folder + b"/flushes/20261025-025900-000"
     os.mkdir(folder)
     journal = Journal(folder)
-    journal.add("submitted", array=1, job=7, tickets={})
+    journal.add(Submitted(1, {}, 7))
     with open(journal.path, "ab") as stream:
         stream.write(b"garbage\n")
     with pytest.raises(ShimError, match=r"^line 2 of .* the next sarray-flush sets it aside$"):

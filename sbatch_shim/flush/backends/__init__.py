@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # the companions import `sbatch.py` beside this, and no other module that is named here
     from sbatch_shim.flush.backends.recovery import Fate
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the companions import `sbatch.py` beside this, and no other
     from sbatch_shim.merge.plan import Array
     from sbatch_shim.merge.submission import Submission
     from sbatch_shim.state.calls import Call
+    from sbatch_shim.state.events import Asked, Placed, Submitting
 
 
 class Backend(Protocol):
@@ -25,8 +26,8 @@ class Backend(Protocol):
         placing_event: The event that tells a later flush where its tickets run.
     """
 
-    accepted: str
-    placing_event: str
+    accepted: type[Placed]
+    placing_event: type[Placed]
 
     def controller(self, call: Call) -> Hashable:
         """A key that is equal for calls which one controller takes."""
@@ -44,7 +45,7 @@ class Backend(Protocol):
         The controller's own first, then what slurm.conf says where that is another; none where there is no cluster.
         """
 
-    def origin(self, array: Array) -> dict[str, Any]:
+    def asked(self, array: Array) -> Asked | None:
         """For the journal: what `settle` will need to know of a submission that is made now."""
 
     def prepare(self, submission: Submission, limits: Limits) -> None:
@@ -53,16 +54,16 @@ class Backend(Protocol):
     def submit(self, submission: Submission) -> Answer:
         """Submit one array."""
 
-    def settle(self, submitting: dict[str, Any], patience: Patience) -> Fate:
+    def settle(self, submitting: Submitting, patience: Patience) -> Fate:
         """What became of a submission whose outcome is not known; NoAnswer when that cannot be asked now."""
 
-    def has(self, submitting: dict[str, Any], job: int) -> bool | None:
+    def has(self, submitting: Submitting, job: int) -> bool | None:
         """Whether a job is the one of this submission; None where another cluster would have to be asked."""
 
-    def split_off(self, submitting: dict[str, Any], job: int) -> str:
+    def split_off(self, submitting: Submitting, job: int) -> str:
         """Make the scheduler see each of a job's lanes; what went wrong, or an empty string."""
 
-    def complete(self, stop: Stop, note: Callable[[int, str], None]) -> None:
+    def complete(self, stop: Stop, note: Callable[[int, type[Placed]], None]) -> None:
         """
         Run what was collected, where nobody else does.
 

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Mapping
 
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends.sbatch import beside
@@ -50,7 +51,7 @@ class Controller:
         self.environment = {**variables, b"TZ": b"UTC"}
 
     @classmethod
-    def recorded(cls, sbatch: str, variables: dict[str, str]) -> Controller:
+    def recorded(cls, sbatch: str, variables: Mapping[str, str]) -> Controller:
         """The controller that a journal's `submitting` event tells of."""
         return cls(sbatch, {os.fsencode(name): os.fsencode(value) for name, value in variables.items()})
 

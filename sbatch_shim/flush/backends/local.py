@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO
 
 from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate
 from sbatch_shim.flush.backends.sbatch import Answer, group_trouble
@@ -29,7 +29,7 @@ from sbatch_shim.merge.submission import Submission
 from sbatch_shim.spool import Lock, read, replace
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.dependency import Condition
-from sbatch_shim.state.journal import COLLECTED, RAN, STARTED
+from sbatch_shim.state.events import Asked, Collected, Placed, Ran, Started, Submitting
 
 # Between two looks at the tasks that run.
 POLL_SECONDS = 0.02
@@ -87,7 +87,8 @@ class LocalJob:
 class Local:
     """A backend that collects jobs and runs them at the end."""
 
-    accepted, placing_event = COLLECTED, RAN
+    accepted: type[Placed] = Collected
+    placing_event: type[Placed] = Ran
 
     def __init__(self, state: bytes) -> None:
         self.state = state
@@ -107,12 +108,13 @@ class Local:
         """This machine is none."""
         return ()
 
-    def origin(self, array: Array) -> dict[str, Any]:
-        return {}
+    def asked(self, array: Array) -> Asked | None:
+        """Nobody."""
+        return None
 
-    def settle(self, submitting: dict[str, Any], patience: Patience) -> Fate:
+    def settle(self, submitting: Submitting, patience: Patience) -> Fate:
         """Slurm is not asked here: a later flush does that."""
-        if "sbatch" not in submitting:
+        if submitting.asked is None:
             return NEVER_LEFT
         return Fate(known=False, why="it may have gone to Slurm, which `sarray-flush` without --local asks")
 
@@ -129,11 +131,11 @@ class Local:
         self.jobs[job.number] = job
         return Answer(job.number, 0, "")
 
-    def has(self, submitting: dict[str, Any], job: int) -> bool | None:
+    def has(self, submitting: Submitting, job: int) -> bool | None:
         """Slurm is not asked here."""
         return None
 
-    def split_off(self, submitting: dict[str, Any], job: int) -> str:
+    def split_off(self, submitting: Submitting, job: int) -> str:
         """Nothing to do: `complete` looks at every task."""
         return ""
 
@@ -148,7 +150,7 @@ class Local:
             replace(path, b"%d" % number)
         return number
 
-    def complete(self, stop: Stop, note: Callable[[int, str], None]) -> None:
+    def complete(self, stop: Stop, note: Callable[[int, type[Placed]], None]) -> None:
         """
         Run everything that was submitted; says on stderr how it ended.
 
@@ -171,7 +173,7 @@ class Local:
                     task.cancelled = task.job.option("kill-on-invalid-dep").lower() == b"yes"
                     continue
                 if not any(other.started for other in task.job.tasks):
-                    note(task.job.number, STARTED)
+                    note(task.job.number, Started)
                 folder = tempfile.mkdtemp(prefix="sarray-local-")
                 task.started = True
                 try:
@@ -196,7 +198,7 @@ class Local:
                 shutil.rmtree(folder)
                 if all(other.ended for other in task.job.tasks):
                     task.job.over = True
-                    note(task.job.number, RAN)
+                    note(task.job.number, Ran)
             elif not stop.wait(POLL_SECONDS):
                 end([process for _, _, process in running.values()])
                 for _, folder, _ in running.values():
@@ -205,7 +207,7 @@ class Local:
         for job in jobs:
             if not job.over:
                 job.over = True
-                note(job.number, RAN)
+                note(job.number, Ran)
         failed = sum(1 for job in jobs for task in job.tasks if task.status)
         unrun = sum(1 for job in jobs for task in job.tasks if task.status is None)
         if total:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import fcntl
 import os
 from dataclasses import dataclass
-from typing import Any
 
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends.controller import Controller, NoAnswer, address_in
 from sbatch_shim.flush.patience import Patience
+from sbatch_shim.state.events import Submitting
 from sbatch_shim.state.journal import Origin
 from sbatch_shim.state.locks import try_lock
 
@@ -67,7 +67,7 @@ def is_held(script: bytes) -> bool:
         return False
 
 
-def settle(submitting: dict[str, Any], sbatch: str, patience: Patience) -> Fate:
+def settle(submitting: Submitting, sbatch: str, patience: Patience) -> Fate:
     """
     Find out what became of a submission; takes MessageTimeout (10 s, usually) longer when Slurm has no such job.
 
@@ -77,19 +77,22 @@ def settle(submitting: dict[str, Any], sbatch: str, patience: Patience) -> Fate:
 
     Raises NoAnswer when the controller does not answer, another ShimError when it is too early to ask.
     """
-    script = os.fsencode(submitting["script"])
+    script = os.fsencode(submitting.script)
     waited = 0.0
     while is_held(script):
         if not waited:
             patience.say("an sbatch that an earlier flush started is still running; waiting for it")
         if waited > LONGEST_SBATCH or not patience.stop.wait(0.5):
-            raise ShimError(f"an sbatch that an earlier flush started with {submitting['script']} is still running")
+            raise ShimError(f"an sbatch that an earlier flush started with {submitting.script} is still running")
         waited += 0.5
-    controller = Controller.recorded(sbatch, submitting["variables"])
+    asked = submitting.asked
+    if asked is None:
+        return NEVER_LEFT
+    controller = Controller.recorded(sbatch, asked.variables)
     elsewhere = asked_elsewhere(Origin.of(submitting), controller)
     if elsewhere:
         return Fate(known=False, why=elsewhere)
-    fate = look(controller, script, submitting["since"])
+    fate = look(controller, script, asked.since)
     if fate.job is not None or not fate.known:
         return fate
     # The controller may have the request in hand just now.
@@ -97,7 +100,7 @@ def settle(submitting: dict[str, Any], sbatch: str, patience: Patience) -> Fate:
     patience.say(f"asking Slurm twice, {timeout:g} s apart, about a submission whose answer is not known")
     if not patience.stop.wait(timeout):
         raise ShimError("interrupted before Slurm could be asked again")
-    return look(controller, script, submitting["since"])
+    return look(controller, script, asked.since)
 
 
 def asked_elsewhere(origin: Origin, controller: Controller) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Hashable
-from typing import Any
 
 from sbatch_shim import clustername
 from sbatch_shim.flush.backends import names
@@ -21,7 +20,8 @@ from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.submission import Submission
 from sbatch_shim.spool import make_folder
 from sbatch_shim.state.calls import Call
-from sbatch_shim.state.journal import SUBMITTED, Origin
+from sbatch_shim.state.events import Asked, Placed, Submitted, Submitting
+from sbatch_shim.state.journal import Origin
 
 
 class Slurm:
@@ -34,7 +34,8 @@ class Slurm:
             moment ago will do.
     """
 
-    accepted = placing_event = SUBMITTED
+    accepted: type[Placed] = Submitted
+    placing_event: type[Placed] = Submitted
 
     def __init__(self, fallback: Callable[[], str], *, brief: bool = False) -> None:
         self.fallback = fallback
@@ -119,36 +120,39 @@ class Slurm:
         finally:
             os.close(held)
 
-    def origin(self, array: Array) -> dict[str, Any]:
+    def asked(self, array: Array) -> Asked | None:
         call = array.calls[0]
         sbatch, variables = self.sbatch(call), controller_variables(call)
         clock = self.clocks.get((sbatch, variables))
-        names = self.clusters(call)
-        return {
-            "sbatch": sbatch,
-            "variables": {os.fsdecode(name): os.fsdecode(value) for name, value in variables},
-            "since": None if clock is None else int(clock + time.monotonic()),
-            **dict(zip(("cluster", "conf"), names)),
-            **({"controller": self.addresses[sbatch, variables]} if self.addresses.get((sbatch, variables)) else {}),
-        }
+        cluster, conf = (*self.clusters(call), "", "")[:2]
+        shown = {os.fsdecode(name): os.fsdecode(value) for name, value in variables}
+        since = None if clock is None else int(clock + time.monotonic())
+        return Asked(sbatch, shown, since, cluster, conf, self.addresses.get((sbatch, variables), ""))
 
-    def settle(self, submitting: dict[str, Any], patience: Patience) -> Fate:
-        if "sbatch" not in submitting:
+    def settle(self, submitting: Submitting, patience: Patience) -> Fate:
+        if submitting.asked is None:
             return NEVER_LEFT
-        return settle(submitting, self.usable(submitting["sbatch"]), patience)
+        return settle(submitting, self.usable(submitting.asked.sbatch), patience)
 
-    def has(self, submitting: dict[str, Any], job: int) -> bool | None:
-        controller = Controller.recorded(self.usable(submitting["sbatch"]), submitting["variables"])
+    def has(self, submitting: Submitting, job: int) -> bool | None:
+        controller = self.asked_by(submitting)
         if asked_elsewhere(Origin.of(submitting), controller):
             return None
-        return controller.queued(os.fsencode(submitting["script"])) == job
+        return controller.queued(os.fsencode(submitting.script)) == job
 
-    def split_off(self, submitting: dict[str, Any], job: int) -> str:
-        lanes = submitting["lanes"]
-        controller = Controller.recorded(self.usable(submitting["sbatch"]), submitting["variables"])
-        return controller.split_off(job, lanes["elements"], os.fsencode(lanes["name"]))
+    def split_off(self, submitting: Submitting, job: int) -> str:
+        lanes = submitting.lanes
+        if lanes is None:
+            return ""
+        return self.asked_by(submitting).split_off(job, lanes.elements, os.fsencode(lanes.name))
 
-    def complete(self, stop: Stop, note: Callable[[int, str], None]) -> None:
+    def asked_by(self, submitting: Submitting) -> Controller:
+        """The controller of an earlier submission."""
+        asked = submitting.asked
+        assert asked is not None, "an array of --local has no controller"
+        return Controller.recorded(self.usable(asked.sbatch), asked.variables)
+
+    def complete(self, stop: Stop, note: Callable[[int, type[Placed]], None]) -> None:
         """Slurm does."""
 
 
