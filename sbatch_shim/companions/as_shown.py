@@ -8,7 +8,6 @@ change logs); whatever else differs is taken from what the real command says.
 from __future__ import annotations
 
 import os
-import re
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.companions.parts import Part
@@ -16,6 +15,7 @@ from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.merge import logs
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_TASK
+from sbatch_shim.state.lazy import pattern, re
 
 # Scripts are shown without their arguments.
 SCRIPT_ALONE = (23, 2)
@@ -36,7 +36,7 @@ CPUS_LATER = (24, 11)
 # No blank stands behind a comment in scontrol's records.
 BARE_COMMENT = (25, 5)
 # A log of a merged array goes through a link in its flush's folder.
-OUR_LINK = re.compile(r".*/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/(output|error|input)/", re.S)
+OUR_LINK = pattern(r"(?s).*/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/(output|error|input)/")
 # squeue's and sacct's columns.
 KINDS = {"stdout": "output", "stderr": "error", "stdin": "input"}
 

@@ -11,12 +11,11 @@ is cancelled, which keeps its record.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-
 from sbatch_shim.companions import as_shown
 from sbatch_shim.companions.context import Context, listable
 from sbatch_shim.state.ids import JobId, compact
+from sbatch_shim.state.lazy import re
+from sbatch_shim.state.plain import dataclass, field
 from sbatch_shim.state.tickets import Job
 
 

@@ -8,11 +8,14 @@ done to a merged job, Slurm is asked whether it is the one that was submitted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sbatch_shim.companions.context import Context, listable
 from sbatch_shim.companions.options import Line, Unreadable
 from sbatch_shim.state.tickets import Job
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 OPTIONS = ("clusters", "cluster")
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGPIPE, SIGXFSZ, signal
+from _signal import (  # type: ignore[import-not-found]
+    SIG_DFL,
+    SIG_IGN,
+    SIGCHLD,
+    SIGPIPE,
+    SIGXFSZ,
+    signal,
+)
 
 from sbatch_shim import clustername
-from sbatch_shim.flush.backends.sbatch import beside
+from sbatch_shim.companions import real
 from sbatch_shim.spool import session_of, ticket_numbers
 from sbatch_shim.state.ids import JobId, split_ids
 from sbatch_shim.state.journal import Origin
+from sbatch_shim.state.lazy import re
+from sbatch_shim.state.plain import cached_property, dataclass
 from sbatch_shim.state.tickets import Tickets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from sbatch_shim.companions.this_job import OwnJob
 
 # Those that become jobs or steps, and are executed as they are but for the ids among their options.
@@ -123,6 +129,11 @@ class Context:
         """The real command of this name: beside ours, else on PATH."""
         if name == self.command:
             return self.real
+        near = os.path.join(os.path.dirname(self.real), name)
+        if os.access(near, os.X_OK):
+            return near
+        from sbatch_shim.flush.backends.sbatch import beside
+
         return beside(self.real, name, self.variable("PATH") or os.defpath)
 
     def unfiltered(self) -> dict[str, str | None]:
@@ -141,17 +152,9 @@ class Context:
             if value is not None:
                 environment[os.fsencode(key)] = os.fsencode(value)
         try:
-            done = subprocess.run(
-                [name, *words],
-                executable=self.tool(name),
-                env=environment,
-                umask=self.umask,
-                capture_output=True,
-                check=False,
-            )
+            return Answer(*real.run(self.tool(name), [name, *words], environment, self.umask))
         except FileNotFoundError:
             return Answer(127, b"", b"there is no %s on PATH\n" % os.fsencode(name))
-        return Answer(done.returncode, done.stdout, done.stderr)
 
     def become(self, words: Sequence[str]) -> int:
         """Be the real command from here on."""
@@ -169,7 +172,7 @@ class Context:
     def named(self) -> Iterator[tuple[str, JobId | None]]:
         """What may be an id in our words, each with what it names as a ticket."""
         for word in self.words:
-            for part in split_ids(re.sub("[=: ]", ",", word)):
+            for part in split_ids(word.replace("=", ",").replace(":", ",").replace(" ", ",")):
                 yield part, JobId.of_ticket(part)
 
     def names_tickets(self) -> bool:

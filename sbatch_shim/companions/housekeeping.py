@@ -7,9 +7,7 @@ Runs by itself behind squeue (the live marks at most once a minute, the rest onc
 from __future__ import annotations
 
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterable
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
@@ -17,6 +15,11 @@ from sbatch_shim.state.events import Submitted
 from sbatch_shim.state.journal import History, Journal, Origin, flush_folders
 from sbatch_shim.state.locks import Busy, unless_held
 from sbatch_shim.state.tickets import IN_FLIGHT, QUEUED, REFUSED, SessionTickets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
 
 LIVE_SECONDS = 60
 DAY = 86400
@@ -123,6 +126,8 @@ def collect(state: bytes, days: float, listed: Listed, dry: bool = False) -> lis
     Returns:
         The folders.
     """
+    import shutil
+
     gone = []
     try:
         names = sorted(os.listdir(state + b"/sessions"))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from sbatch_shim.state.plain import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 NONE, REQUIRED, OPTIONAL = 0, 1, 2
 # Long name to (its letter or "", whether it takes a value).
-Table = Mapping[str, "tuple[str, int]"]
+Table = dict[str, tuple[str, int]]
 
 
 class Unreadable(Exception):

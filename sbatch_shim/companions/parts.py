@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import JobId, TaskSet, split_ids
+from sbatch_shim.state.plain import dataclass, field, replace
 from sbatch_shim.state.tickets import Job, Tickets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
@@ -10,6 +9,7 @@ from sbatch_shim.companions.context import Context, say
 from sbatch_shim.errors import ShimError
 from sbatch_shim.keeping import lock_path
 from sbatch_shim.spool import Session, mode_of, replace, session_name
+from sbatch_shim.state.lazy import json
 from sbatch_shim.state.tickets import QUEUED
 
 # This many questions about one ticket, over this many seconds, are a poll.

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from sbatch_shim.companions import as_shown, clusters
 from sbatch_shim.companions.context import Context, listable, write
-from sbatch_shim.companions.formats import document
 from sbatch_shim.companions.formats.table import BRIEF, DEFAULT, HIDDEN, LAST, LONG, SEPARATOR, Output, Row, columns_of
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read
 from sbatch_shim.companions.parts import Part, Selection, selection_of, shares, shares_of_rest, whole
@@ -24,7 +20,14 @@ from sbatch_shim.companions.this_job import with_own_job
 from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_JOB, JobId, TaskSet
+from sbatch_shim.state.lazy import re
+from sbatch_shim.state.plain import replace
 from sbatch_shim.state.tickets import DROPPED, FAILED, IN_FLIGHT, SUBMITTED, Job, SessionTickets, elements
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 
 TABLE: Table = {
     "accounts": ("A", REQUIRED),
@@ -406,6 +409,8 @@ def main(context: Context) -> int:
         line = line.without("jobs")
         line.options.append(("jobs", with_own_job(context, jobs)))
     if line.has("json", "yaml"):
+        from sbatch_shim.companions.formats import document
+
         return document.sacct(Accounting(context, line))
     try:
         return Accounting(context, line).table(form)

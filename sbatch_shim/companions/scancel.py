@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 import sys
 
 from sbatch_shim.companions import clusters
@@ -20,6 +19,7 @@ from sbatch_shim.companions.submit_first import placed
 from sbatch_shim.companions.this_job import own_element
 from sbatch_shim.companions.to_tickets import error_with_tickets
 from sbatch_shim.state.ids import compact, split_ids
+from sbatch_shim.state.lazy import pattern, re
 from sbatch_shim.state.tickets import DROPPED, IN_FLIGHT, QUEUED, REFUSED, Job, Named, SessionTickets, elements
 
 TABLE: Table = {
@@ -66,7 +66,7 @@ FILTERS = {
 VARIABLES = {f"SCANCEL_{name.upper()}": name for name in FILTERS if name not in ("jobname", "me", "nodelist")}
 FIELD = "\x1f"  # separates: names and paths hold any printable character
 # What scancel takes as an id in a list; anything else, and it cancels nothing of all that it is told.
-AN_ID = re.compile(r"\s*\+?[0-9]+(_(\*|\s*\+?[0-9]+|\[[0-9,:%-]*\])?)?(\+[0-9]+)?(\.[a-z0-9]+)?", re.A)
+AN_ID = pattern(r"(?a)\s*\+?[0-9]+(_(\*|\s*\+?[0-9]+|\[[0-9,:%-]*\])?)?(\+[0-9]+)?(\.[a-z0-9]+)?")
 # Signals that end a job that has not begun; any other one is Slurm's to judge.
 ENDING = (None, "9", "KILL", "SIGKILL")
 

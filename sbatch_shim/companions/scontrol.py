@@ -8,9 +8,7 @@ job which is still queued submits its session first, as a handed-over call does 
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Sequence
 
 from sbatch_shim.companions import clusters
 from sbatch_shim.companions.context import Context, say, write
@@ -22,7 +20,13 @@ from sbatch_shim.companions.to_tickets import error_with_tickets
 from sbatch_shim.errors import BadDependency, ShimError
 from sbatch_shim.state.dependency import parse, with_places
 from sbatch_shim.state.ids import TaskSet, compact, ranges, split_ids
+from sbatch_shim.state.lazy import pattern, re
 from sbatch_shim.state.tickets import DROPPED, Job, elements
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 TABLE: Table = {
     "all": ("a", NONE),
@@ -61,7 +65,7 @@ ON_NUMBERS = {"wait_job": 1, "listpids": 1}
 # Some verbs leave them out where they repeat an id.
 BRACKETS = str.maketrans("", "", "[]")
 # The list stands in brackets since 26.05, also a single task.
-ABOUT_TASKS = re.compile(r"([0-9]+)_(\[?)([0-9,:-]+)\]?: (.*)$")
+ABOUT_TASKS = pattern(r"([0-9]+)_(\[?)([0-9,:-]+)\]?: (.*)$")
 
 
 def is_verb(word: str, verb: str, least: int) -> bool:

@@ -10,15 +10,11 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
 
 from sbatch_shim.companions import as_shown, clusters
 from sbatch_shim.companions.context import Context, say, write
-from sbatch_shim.companions.formats import document, steps
 from sbatch_shim.companions.formats.columns import (
     JOBS,
     START,
@@ -32,15 +28,21 @@ from sbatch_shim.companions.formats.columns import (
     rows_of,
     sort_by_id,
 )
-from sbatch_shim.companions.housekeeping import by_itself
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read
 from sbatch_shim.companions.parts import Entry, Part, Selection, selection_of, shares_of_entry, whole
 from sbatch_shim.companions.this_job import with_own_job
 from sbatch_shim.companions.to_tickets import dependency_with_tickets
 from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.state.calls import Call
-from sbatch_shim.state.ids import NO_JOB, JobId, split_ids
+from sbatch_shim.state.ids import NO_JOB, JobId, is_number, split_ids
+from sbatch_shim.state.lazy import re
+from sbatch_shim.state.plain import replace
 from sbatch_shim.state.tickets import Job, SessionTickets, Tickets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 TABLE: Table = {
     "account": ("A", REQUIRED),
@@ -405,8 +407,12 @@ def waiting_text(field: str, values: Unsubmitted) -> str:
 def show(context: Context, line: Line, layout: Layout | None) -> int:
     """Print one look; Unseparable, before anything is printed, where a value cannot be told from its neighbours."""
     if layout is None:
+        from sbatch_shim.companions.formats import document
+
         status, out = document.squeue(Queue(context, line))
     elif line.has("steps"):
+        from sbatch_shim.companions.formats import steps
+
         status, out = steps.ask(context, line, layout)
     else:
         status, out = Queue(context, line).ask(layout)
@@ -418,6 +424,8 @@ def as_numbers(jobs: str) -> str:
     """The tickets of a list as squeue reads ids: a number, `_` and a number, and whatever follows is left out."""
 
     def number(word: str) -> str:
+        if is_number(word):
+            return word
         found = re.match(r"\s*\+?([0-9]+)(?:(_)([0-9]+|\[[^\]]*\])?)?", word)
         if found is None or JobId.of_ticket(found[1]) is None:
             return word
@@ -459,6 +467,8 @@ def main(context: Context) -> int:
     try:
         if every is None:
             status = show(context, once, layout)
+            from sbatch_shim.companions.housekeeping import by_itself
+
             by_itself(context)
             return status
         while True:

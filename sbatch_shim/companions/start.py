@@ -7,13 +7,17 @@ Whatever is not understood goes to the real command untouched, as with sbatch.
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGINT, getsignal, signal
+from _signal import (  # type: ignore[import-not-found]
+    SIG_DFL,
+    SIG_IGN,
+    SIGCHLD,
+    SIGINT,
+    getsignal,
+    signal,
+)
 
 from sbatch_shim.companions.context import LAUNCHERS, Context, Told, may_write, say
-from sbatch_shim.companions.reminder import remind
 from sbatch_shim.errors import ShimError
-from sbatch_shim.keeping import attend_listed, wake
 from sbatch_shim.spool import Session, handed_on, open_state, read, session_of, wrong_path
 from sbatch_shim.state.streams import open_closed_streams
 
@@ -26,6 +30,8 @@ def wake_sessions(context: Context) -> None:
     """
     named = {found.job for _, found in context.named() if found is not None}
     in_job = "SLURM_JOB_ID" in os.environ
+    from sbatch_shim.keeping import attend_listed, wake
+
     entries = [name + b"=" + value for name, value in context.environment.items()]
     for name in {session_of(context.state, ticket) for ticket in named} - {None}:
         wake(Session(context.state, name or b""), entries, start_one=not in_job)
@@ -64,10 +70,11 @@ def main(command: str) -> int:
     except (ShimError, OSError) as error:
         return as_theirs(context, str(error))
     try:
-        # python -S left these out; they stand beside this package.
-        import site
+        if not context.only_asks:
+            # What a flush needs of it, which may be started now: python -S left it out.
+            import site
 
-        site.main()
+            site.main()
         module = "launchers" if command in LAUNCHERS else command
         if module == command and "SLURM_JOB_ID" in os.environ and context.looks_elsewhere():
             from sbatch_shim.companions.this_job import own_job
@@ -77,8 +84,10 @@ def main(command: str) -> int:
         if command != "scancel":  # what it names is dropped, and need not be submitted first
             wake_sessions(context)
         if command in ("squeue", "sacct", "scontrol"):
+            from sbatch_shim.companions.reminder import remind
+
             remind(context, sorted({found.job for _, found in context.named() if found is not None}))
-        status: int = import_module(f"sbatch_shim.companions.{module}").main(context)
+        status: int = __import__(f"sbatch_shim.companions.{module}", fromlist=["main"]).main(context)
     except ShimError as error:
         say(f"{command}: error: {error}")
         status = error.status

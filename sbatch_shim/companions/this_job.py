@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.state.ids import split_ids
+from sbatch_shim.state.lazy import pattern, re
+from sbatch_shim.state.plain import dataclass
 
 # A job of ours runs a script in a flush's folder.
-OUR_SCRIPT = re.compile(r"^ *Command=(.*)/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/script$", re.M)
+OUR_SCRIPT = pattern(r"(?m)^ *Command=(.*)/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/script$")
 
 
 @dataclass(frozen=True)

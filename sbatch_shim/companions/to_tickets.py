@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from sbatch_shim.errors import BadDependency
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.dependency import Condition, parse
 from sbatch_shim.state.ids import JobId, TaskSet
+from sbatch_shim.state.lazy import pattern, re
 from sbatch_shim.state.tickets import Tickets
 
-TERM = re.compile(r"([a-z]+):([0-9]{1,10})(?:_([0-9]+|\*))?((?:\+[0-9]+)?)((?:\([a-z]+\))?)")
+TERM = pattern(r"([a-z]+):([0-9]{1,10})(?:_([0-9]+|\*))?((?:\+[0-9]+)?)((?:\([a-z]+\))?)")
 # The only places where scancel and scontrol name a job in an error.
-IN_ERROR = re.compile(r"((?:^|job (?:id )?|Job |job_id=|JobId=))([0-9]{1,10})(_[0-9]+|_\[[^\]]*\])?(?=[: ,\n]|$)", re.M)
+IN_ERROR = pattern(r"(?m)((?:^|job (?:id )?|Job |job_id=|JobId=))([0-9]{1,10})(_[0-9]+|_\[[^\]]*\])?(?=[: ,\n]|$)")
 
 
 def conditions_of(call: Call | None) -> tuple[Condition, ...]:

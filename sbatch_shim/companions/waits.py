@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.companions.this_job import own_job
 from sbatch_shim.spool import session_of, ticket_numbers
 from sbatch_shim.state.dependency import Condition, Dependency
 from sbatch_shim.state.journal import Origin
+from sbatch_shim.state.plain import replace
 
 
 class OwnConditions:

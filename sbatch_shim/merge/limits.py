@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from sbatch_shim.state.plain import dataclass, replace
 
 
 @dataclass(frozen=True)

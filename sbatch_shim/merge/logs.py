@@ -7,12 +7,9 @@ opened. Patterns: `fname.c` of slurmctld and slurmd 22.05, tried there; later ve
 
 from __future__ import annotations
 
-import getpass
-from dataclasses import dataclass
-from functools import cache
-
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_TASK
+from sbatch_shim.state.plain import dataclass
 
 KINDS = ("output", "error", "input")
 
@@ -31,8 +28,10 @@ class Name:
     on_node: bool = False
 
 
-@cache
 def user() -> bytes:
+    """The name of the user, as %u."""
+    import getpass
+
     return getpass.getuser().encode()
 
 

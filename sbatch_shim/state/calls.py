@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Optional
 
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver, ShimError
@@ -14,12 +11,12 @@ from sbatch_shim.record import decode, digest, frames
 from sbatch_shim.spool import QUEUE_HEAD, Session, read, session_of
 from sbatch_shim.state.dropped import dropped, without_met
 from sbatch_shim.state.events import Event, Submitting
-from sbatch_shim.state.faults import report
 from sbatch_shim.state.journal import Journal, flush_folders, open_folders
+from sbatch_shim.state.plain import cached_property, dataclass
 from sbatch_shim.values import MAX_TEXT, indices
 
 # What many records share, for `build`: environments, directives, blobs that are as they were written.
-Shared = tuple[dict[bytes, dict[bytes, bytes]], dict[bytes, list[tuple[str, Optional[bytes]]]], set[bytes]]
+Shared = tuple[dict[bytes, dict[bytes, bytes]], dict[bytes, list[tuple[str, "bytes | None"]]], set[bytes]]
 
 
 @dataclass(frozen=True)
@@ -184,6 +181,8 @@ def load(session: Session, path: bytes) -> tuple[list[Call], list[str]]:
         except (ValueError, KeyError, OSError, HandOver) as error:
             problems.append(f"the record of {ticket} cannot be read ({error}); it stays in {os.fsdecode(path)}")
         except Exception as error:  # a fault of ours: the other calls go on
+            from sbatch_shim.state.faults import report
+
             why = report(error, session.state)
             problems.append(f"the record of {ticket} cannot be read: {why}; it stays in {os.fsdecode(path)}")
     return calls, problems

@@ -8,14 +8,17 @@ it means afterany; one `?` anywhere makes all conditions alternatives; in `after
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-
 from sbatch_shim.errors import BadDependency, ShimError
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET
 from sbatch_shim.state.journal import Place
+from sbatch_shim.state.lazy import pattern, re
+from sbatch_shim.state.plain import dataclass, replace
 from sbatch_shim.values import indices
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 # Types of which Slurm understands an array's id as all of its elements, each by itself.
 BY_ELEMENT = ("after", "afterok", "afterany")
@@ -85,7 +88,7 @@ class Dependency:
 
 
 # An id with several of its elements.
-BRACKETS = re.compile(rb"([0-9]+)_\[([0-9,-]+)(:[0-9]+)?\]")
+BRACKETS = pattern(rb"([0-9]+)_\[([0-9,-]+)(:[0-9]+)?\]")
 
 
 def parse(spec: bytes | None) -> Dependency:
@@ -100,7 +103,8 @@ def parse(spec: bytes | None) -> Dependency:
 
 def taken_apart(spec: bytes) -> Dependency:
     """What parse does; ValueError, also of int and decode, where a part is not what Slurm takes there."""
-    spec = BRACKETS.sub(elements_of_brackets, spec)
+    if b"[" in spec:
+        spec = BRACKETS.sub(elements_of_brackets, spec)
     any_of = b"?" in spec
     conditions = []
     for term in spec.split(b"?" if any_of else b","):

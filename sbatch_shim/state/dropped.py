@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
 
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import Session, read, write
 from sbatch_shim.state.dependency import Dependency, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
 
 # Conditions that a job which was cancelled satisfies (tried on 22.05).
 MET_BY_CANCELLED = ("after", "afterany", "afternotok")

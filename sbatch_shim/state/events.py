@@ -9,17 +9,16 @@ A line of a word that is not known here is an `Event`: it settles its tickets.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping
-
+from sbatch_shim.state.lazy import json
 from sbatch_shim.state.plain import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from typing import Any, ClassVar
 
-# By ticket: the index of its first task, and the call's --array; see journal.Place.
-Placing = Mapping[int, "tuple[int | None, str | None]"]
+    # By ticket: the index of its first task, and the call's --array; see journal.Place.
+    Placing = Mapping[int, tuple[int | None, str | None]]
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Event:
     def to_json(self) -> dict[str, Any]:
         """As a line of the journal."""
         tickets = self.tickets
-        shown = tickets if isinstance(tickets, Mapping) else list(tickets)
+        shown = tickets if isinstance(tickets, dict) else list(tickets)
         return {"event": self.word, "array": self.array, "tickets": shown, **self.more()}
 
     @classmethod

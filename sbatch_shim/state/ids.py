@@ -13,12 +13,16 @@ Regular expressions that find ids inside other text stay where that text is know
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET
+from sbatch_shim.state.lazy import pattern, re
+from sbatch_shim.state.plain import dataclass
 from sbatch_shim.values import indices
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 
 # An id that no job has, for questions that must find nothing.
 NO_JOB = 2147483646
@@ -26,6 +30,7 @@ NO_JOB = 2147483646
 # longer tells its tasks (they were cancelled together while they waited).
 NO_TASK = 4294967294
 # As many bytes of a task list as Slurm shows unless SLURM_BITSTR_LEN says otherwise, and the most that it may say.
+DIGITS = "0123456789"
 SHOWN_BYTES = 64
 MOST_SHOWN_BYTES = 4096
 
@@ -49,6 +54,9 @@ class TaskSet:
         spec, _, throttle = text.partition("%")
         found: set[int] = set()
         for part in spec.split(","):
+            if is_number(part):
+                found.add(int(part))
+                continue
             match = re.fullmatch(r"([0-9]+)(?:-([0-9]+)(?::([0-9]+))?)?", part, re.A)
             if match is None:
                 return cls()
@@ -104,9 +112,9 @@ def ranges(numbers: Iterable[int]) -> str:
 
 
 # Slurm reads the number with strtol: blanks, a plus and zeros may stand in front of it.
-GIVEN = re.compile(r"\s*\+?0*([0-9]+)(?:_(?:(\*)|([0-9]+)|\[([0-9,:-]+)(?:%[0-9]+)?\]))?(\.[a-z0-9+]+)?", re.A)
+GIVEN = pattern(r"(?a)\s*\+?0*([0-9]+)(?:_(?:(\*)|([0-9]+)|\[([0-9,:-]+)(?:%[0-9]+)?\]))?(\.[a-z0-9+]+)?")
 # sacct leaves the closing bracket out where it cuts a long list.
-PRINTED = re.compile(r"([0-9]+)(?:_([0-9]+)|_\[([^\]]*)\]?)?(\..*)?", re.A)
+PRINTED = pattern(r"(?a)([0-9]+)(?:_([0-9]+)|_\[([^\]]*)\]?)?(\..*)?")
 
 
 @dataclass(frozen=True)
@@ -129,6 +137,8 @@ class JobId:
     @classmethod
     def given(cls, word: str) -> JobId | None:
         """An id on a command line, as Slurm's commands read one; None for any other word."""
+        if is_number(word):  # most words
+            return cls(int(word))
         found = GIVEN.fullmatch(word)
         if found is None:
             return None
@@ -145,12 +155,17 @@ class JobId:
     @classmethod
     def of_ticket(cls, word: str) -> JobId | None:
         """The same, for a word whose number can only be a ticket."""
+        if not any(digit in word for digit in DIGITS):
+            return None
         found = cls.given(word)
         return found if found is not None and found.is_ticket else None
 
     @classmethod
     def printed(cls, text: str) -> JobId | None:
         """An id as squeue, sacct and scontrol print one; None for any other text."""
+        number, _, task = text.partition("_")
+        if is_number(number) and (not task or is_number(task)) and (task or "_" not in text):  # most of them
+            return cls(int(number), TaskSet((int(task),)) if task else None)
         found = PRINTED.fullmatch(text)
         if found is None:
             return None
@@ -178,8 +193,15 @@ class JobId:
         return f"{self.job}_{tasks}{self.step}"
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is decimal digits and nothing else."""
+    return text.isdigit() and text.isascii()
+
+
 def split_ids(text: str) -> list[str]:
     """A list of ids at its commas, but for those in brackets."""
+    if "[" not in text and "]" not in text:
+        return [one for one in text.split(",") if one]
     return [one for one in re.split(r",(?![^\[]*\])", text) if one]
 
 

@@ -17,10 +17,7 @@ is a submission whose outcome is not known (recovery.py). --local has `collected
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from sbatch_shim.errors import NeverMet, Refused, ShimError
 from sbatch_shim.spool import BLOCK, Session, dropped, replace, session_of, sync_folder, write
@@ -43,12 +40,14 @@ from sbatch_shim.state.events import (
 from sbatch_shim.state.events import (
     Refused as RefusedEvent,
 )
+from sbatch_shim.state.lazy import json
 from sbatch_shim.state.plain import cached_property, dataclass
 from sbatch_shim.state.span import Span
 from sbatch_shim.values import indices
 
-# The name of a flush folder (flush.new_folder).
-STAMP = re.compile(rb"\d{8}-\d{6}-\d{3,}")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 
 @dataclass(frozen=True)
@@ -348,7 +347,7 @@ class History:
 def places_in(event: Placed) -> dict[int, Place]:
     """Where the tickets of an event run."""
     placing = event.tickets
-    assert isinstance(placing, Mapping)
+    assert isinstance(placing, dict)
     sizes = {ticket: 1 if spec is None else len(indices(spec.encode())[0]) for ticket, (_, spec) in placing.items()}
     end = max((sizes[ticket] + (first or 0) for ticket, (first, _) in placing.items()), default=0)
     tasks = sum(sizes.values())
@@ -357,11 +356,17 @@ def places_in(event: Placed) -> dict[int, Place]:
     }
 
 
+def is_stamp(name: bytes) -> bool:
+    """Whether a name is that of a flush folder, `20261025-025900-000` (flush.new_folder)."""
+    parts = name.split(b"-")
+    return len(parts) == 3 and all(map(bytes.isdigit, parts)) and len(name) >= 19 and [*map(len, parts)][:2] == [8, 6]
+
+
 def flush_folders(session: Session) -> list[bytes]:
     """The flush folders of a session, oldest first; whatever else stands there (NFS makes files) is none."""
     folder = session.folder + b"/flushes"
     try:
-        names = [name for name in os.listdir(folder) if STAMP.fullmatch(name)]
+        names = [name for name in os.listdir(folder) if is_stamp(name)]
     except FileNotFoundError:
         return []
     # The last part is a number: of more than a thousand in one second, or while a clock is behind.
@@ -465,5 +470,5 @@ class TicketMap:
         if submitting is not None:
             self.history.add(submitting, folder)
         self.history.add(event, folder)
-        if isinstance(event, Placed) and isinstance(event.tickets, Mapping):
+        if isinstance(event, Placed) and isinstance(event.tickets, dict):
             self.known.update(places_in(event))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from sbatch_shim.contended import STOPPED_SECONDS, Holder, Stuck
 from sbatch_shim.errors import ShimError, SpoolError
 from sbatch_shim.spool import Lock, Session
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sbatch_shim.flush.patience import Patience
 
 

@@ -10,19 +10,15 @@ Queues are read before journals, so that a flush in between shows a ticket twice
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.spool import Session, session_of
 from sbatch_shim.state.calls import Call, Shared, build, comment_of_all, payloads, tickets_in
 from sbatch_shim.state.dropped import drop, dropped
 from sbatch_shim.state.events import Ran, Submitted
-from sbatch_shim.state.faults import report
 from sbatch_shim.state.ids import JobId, TaskSet
 from sbatch_shim.state.journal import (
     UNKNOWN_ORIGIN,
@@ -35,7 +31,13 @@ from sbatch_shim.state.journal import (
     last_words,
     not_submitted,
 )
-from sbatch_shim.state.locks import exclusive
+from sbatch_shim.state.lazy import re
+from sbatch_shim.state.plain import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
 
 QUEUED, REFUSED, IN_FLIGHT, DROPPED, SUBMITTED = "queued", "refused", "in flight", "dropped", "submitted"
 FAILED = "failed"
@@ -170,6 +172,8 @@ class SessionTickets:
             except (ValueError, KeyError, OSError, HandOver):
                 self.calls[ticket] = None
             except Exception as error:  # a fault of ours: all else is shown
+                from sbatch_shim.state.faults import report
+
                 report(error, self.session.state)
                 self.calls[ticket] = None
         return self.calls.get(ticket)
@@ -203,6 +207,8 @@ class SessionTickets:
 
         Raises ShimError for a flush that was stopped in the middle of its work.
         """
+        from sbatch_shim.state.locks import exclusive
+
         with exclusive(self.session.folder + b"/flush.lock"):
             self.queued.clear()
             self.read()
@@ -290,6 +296,8 @@ class Tickets:
                 # The other jobs can be told of all the same; who names a ticket of the session is refused.
                 print(f"sarray: {error}", file=sys.stderr)
             except Exception as error:
+                from sbatch_shim.state.faults import report
+
                 why = report(error, state)
                 print(f"sarray: session {os.fsdecode(name)} cannot be read: {why}", file=sys.stderr)
         self.by_number: dict[int, list[Job]] = {}

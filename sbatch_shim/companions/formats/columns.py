@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from string import ascii_letters
 
 from sbatch_shim.companions.context import Answer, Context
 from sbatch_shim.companions.options import Line, Unreadable, Unseparable
 from sbatch_shim.companions.parts import Entry
-from sbatch_shim.state.ids import JobId
+from sbatch_shim.state.ids import DIGITS, JobId
+from sbatch_shim.state.lazy import re
+from sbatch_shim.state.plain import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
 
 START, FIELD, END = "\x1d", "\x1f", "\x1e"
 DEFAULT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
@@ -123,18 +126,23 @@ JOBS = Kind(
 STEPS = Kind({"i": "stepid"}, STEP_DEFAULT, STEP_DEFAULT, STEP_DEFAULT, ALL_OF_STEPS, ("i", "i"), ("JobID", "StepID"))
 
 
+def specification(token: str) -> tuple[str, str, str, str]:
+    """The parts of `.10jtext` in --format: the dot or nothing, the width, the letter, and the text behind it."""
+    dot = token[:1] if token[:1] == "." and len(token) > 1 else ""
+    rest = token[len(dot) :]
+    digits = min(len(rest) - len(rest.lstrip(DIGITS)), len(rest) - 1)  # a letter there is
+    return dot, rest[:digits], rest[digits], rest[digits + 1 :]
+
+
 def short_layout(form: str, kind: Kind) -> Layout:
     """Read a value of --format, as squeue's opts.c does."""
     prefix, percent, rest = form.partition("%")
     fields = []
     for token in rest.split("%") if percent else []:
-        found = re.match(r"(\.?)([0-9]*)(.)(.*)", token, re.S)
-        if token and found is None:
-            raise Unreadable(form)
-        if found:
-            name = kind.letters.get(found[3], "")
-            whole = f"%{found[1]}{found[2]}{found[3]}"
-            fields.append(Field(name, whole, int(found[2] or 0), bool(found[1]), found[4]))
+        if token:
+            dot, width, letter, suffix = specification(token)
+            how = token[: len(token) - len(suffix)]
+            fields.append(Field(kind.letters.get(letter, ""), f"%{how}", int(width or 0), bool(dot), suffix))
     hidden = FIELD.join("%" + letter for letter in kind.hidden)
     form = START + hidden + "".join(FIELD + one.token for one in fields) + END
     return Layout(prefix, fields, len(kind.hidden), ("format", form))
@@ -181,6 +189,8 @@ def layout_of(line: Line, context: Context, kind: Kind) -> Layout:
 
 def every_column(context: Context) -> str:
     """`%all`: the letters that the real squeue has a column for, whose number shrinks; others it prints as they are."""
+    from string import ascii_letters
+
     asked = ["--me", f"--name={START}", "--format=" + FIELD.join(f"%{letter}" for letter in ascii_letters)]
     titles = os.fsdecode(context.run("squeue", asked).out.rstrip(b"\n")).split(FIELD)
     known = [f"%{letter}" for letter, title in zip(ascii_letters, titles) if title != f"%{letter}"]
@@ -196,6 +206,8 @@ def asked(context: Context, line: Line, layout: Layout, kind: Kind) -> tuple[Ans
     """
     variables = {"SLURM_BITSTR_LEN": "0", "SQUEUE_NAMES": None}
     answer = context.run("squeue", Line([*line.options, layout.option], []).words(), **variables)
+    if not answer.err:
+        return answer, layout
     unknown = re.findall(r"Invalid job(?: step)? format specification: (\S+)", answer.err.decode(errors="replace"))
     if unknown and layout.option[0] == "Format":
         fields = [one for one in layout.fields if one.name not in unknown]
@@ -207,7 +219,7 @@ def asked(context: Context, line: Line, layout: Layout, kind: Kind) -> tuple[Ans
 
 def sort_by_id(ours: list[tuple[int, bytes]], given: str) -> None:
     """Rows of ours, each with its ticket, in the order of their tickets, where --sort is first of all by id."""
-    order = re.match(r"([+-]?)[iAF]", given)
+    order = re.match(r"([+-]?)[iAF]", given) if given else None
     if order:
         ours.sort(key=lambda one: one[0], reverse=order[1] == "-")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from sbatch_shim.companions.to_tickets import dependency_with_tickets, error_wit
 from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_JOB, JobId, TaskSet
+from sbatch_shim.state.lazy import json
 from sbatch_shim.state.tickets import SessionTickets, Tickets
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from sbatch_shim.state.lazy import json, re
+from sbatch_shim.state.plain import dataclass
 
 JsonJob = dict[str, Any]
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 
 from sbatch_shim.companions import as_shown, clusters
 from sbatch_shim.companions.context import Context, write
-from sbatch_shim.companions.formats import document
 from sbatch_shim.companions.options import Line
 from sbatch_shim.companions.parts import Part, shares, shares_of_rest
 from sbatch_shim.companions.this_job import own_element
@@ -19,9 +15,16 @@ from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.errors import ShimError
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_TASK, JobId, TaskSet
+from sbatch_shim.state.lazy import pattern, re
+from sbatch_shim.state.plain import replace
 from sbatch_shim.state.tickets import Named, elements
 
-HEAD = re.compile(r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName=")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+HEAD = pattern(r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName=")
 COMMENT = "   Comment="
 LOG_LINES = {"StdOut": "output", "StdErr": "error", "StdIn": "input"}
 
@@ -36,6 +39,8 @@ class Records:
     def show(self, given: str | None) -> int:
         """`show job [ID]`."""
         if self.line.has("json", "yaml"):
+            from sbatch_shim.companions.formats import document
+
             return document.scontrol(self.context, self.line, given)
         if given is not None and not re.fullmatch("\\+?[0-9]+(_[0-9]+)?", given):
             return self.context.become(self.context.words)

@@ -9,9 +9,9 @@ it is justified.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from sbatch_shim.companions.options import Unseparable
+from sbatch_shim.state.plain import dataclass
 
 DEFAULT = "jobid,jobname,partition,account,alloccpus,state,exitcode"
 BRIEF = "jobid,state,exitcode"
