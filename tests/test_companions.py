@@ -300,10 +300,10 @@ def test_live_marks_come_and_go(person: Person) -> None:
     os.utime(live / "test", (0, 0))
     run(person, "squeue", "-h")
     assert (live / "test").exists(), "its job is still listed"
-    shown = "import sys; from sbatch_shim.state.tickets import SessionTickets; from sbatch_shim.spool import Session; "
+    shown = "import sys; from sbatch_shim.spool import Session; "
     shown += "from sbatch_shim.companions.housekeeping import Listed, retire; "
     shown += "nothing = Listed([], lambda origin: True); "
-    shown += "print(retire(SessionTickets(Session(sys.argv[1].encode(), b'test')), nothing))"
+    shown += "print(retire(Session(sys.argv[1].encode(), b'test'), nothing))"
     python = str(person.prefix / "venv/bin/python")
     assert person.run(python, "-I", "-c", shown, str(person.home / "state")).out == b"True\n"
     assert not (live / "test").exists()

@@ -90,7 +90,8 @@ class Context:
 
     @cached_property
     def tickets(self) -> Tickets:
-        return Tickets(self.state, everything=self.everything, is_here=self.is_here)
+        asked = {found.job for _, found in self.named() if found is not None}
+        return Tickets(self.state, everything=self.everything, is_here=self.is_here, asked=asked)
 
     @cached_property
     def default_partition(self) -> str:

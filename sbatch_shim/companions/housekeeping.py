@@ -10,6 +10,7 @@ import os
 import time
 
 from sbatch_shim.companions.context import Context
+from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
 from sbatch_shim.state.events import Submitted
 from sbatch_shim.state.journal import History, Journal, Origin, flush_folders
@@ -64,16 +65,20 @@ def listed_jobs(context: Context) -> Listed | None:
 def by_itself(context: Context) -> None:
     """What squeue does on the way out; a failure is nobody's concern."""
     try:
-        due = [pages for pages in context.tickets.pages.values() if age(pages.session.live) > LIVE_SECONDS]
+        live = [Session(context.state, name) for name in os.listdir(context.state + b"/live")]
+        due = [session for session in live if age(session.live) > LIVE_SECONDS]
         if not due:
             return
-        for pages in due:
-            os.utime(pages.session.live)
+        for session in due:
+            os.utime(session.live)
         listed = listed_jobs(context)
         if listed is None:
             return
-        for pages in due:
-            retire(pages, listed)
+        for session in due:
+            try:
+                retire(session, listed)
+            except ShimError:
+                pass  # whoever flushes it is told
         if age(context.state + b"/collected") > DAY:
             replace(context.state + b"/collected", b"")
             collect(context.state, KEEP_DAYS, listed)
@@ -89,9 +94,8 @@ def age(path: bytes) -> float:
         return float("inf")
 
 
-def retire(pages: SessionTickets, listed: Listed) -> bool:
+def retire(session: Session, listed: Listed) -> bool:
     """Take the live mark from a session of which nothing waits and nothing is listed."""
-    session = pages.session
     known = flush_folders(session)
     pages = SessionTickets(session).read()
     if any(pages.state(ticket) in (QUEUED, REFUSED, IN_FLIGHT) for ticket in pages.queued | pages.history.in_flight):

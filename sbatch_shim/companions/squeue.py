@@ -123,9 +123,7 @@ class Queue:
         # Slurm tells nothing else then.
         self.only_state = line.has("only-job-state")
         self.apart: dict[tuple[int, int], Row] = {}
-        self.waiting = self.tickets.unsubmitted()
-        if not self.wanted.anything:
-            self.waiting = [one for one in self.waiting if one[0] in self.wanted.targets]
+        self.waiting = self.tickets.unsubmitted(None if self.wanted.anything else self.wanted.targets)
 
     def real_line(self) -> Line:
         """The line for the real squeue, but for the format: names are compared by us, ids are real ones."""
@@ -360,11 +358,13 @@ class Queue:
             return False
         for name in ("partition", "account", "qos"):
             asked = line.last(name, name + "s") or variable(f"SQUEUE_{name.upper()}")
+            if not asked:
+                continue
             given = call.options.get(name)
             own = os.fsdecode(given or b"")
             if name == "partition" and not given:
                 own = self.context.default_partition
-            if asked and own not in asked.split(","):
+            if own not in asked.split(","):
                 return False
         return True
 

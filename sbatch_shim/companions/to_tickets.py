@@ -93,6 +93,9 @@ def error_with_tickets(text: bytes, tickets: Tickets, given: dict[str, str]) -> 
         given: From the real id on the command line to the caller's.
     """
 
+    if not text:
+        return text
+
     def name(found: re.Match[str]) -> str:
         whole = found[2] + (found[3] or "")
         if whole in given:

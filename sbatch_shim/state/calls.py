@@ -214,10 +214,15 @@ def tickets_in(path: bytes) -> set[int]:
     return {ticket for ticket, payload in records(read(path))[0] if payload}
 
 
+def queue_files(session: Session) -> list[bytes]:
+    """The files that hold the records of a session: its queue, and what flushes have claimed."""
+    return [session.queue, *(folder + b"/claimed" for folder in flush_folders(session))]
+
+
 def payloads(session: Session) -> dict[int, bytes]:
     """The records of all calls of a session that are still there, by ticket."""
     found: dict[int, bytes] = {}
-    for path in [session.queue, *(folder + b"/claimed" for folder in flush_folders(session))]:
+    for path in queue_files(session):
         try:
             data = read(path)
         except OSError:

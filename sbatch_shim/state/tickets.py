@@ -15,8 +15,8 @@ import time
 from bisect import bisect_right
 
 from sbatch_shim.errors import HandOver, ShimError
-from sbatch_shim.spool import Session, session_of
-from sbatch_shim.state.calls import Call, Shared, build, comment_of_all, payloads, tickets_in
+from sbatch_shim.spool import Session, session_of, was_issued
+from sbatch_shim.state.calls import Call, Shared, build, comment_of_all, payloads, queue_files, tickets_in
 from sbatch_shim.state.dropped import drop, dropped
 from sbatch_shim.state.events import Ran, Submitted
 from sbatch_shim.state.ids import JobId, TaskSet
@@ -33,16 +33,19 @@ from sbatch_shim.state.journal import (
 )
 from sbatch_shim.state.lazy import re
 from sbatch_shim.state.plain import dataclass, field
+from sbatch_shim.state.seek import payload_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 
 QUEUED, REFUSED, IN_FLIGHT, DROPPED, SUBMITTED = "queued", "refused", "in flight", "dropped", "submitted"
 FAILED = "failed"
 # The size of the column in which slurmdbd keeps a submit line (TEXT of MariaDB).
 LINE_BYTES = 65535
+# As many calls are looked for one by one, before all are read.
+FEW = 16
 # How long an array that is being submitted is waited for.
 IN_FLIGHT_SECONDS = 5.0
 
@@ -122,9 +125,15 @@ class Job:
 
 @dataclass
 class SessionTickets:
-    """What one session's folder tells."""
+    """
+    What one session's folder tells.
+
+    Attributes:
+        asked: The tickets that are asked for, where nothing else needs to be known; None for all of them.
+    """
 
     session: Session
+    asked: set[int] | None = None
     queued: set[int] = field(default_factory=set)
     dropped: dict[int, int] = field(default_factory=dict)
     places: dict[int, Place] = field(default_factory=dict)
@@ -139,18 +148,31 @@ class SessionTickets:
 
     def read(self) -> SessionTickets:
         """Read, or read again; what was queued before stays known as such."""
-        try:
-            self.queued |= tickets_in(self.session.queue)
-        except OSError:
-            pass
+        self.read_once()
+        if self.asked is not None and not all(map(self.is_known, self.asked)):
+            # Nobody was told that number; or its record is where a search does not find it.
+            self.widen()
+        return self
+
+    def widen(self) -> None:
+        """Read all that there is."""
+        self.asked = None
+        self.read_once()
+
+    def is_known(self, ticket: int) -> bool:
+        """Whether it is clear what a ticket is, or that nobody was told it."""
+        if self.state(ticket) is not None or ticket in self.ran:
+            return True
+        return not was_issued(self.session.state, ticket)
+
+    def read_once(self) -> None:
+        self.note_queued(self.session.queue)
         history = History()
         for folder in flush_folders(self.session):
-            events = Journal(folder).events()
+            journal = Journal(folder)
+            events = journal.events() if self.asked is None else journal.events_about(self.asked)
             if not os.path.exists(folder + b"/done"):
-                try:
-                    self.queued |= tickets_in(folder + b"/claimed")
-                except OSError:
-                    pass
+                self.note_queued(folder + b"/claimed")
             history.take(events, folder)
         self.history = history
         self.ran = set(history.places(Ran))
@@ -160,23 +182,43 @@ class SessionTickets:
             self.arrays[key] = job
             self.jobs.update(dict.fromkeys(landed.places, job))
         self.dropped = dropped(self.session)
-        return self
+
+    def note_queued(self, path: bytes) -> None:
+        """Note which calls are in a queue file."""
+        try:
+            if self.asked is None:
+                self.queued |= tickets_in(path)
+            else:
+                self.queued.update(ticket for ticket in self.asked if payload_of(path, ticket) is not None)
+        except OSError:
+            pass
 
     def call(self, ticket: int) -> Call | None:
         """The call itself; None when its record is gone or damaged."""
+        if ticket not in self.calls:
+            payload = self.payload(ticket)
+            if payload is not None:
+                try:
+                    self.calls[ticket] = build(self.session, ticket, payload, *self.shared)
+                except (ValueError, KeyError, OSError, HandOver):
+                    self.calls[ticket] = None
+                except Exception as error:  # a fault of ours: all else is shown
+                    from sbatch_shim.state.faults import report
+
+                    report(error, self.session.state)
+                    self.calls[ticket] = None
+        return self.calls.get(ticket)
+
+    def payload(self, ticket: int) -> bytes | None:
+        """The record of a call; None when it is gone."""
+        if self.records is None and len(self.calls) < FEW:
+            for path in queue_files(self.session):
+                found = payload_of(path, ticket)
+                if found is not None:
+                    return found
         if self.records is None or (ticket not in self.records and ticket in self.queued):
             self.records = payloads(self.session)
-        if ticket not in self.calls and ticket in self.records:
-            try:
-                self.calls[ticket] = build(self.session, ticket, self.records[ticket], *self.shared)
-            except (ValueError, KeyError, OSError, HandOver):
-                self.calls[ticket] = None
-            except Exception as error:  # a fault of ours: all else is shown
-                from sbatch_shim.state.faults import report
-
-                report(error, self.session.state)
-                self.calls[ticket] = None
-        return self.calls.get(ticket)
+        return self.records.get(ticket)
 
     def state(self, ticket: int) -> str | None:
         """One of the words above; None for a number that nobody was told."""
@@ -211,7 +253,7 @@ class SessionTickets:
 
         with exclusive(self.session.folder + b"/flush.lock"):
             self.queued.clear()
-            self.read()
+            self.widen()
             gone = [ticket for ticket in tickets if self.state(ticket) in (QUEUED, REFUSED)]
             if gone:
                 drop(self.session, gone)
@@ -276,46 +318,86 @@ class Tickets:
     Args:
         everything: Read all sessions and not only those that are live, for sacct.
         is_here: Whether a submission went to the cluster that the companion speaks to; asked only where that matters.
+        asked: The tickets that a command line names. Where there are few, of their sessions no more is read than what
+            is told of them, until something else is asked for.
     """
 
     def __init__(
-        self, state: bytes, everything: bool = False, is_here: Callable[[Origin], bool] = lambda origin: True
+        self,
+        state: bytes,
+        everything: bool = False,
+        is_here: Callable[[Origin], bool] = lambda origin: True,
+        asked: Collection[int] = (),
     ) -> None:
         self.state = state
         self.is_here = is_here
-        self.pages: dict[bytes, SessionTickets] = {}
-        folder = b"/sessions" if everything else b"/live"
-        try:
-            names = sorted(os.listdir(state + folder))
-        except OSError:
-            names = []
-        for name in names:
-            try:
-                self.open(name)
-            except (ShimError, OSError) as error:
-                # The other jobs can be told of all the same; who names a ticket of the session is refused.
-                print(f"sarray: {error}", file=sys.stderr)
-            except Exception as error:
-                from sbatch_shim.state.faults import report
+        self.listing = state + (b"/sessions" if everything else b"/live")
+        self.asked = {*asked} if len(asked) <= FEW else set()
+        self.opened: dict[bytes, SessionTickets] = {}
+        self.all_open = False
+        self.known_by_number: dict[int, list[Job]] | None = None
 
-                why = report(error, state)
-                print(f"sarray: session {os.fsdecode(name)} cannot be read: {why}", file=sys.stderr)
-        self.by_number: dict[int, list[Job]] = {}
-        self.index()
+    @property
+    def pages(self) -> dict[bytes, SessionTickets]:
+        """The sessions, read as a whole, by name."""
+        if not self.all_open:
+            self.all_open = True
+            self.index()
+            try:
+                names = sorted(os.listdir(self.listing))
+            except OSError:
+                names = []
+            for name in [*self.opened, *names]:
+                try:
+                    self.open(name)
+                except (ShimError, OSError) as error:
+                    # The other jobs can be told of all the same; who names a ticket of the session is refused.
+                    print(f"sarray: {error}", file=sys.stderr)
+                except Exception as error:
+                    from sbatch_shim.state.faults import report
+
+                    why = report(error, self.state)
+                    print(f"sarray: session {os.fsdecode(name)} cannot be read: {why}", file=sys.stderr)
+        return self.opened
 
     def open(self, name: bytes) -> SessionTickets:
-        if name not in self.pages:
-            self.pages[name] = SessionTickets(Session(self.state, name)).read()
-        return self.pages[name]
+        """A session, read as a whole."""
+        if name not in self.opened:
+            self.opened[name] = SessionTickets(Session(self.state, name)).read()
+            self.index()
+        elif self.opened[name].asked is not None:
+            self.opened[name].widen()
+            self.index()
+        return self.opened[name]
+
+    def look_up(self, ticket: int, name: bytes) -> SessionTickets:
+        """A ticket's session, of which nothing else may have been read."""
+        held = self.opened.get(name)
+        if held is None and ticket in self.asked and not self.all_open:
+            asked = {one for one in self.asked if session_of(self.state, one) == name}
+            self.opened[name] = SessionTickets(Session(self.state, name), asked).read()
+            self.index()
+            return self.opened[name]
+        if held is None or (held.asked is not None and ticket not in held.asked):
+            return self.open(name)
+        return held
 
     def index(self) -> None:
-        """From real jobs to tickets."""
-        self.by_number = {}
-        for pages in self.pages.values():
-            for job in pages.arrays.values():
-                self.by_number.setdefault(job.number, []).append(job)
-        for jobs in self.by_number.values():
-            jobs.sort(key=lambda job: job.flush, reverse=True)
+        """Look again at which jobs there are, after a session was read again."""
+        self.known_by_number = None
+
+    @property
+    def by_number(self) -> dict[int, list[Job]]:
+        """From real jobs to tickets: those of one number, the youngest first."""
+        if self.known_by_number is None:
+            found: dict[int, list[Job]] = {}
+            for held in self.pages.values():
+                for job in held.arrays.values():
+                    found.setdefault(job.number, []).append(job)
+            for jobs in found.values():
+                jobs.sort(key=lambda job: job.flush, reverse=True)
+            self.known_by_number = found
+        return self.known_by_number
 
     def job(self, number: int, command: str) -> Job | None:
         """
@@ -325,6 +407,11 @@ class Tickets:
             command: The path of the script, as Slurm tells it. Other clusters have jobs of the same ids, and so has
                 this one when its ids have begun again.
         """
+        if not self.all_open:
+            arrays = (job for held in self.opened.values() for job in held.arrays.values())
+            asked = next((job for job in arrays if job.number == number and job.runs(command)), None)
+            if asked is not None:
+                return asked
         jobs = self.by_number.get(number, ())
         found = next((job for job in jobs if job.runs(command)), None)
         if found is None and self.ours(command):
@@ -355,8 +442,8 @@ class Tickets:
 
     def refresh(self) -> None:
         """Read again what a flush may have written meanwhile."""
-        for pages in self.pages.values():
-            pages.read()
+        for held in self.opened.values():
+            held.read()
         self.index()
 
     def find(self, ticket: int) -> SessionTickets | None:
@@ -364,11 +451,8 @@ class Tickets:
         name = session_of(self.state, ticket)
         if name is None:
             return None
-        known = name in self.pages
-        pages = self.open(name)
-        if not known:
-            self.index()
-        return pages if pages.state(ticket) is not None else None
+        held = self.look_up(ticket, name)
+        return held if held.state(ticket) is not None else None
 
     def call(self, ticket: int) -> Call | None:
         """A call by its ticket; None for a number that nobody was told, or when its record is gone."""
@@ -480,13 +564,21 @@ class Tickets:
             raise ShimError(is_elsewhere(ticket, origin.cluster))
         return pages.places[ticket]
 
-    def unsubmitted(self) -> list[tuple[int, SessionTickets]]:
-        """The tickets that wait for a flush, each with its pages, in their order."""
+    def unsubmitted(self, asked: Collection[int] | None = None) -> list[tuple[int, SessionTickets]]:
+        """
+        The tickets that wait for a flush, each with its pages, in their order.
+
+        Args:
+            asked: Of these only; None for all.
+        """
+        waits = (QUEUED, REFUSED, IN_FLIGHT)
+        if asked is not None:
+            held = ((ticket, self.find(ticket)) for ticket in sorted(asked))
+            return [
+                (ticket, one) for ticket, one in held if one and ticket in one.queued and one.state(ticket) in waits
+            ]
         found = [
-            (ticket, pages)
-            for pages in self.pages.values()
-            for ticket in pages.queued
-            if pages.state(ticket) in (QUEUED, REFUSED, IN_FLIGHT)
+            (ticket, pages) for pages in self.pages.values() for ticket in pages.queued if pages.state(ticket) in waits
         ]
         return sorted(found, key=lambda one: one[0])
 

@@ -204,7 +204,7 @@ def gc(context: Context, words: list[str]) -> int:
         raise ShimError("squeue does not answer, so it is not known which jobs still run; nothing was removed")
     if not given.dry_run:
         for pages in context.tickets.pages.values():
-            retire(pages, listed)
+            retire(pages.session, listed)
     folders = [os.fsdecode(folder) for folder in collect(context.state, given.days, listed, given.dry_run)]
     if given.json:
         print(json.dumps({"folders": folders}, indent=1))

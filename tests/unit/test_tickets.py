@@ -252,7 +252,7 @@ def test_a_job_of_another_cluster_in_a_document_is_not_ours() -> None:
     """It may have the number of one of ours; its script tells."""
     ours = Job(500001, {T: Place(500001, None, None, True, 1, 1)}, Origin("/state/sessions/s/script"))
     tickets = Tickets(b"/state")
-    tickets.by_number = {500001: [ours]}
+    tickets.known_by_number = {500001: [ours]}
     job = {"job_id": 500001, "name": "x", "array_job_id": 0, "array_task_id": None, "array_task_string": ""}
     for command, wanted in (
         ("/state/sessions/s/script", [T]),
