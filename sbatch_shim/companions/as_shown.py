@@ -10,12 +10,16 @@ from __future__ import annotations
 import os
 
 from sbatch_shim.companions.context import Context
+from sbatch_shim.companions.formats.columns import LOGS
 from sbatch_shim.companions.parts import Part
-from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.merge import logs
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_TASK
 from sbatch_shim.state.lazy import pattern, re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sbatch_shim.companions.unsubmitted import Unsubmitted
 
 # Scripts are shown without their arguments.
 SCRIPT_ALONE = (23, 2)
@@ -37,8 +41,6 @@ CPUS_LATER = (24, 11)
 BARE_COMMENT = (25, 5)
 # A log of a merged array goes through a link in its flush's folder.
 OUR_LINK = pattern(r"(?s).*/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/(output|error|input)/")
-# squeue's and sacct's columns.
-KINDS = {"stdout": "output", "stderr": "error", "stdin": "input"}
 
 
 def command(context: Context, call: Call) -> str:
@@ -134,7 +136,7 @@ def log_column(context: Context, call: Call, column: str, shown: Part, expanded:
     Args:
         expanded: Of --expand-patterns.
     """
-    kind = KINDS[column]
+    kind = LOGS[column]
     early = context.version >= DEFAULT_IS_PATTERN
     if kind == "error" and kind not in call.options:
         if early:

@@ -13,7 +13,6 @@ from _signal import (  # type: ignore[import-not-found]
     signal,
 )
 
-from sbatch_shim import clustername
 from sbatch_shim.companions import real
 from sbatch_shim.spool import session_of, ticket_numbers
 from sbatch_shim.state.ids import JobId, split_ids
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 # Those that become jobs or steps, and are executed as they are but for the ids among their options.
 LAUNCHERS = ("srun", "salloc")
+# How often a session's live mark is looked after (housekeeping.py).
+LIVE_SECONDS = 60
 COMPANIONS = ("squeue", "scancel", "sacct", "scontrol", *LAUNCHERS)
 
 
@@ -108,6 +109,8 @@ class Context:
     @cached_property
     def clusters(self) -> tuple[str, ...]:
         """What this cluster is called, by slurm.conf where that tells; see `is_here`."""
+        from sbatch_shim import clustername
+
         return tuple(filter(None, (clustername.here(self.environment, os.fsencode(self.real)),)))
 
     def is_here(self, origin: Origin) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from sbatch_shim.companions.context import Context
+from sbatch_shim.companions.context import LIVE_SECONDS, Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
 from sbatch_shim.state.events import Submitted
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-LIVE_SECONDS = 60
 DAY = 86400
 KEEP_DAYS = 30
 

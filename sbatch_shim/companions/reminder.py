@@ -7,7 +7,6 @@ import time
 
 from sbatch_shim.companions.context import Context, say
 from sbatch_shim.errors import ShimError
-from sbatch_shim.keeping import lock_path
 from sbatch_shim.spool import Session, mode_of, replace, session_name
 from sbatch_shim.state.lazy import json
 from sbatch_shim.state.tickets import QUEUED
@@ -23,6 +22,10 @@ def remind(context: Context, tickets: list[int]) -> None:
 
     Only where the pipeline itself asks, by its session, and not in auto mode. A failure is nobody's concern.
     """
+    if b"SARRAY_MODE" not in context.environment and not os.path.exists(context.state + b"/mode"):
+        return
+    from sbatch_shim.keeping import lock_path
+
     variables = {name: value for name, value in context.environment.items() if name.startswith(b"SARRAY_")}
     variables[b"SARRAY_MODE"] = mode_of(variables, context.state)
     try:

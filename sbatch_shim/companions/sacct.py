@@ -13,6 +13,7 @@ import time
 
 from sbatch_shim.companions import as_shown, clusters
 from sbatch_shim.companions.context import Context, listable, write
+from sbatch_shim.companions.formats.columns import LOGS
 from sbatch_shim.companions.formats.table import BRIEF, DEFAULT, HIDDEN, LAST, LONG, SEPARATOR, Output, Row, columns_of
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read
 from sbatch_shim.companions.parts import Part, Selection, selection_of, shares, shares_of_rest, whole
@@ -224,7 +225,7 @@ class Accounting:
                 text = self.tickets.name(shown.ticket, row.name)
             if column.name == "comment" and not step:
                 text = self.tickets.comment(shown.ticket, os.fsdecode(texts[at]))
-            blank = column.name in ("workdir", "submitline", *as_shown.KINDS) and not texts[at].strip()
+            blank = column.name in ("workdir", "submitline", *LOGS) and not texts[at].strip()
             if text is not None and not blank:
                 texts[at] = os.fsencode(text)
         return texts
@@ -243,9 +244,9 @@ class Accounting:
             return os.fsdecode(call.folder)
         if column == "submitline":
             return as_shown.submit_line(call)
-        if column in as_shown.KINDS and self.line.has("expand-patterns"):
-            return as_shown.log_name(self.context, call, as_shown.KINDS[column], shown, joined=False)
-        return as_shown.log_pattern(call, as_shown.KINDS[column]) if column in as_shown.KINDS else None
+        if column in LOGS and self.line.has("expand-patterns"):
+            return as_shown.log_name(self.context, call, LOGS[column], shown, joined=False)
+        return as_shown.log_pattern(call, LOGS[column]) if column in LOGS else None
 
     def unsubmitted(self, table: Output, seen: set[int]) -> list[list[bytes]]:
         """Rows of the calls that Slurm does not know."""

@@ -8,15 +8,17 @@ one row for each call that has tasks in it, in which only the fields that tell o
 
 from __future__ import annotations
 
+import gc
 import os
 import pwd
 import sys
 import time
 
-from sbatch_shim.companions import as_shown, clusters
-from sbatch_shim.companions.context import Context, say, write
+from sbatch_shim.companions import clusters
+from sbatch_shim.companions.context import LIVE_SECONDS, Context, say, write
 from sbatch_shim.companions.formats.columns import (
     JOBS,
+    LOGS,
     START,
     STEPS,
     Field,
@@ -30,7 +32,6 @@ from sbatch_shim.companions.formats.columns import (
 )
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read
 from sbatch_shim.companions.parts import Entry, Part, Selection, selection_of, shares_of_entry, whole
-from sbatch_shim.companions.this_job import with_own_job
 from sbatch_shim.companions.to_tickets import dependency_with_tickets
 from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.state.calls import Call
@@ -292,8 +293,10 @@ class Queue:
     def is_updated(self, call: Call, shown: Part, column: Field, text: bytes) -> bool:
         """Whether the real squeue's text is what scontrol update has set."""
         real = os.fsdecode(text).strip()
-        if column.name in as_shown.KINDS:
-            return as_shown.is_updated(self.context, call, as_shown.KINDS[column.name], real, column.width)
+        if column.name in LOGS:
+            from sbatch_shim.companions import as_shown
+
+            return as_shown.is_updated(self.context, call, LOGS[column.name], real, column.width)
         if column.name != "workdir" or (column.width and len(os.fsencode(real)) >= column.width):
             return False
         return self.tickets.folder(shown.ticket, real) != os.fsdecode(call.folder)
@@ -308,18 +311,19 @@ class Queue:
             return call.shown_name
         if field == "workdir":
             return os.fsdecode(call.folder)
+        if field not in LOGS and field != "command":
+            return None
+        from sbatch_shim.companions import as_shown
+
         if field == "command":
             return as_shown.command(self.context, call)
-        if field in as_shown.KINDS:
-            expanded = self.line.has("expand-patterns")
-            return as_shown.log_column(self.context, call, field, shown, expanded)
-        return None
+        return as_shown.log_column(self.context, call, field, shown, self.line.has("expand-patterns"))
 
     def waiting_text(self, field: str, values: Unsubmitted, shown: Part) -> str:
         """What a field shows for a call that no flush has submitted."""
         text = self.own_text(shown, values.call, field)
         if text is None:
-            text = ONLY_STATE.get(field, "(null)") if self.only_state else waiting_text(field, values)
+            text = ONLY_STATE.get(field, "(null)") if self.only_state else WAITING.get(field, nothing_known)(values)
         return text
 
     def pending(self, waiting: list[tuple[int, SessionTickets]], layout: Layout) -> list[bytes]:
@@ -349,9 +353,8 @@ class Queue:
         unseen = ("nodes", "nodelist", "node", "licenses", "reservation", "notme")
         if line.has(*unseen) or variable("SQUEUE_LICENSES"):
             return False
-        me = pwd.getpwuid(os.getuid()).pw_name
         users = line.last("user", "users") or variable("SQUEUE_USERS")
-        if users and not {me, str(os.getuid())} & set(users.split(",")):
+        if users and not {pwd.getpwuid(os.getuid()).pw_name, str(os.getuid())} & set(users.split(",")):
             return False
         states = (line.last("states") or variable("SQUEUE_STATES") or "PD").upper().split(",")
         if not {"PD", "PENDING", "ALL"} & set(states):
@@ -369,39 +372,42 @@ class Queue:
         return True
 
 
-def waiting_text(field: str, values: Unsubmitted) -> str:
-    """What any other field shows of a call that no flush has submitted."""
-    table: dict[str, Callable[[], str]] = {
-        "username": lambda: values.user,
-        "userid": lambda: str(values.user_id),
-        "groupname": lambda: values.group,
-        "groupid": lambda: str(values.group_id),
-        "partition": lambda: values.partition,
-        "statecompact": lambda: "PD",
-        "state": lambda: "PENDING",
-        "reason": lambda: values.reason,
-        "reasonlist": lambda: f"({values.reason})",
-        "timeused": lambda: "0:00",
-        "timelimit": lambda: values.short_time_limit,
-        "timeleft": lambda: values.short_time_limit,
-        "numnodes": lambda: values.nodes,
-        "numcpus": lambda: values.cpus,
-        "mincpus": lambda: values.option("cpus-per-task", "1"),
-        "minmemory": lambda: values.option("mem", values.option("mem-per-cpu", "0")),
-        "account": lambda: values.option("account"),
-        "qos": lambda: values.option("qos"),
-        "submittime": lambda: values.submitted,
-        "nodelist": lambda: "",
-        "batchhost": lambda: "n/a",
-        "nice": lambda: "0",
-        "priority": lambda: "0.00000000000000",
-        "prioritylong": lambda: "0",
-        "comment": lambda: values.option("comment"),
-        "dependency": lambda: values.dependency,
-        "feature": lambda: values.option("constraint"),
-        "reservation": lambda: values.option("reservation"),
-    }
-    return table[field]() if field in table else "N/A"
+def nothing_known(values: Unsubmitted) -> str:
+    """What all other fields show."""
+    return "N/A"
+
+
+# What a field shows of a call that no flush has submitted, where that is none of its own.
+WAITING: dict[str, Callable[[Unsubmitted], str]] = {
+    "username": lambda values: values.user,
+    "userid": lambda values: str(values.user_id),
+    "groupname": lambda values: values.group,
+    "groupid": lambda values: str(values.group_id),
+    "partition": lambda values: values.partition,
+    "statecompact": lambda _: "PD",
+    "state": lambda _: "PENDING",
+    "reason": lambda values: values.reason,
+    "reasonlist": lambda values: f"({values.reason})",
+    "timeused": lambda _: "0:00",
+    "timelimit": lambda values: values.short_time_limit,
+    "timeleft": lambda values: values.short_time_limit,
+    "numnodes": lambda values: values.nodes,
+    "numcpus": lambda values: values.cpus,
+    "mincpus": lambda values: values.option("cpus-per-task", "1"),
+    "minmemory": lambda values: values.option("mem", values.option("mem-per-cpu", "0")),
+    "account": lambda values: values.option("account"),
+    "qos": lambda values: values.option("qos"),
+    "submittime": lambda values: values.submitted,
+    "nodelist": lambda _: "",
+    "batchhost": lambda _: "n/a",
+    "nice": lambda _: "0",
+    "priority": lambda _: "0.00000000000000",
+    "prioritylong": lambda _: "0",
+    "comment": lambda values: values.option("comment"),
+    "dependency": lambda values: values.dependency,
+    "feature": lambda values: values.option("constraint"),
+    "reservation": lambda values: values.option("reservation"),
+}
 
 
 def show(context: Context, line: Line, layout: Layout | None) -> int:
@@ -418,6 +424,20 @@ def show(context: Context, line: Line, layout: Layout | None) -> int:
         status, out = Queue(context, line).ask(layout)
     write(out)
     return status
+
+
+def look_after(context: Context) -> None:
+    """Do the housekeeping where some is due; a failure is nobody's concern."""
+    live = context.state + b"/live"
+    try:
+        latest = time.time() - LIVE_SECONDS
+        if all(os.stat(live + b"/" + name).st_mtime >= latest for name in os.listdir(live)):
+            return
+    except OSError:
+        return
+    from sbatch_shim.companions.housekeeping import by_itself
+
+    by_itself(context)
 
 
 def as_numbers(jobs: str) -> str:
@@ -463,14 +483,19 @@ def main(context: Context) -> int:
     once = line.without("iterate", "format", "Format", "jobs")
     if line.has("jobs"):
         jobs = line.last("jobs")
-        once.options.append(("jobs", None if jobs is None else with_own_job(context, as_numbers(jobs))))
+        if jobs is not None:
+            jobs = as_numbers(jobs)
+            if context.variable("SLURM_JOB_ID") is not None:
+                from sbatch_shim.companions.this_job import with_own_job
+
+                jobs = with_own_job(context, jobs)
+        once.options.append(("jobs", jobs))
     try:
         if every is None:
             status = show(context, once, layout)
-            from sbatch_shim.companions.housekeeping import by_itself
-
-            by_itself(context)
+            look_after(context)
             return status
+        gc.enable()
         while True:
             if not line.has("noheader", "long", "verbose"):
                 write(time.strftime("%a %b %d %H:%M:%S %Y\n").encode())

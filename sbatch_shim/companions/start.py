@@ -6,7 +6,9 @@ Whatever is not understood goes to the real command untouched, as with sbatch.
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from _signal import (  # type: ignore[import-not-found]
     SIG_DFL,
     SIG_IGN,
@@ -30,17 +32,25 @@ def wake_sessions(context: Context) -> None:
     """
     named = {found.job for _, found in context.named() if found is not None}
     in_job = "SLURM_JOB_ID" in os.environ
+    names = {session_of(context.state, ticket) for ticket in named} - {None}
+    sessions = [Session(context.state, name) for name in names if name]
+    # As keeping.lock_path, which only auto mode imports.
+    kept = [session for session in sessions if os.path.exists(session.folder + b"/keeper.lock")]
+    if named and not kept:
+        return
     from sbatch_shim.keeping import attend_listed, wake
 
     entries = [name + b"=" + value for name, value in context.environment.items()]
-    for name in {session_of(context.state, ticket) for ticket in named} - {None}:
-        wake(Session(context.state, name or b""), entries, start_one=not in_job)
+    for session in kept:
+        wake(session, entries, start_one=not in_job)
     if not named and not in_job:
         attend_listed(context.state, entries)
 
 
 def main(command: str) -> int:
     """Entry of the launcher: `python -I -S -c CODE SOURCE WRITER COUNT STATE REAL WORDS...`."""
+    # What is made lives until the end; looking for garbage in it costs a long list a quarter of its time.
+    gc.disable()
     if getsignal(SIGINT) != SIG_IGN:
         signal(SIGINT, SIG_DFL)
     # Who ignores it is not told how a command of Slurm ended.
@@ -97,7 +107,17 @@ def main(command: str) -> int:
         from sbatch_shim.state.faults import report
 
         status = as_theirs(context, report(error, context.state))
-    return status
+    return leave(status)
+
+
+def leave(status: int) -> int:
+    """End here with an exit status: to take the interpreter down properly would take as long as a small command."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        return status  # Python complains of that in its own way
+    os._exit(status)
 
 
 def as_theirs(context: Context, why: str) -> int:

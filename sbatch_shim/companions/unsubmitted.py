@@ -30,7 +30,6 @@ class Unsubmitted:
     def __init__(self, context: Context, call: Call, state: str) -> None:
         self.context = context
         self.call = call
-        self.user = pwd.getpwuid(os.getuid()).pw_name
         self.user_id = os.getuid()
         self.group_id = os.getgid() if call.group is None else call.group
         self.dropped = state == DROPPED
@@ -55,6 +54,10 @@ class Unsubmitted:
         """An option as the caller wrote it."""
         value = self.call.options.get(name)
         return os.fsdecode(value) if value else missing
+
+    @property
+    def user(self) -> str:
+        return pwd.getpwuid(self.user_id).pw_name
 
     @property
     def group(self) -> str:

@@ -35,6 +35,8 @@ LETTERS = {
     "Z": "workdir",
     "E": "dependency",
 }
+# Columns of squeue and sacct with the names of log files, and whose option tells the name.
+LOGS = {"stdout": "output", "stderr": "error", "stdin": "input"}
 # What a job that waits shows in the other fields.
 PENDING_LETTERS = {
     "a": "account", "P": "partition", "u": "username", "t": "statecompact", "T": "state", "M": "timeused",

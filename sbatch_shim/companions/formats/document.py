@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sbatch_shim.companions import as_shown
 from sbatch_shim.companions.context import Context, write
+from sbatch_shim.companions.formats.columns import LOGS
 from sbatch_shim.companions.formats.document_form import DocumentForm, JsonJob, plain
 from sbatch_shim.companions.options import Line
 from sbatch_shim.companions.parts import Entry, Part, shares, shares_of_entry, whole
@@ -357,7 +358,7 @@ def accounted_members(context: Context, form: DocumentForm, shown: Part, job: Js
     found["working_directory"] = os.fsdecode(call.folder)
     if "submit_line" in job:
         found["submit_line"] = as_shown.submit_line(call)
-    for column, kind in as_shown.KINDS.items():
+    for column, kind in LOGS.items():
         if column in job:
             found[column] = as_shown.log_pattern(call, kind)
         if f"{column}_expanded" in job:
