@@ -126,6 +126,41 @@ def test_other_rows_are_bytes_of_the_real_squeue(person: Person) -> None:
         assert {number: our_jobs.get(number) for number in real_jobs} == real_jobs
 
 
+# Control characters that are good separators, a tab, and a row end: all are fine in a job's name.
+CONTROLS = ["a\x1fb", "c\x1d", "d\x1e\n", "e\tf"]
+
+
+def test_names_with_control_characters_hide_no_ticket(person: Person) -> None:
+    """Of somebody's other jobs: each row is told from the next, and tickets are shown."""
+    direct = ["sbatch", "-H", "-o", "/dev/null", "--wrap=true"]
+    for name in CONTROLS:
+        assert run(person, *direct, "-J", name, PATH=SYSTEM_PATH).status == 0
+    waiting = queued(person, "-H", "-o", "/dev/null", "--wrap=true")
+    for shown in ("JobArrayID,Name:0,State", "%i %j %T"):
+        ask = ["squeue", "-h", "-O" if "," in shown else "-o", shown]
+        real = run(person, *ask, PATH=SYSTEM_PATH)
+        ours = run(person, *ask)
+        assert ours.err == b""
+        assert ours.out.endswith(real.out)
+        assert ours.out[: -len(real.out)].startswith(waiting.encode())
+    assert person.flush().status == 0
+    listed = lines(person, "squeue", "-h", "-o", "%i %T")
+    assert f"{waiting} PENDING" in listed
+    assert run(person, "scancel", "-n", "wrap", waiting).status == 0
+    assert lines(person, "squeue", "-h", "-j", waiting, "-t", "all", "-o", "%i %T") == [f"{waiting} CANCELLED"]
+
+
+@pytest.mark.accounting
+def test_names_with_control_characters_hide_no_ticket_in_the_accounting(person: Person) -> None:
+    for name in CONTROLS:
+        words = ["sbatch", "-o", "/dev/null", "--wrap=true", "-J", name]
+        assert run(person, *words, PATH=SYSTEM_PATH).status == 0
+    ticket = queued(person, "-o", "/dev/null", "--wrap=true")
+    assert person.flush().status == 0
+    person.settle()
+    until(lambda: f"{ticket}|COMPLETED|wrap" in lines(person, "sacct", "-X", "-n", "-P", "-o", "JobID,State,JobName"))
+
+
 def test_the_table_stays_aligned(person: Person) -> None:
     """Golden: the default table of a merged array, whose columns stand where they always do."""
     plain, array = merged_pair(person, "-H")

@@ -14,7 +14,8 @@ import time
 from sbatch_shim.companions import as_shown, clusters
 from sbatch_shim.companions.context import Context, listable, write
 from sbatch_shim.companions.formats.columns import LOGS
-from sbatch_shim.companions.formats.table import BRIEF, DEFAULT, HIDDEN, LAST, LONG, SEPARATOR, Output, Row, columns_of
+from sbatch_shim.companions.formats.separators import FIELD
+from sbatch_shim.companions.formats.table import BRIEF, DEFAULT, HIDDEN, LAST, LONG, Output, Row, columns_of
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read
 from sbatch_shim.companions.parts import Part, Selection, selection_of, shares, shares_of_rest, whole
 from sbatch_shim.companions.this_job import with_own_job
@@ -127,7 +128,7 @@ class Accounting:
             if status != 0:
                 return status
         line = self.real_line().without("noheader", "parsable", "parsable2", "delimiter", "brief", "long", "format")
-        line.options += [("noheader", None), ("parsable2", None), ("delimiter", SEPARATOR)]
+        line.options += [("noheader", None), ("parsable2", None), ("delimiter", FIELD)]
         line.options.append(("format", f"{HIDDEN},{form},{LAST}"))
         answer = self.context.run("sacct", line.words())
         sys.stderr.buffer.write(answer.err)

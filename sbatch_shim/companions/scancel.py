@@ -14,6 +14,7 @@ import sys
 from sbatch_shim.companions import clusters
 from sbatch_shim.companions.cancelled_records import with_records
 from sbatch_shim.companions.context import Context, listable, say, write
+from sbatch_shim.companions.formats.separators import FIELD
 from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.submit_first import placed
 from sbatch_shim.companions.this_job import own_element
@@ -64,7 +65,6 @@ FILTERS = {
     "wckey": "%w",
 }
 VARIABLES = {f"SCANCEL_{name.upper()}": name for name in FILTERS if name not in ("jobname", "me", "nodelist")}
-FIELD = "\x1f"  # separates: names and paths hold any printable character
 # What scancel takes as an id in a list; anything else, and it cancels nothing of all that it is told.
 AN_ID = pattern(r"(?a)\s*\+?[0-9]+(_(\*|\s*\+?[0-9]+|\[[0-9,:%-]*\])?)?(\+[0-9]+)?(\.[a-z0-9]+)?")
 # Signals that end a job that has not begun; any other one is Slurm's to judge.

@@ -19,7 +19,6 @@ from sbatch_shim.companions.context import LIVE_SECONDS, Context, say, write
 from sbatch_shim.companions.formats.columns import (
     JOBS,
     LOGS,
-    START,
     STEPS,
     Field,
     Layout,
@@ -30,6 +29,7 @@ from sbatch_shim.companions.formats.columns import (
     rows_of,
     sort_by_id,
 )
+from sbatch_shim.companions.formats.separators import START
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read
 from sbatch_shim.companions.parts import Entry, Part, Selection, selection_of, shares_of_entry, whole
 from sbatch_shim.companions.to_tickets import dependency_with_tickets

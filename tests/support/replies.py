@@ -35,6 +35,7 @@ from typing import Any
 from unittest import mock
 
 from sbatch_shim.companions.context import Answer, Context
+from sbatch_shim.companions.formats.separators import END, FIELD, START
 from sbatch_shim.merge import logs
 from sbatch_shim.state.tickets import Tickets
 
@@ -98,9 +99,28 @@ def words_of(case: str, tickets: dict[str, str]) -> list[str]:
 Question = tuple[str, tuple[str, ...], tuple[tuple[str, "str | None"], ...]]
 
 
+# Separators are new in each run; a record has their control characters alone.
+SEPARATORS = {START: "\x1d", FIELD: "\x1f", END: "\x1e"}
+
+
+def as_recorded(text: str) -> str:
+    """What holds this run's separators, as a record has it."""
+    for separator, recorded in SEPARATORS.items():
+        text = text.replace(separator, recorded)
+    return text
+
+
+def as_asked(text: str) -> str:
+    """What a record holds, with this run's separators."""
+    for separator, recorded in SEPARATORS.items():
+        text = text.replace(recorded, separator)
+    return text
+
+
 def question_of(name: str, words: Sequence[str], variables: dict[str, str | None]) -> Question:
     # What a user has set for squeue would be taken away; here nothing is set.
-    return name, tuple(words), tuple(sorted(one for one in variables.items() if not one[0].startswith("SQUEUE_")))
+    given = (one for one in variables.items() if not one[0].startswith("SQUEUE_"))
+    return name, tuple(map(as_recorded, words)), tuple(sorted(given))
 
 
 def told(question: Question) -> str:
@@ -127,7 +147,8 @@ class Record:
         self.replies: dict[Question, Answer] = {}
         for one in json.loads(gzip.decompress((folder / "replies.json.gz").read_bytes())):
             question = question_of(one["command"], one["words"], one["variables"])
-            self.replies[question] = Answer(one["status"], one["stdout"].encode(*TEXT), one["stderr"].encode(*TEXT))
+            out = as_asked(one["stdout"]).encode(*TEXT)
+            self.replies[question] = Answer(one["status"], out, one["stderr"].encode(*TEXT))
 
     def words(self, case: str) -> list[str]:
         """The command line of a case."""
@@ -297,7 +318,7 @@ def record_in(folder: Path) -> None:
             "words": list(words),
             "variables": dict(variables),
             "status": answer.status,
-            "stdout": answer.out.decode(*TEXT),
+            "stdout": as_recorded(answer.out.decode(*TEXT)),
             "stderr": answer.err.decode(*TEXT),
         }
         for (name, words, variables), answer in replies.items()

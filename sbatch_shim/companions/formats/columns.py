@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from sbatch_shim.companions.context import Answer, Context
+from sbatch_shim.companions.formats.separators import END, FIELD, START
 from sbatch_shim.companions.options import Line, Unreadable, Unseparable
 from sbatch_shim.companions.parts import Entry
 from sbatch_shim.state.ids import DIGITS, JobId
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-START, FIELD, END = "\x1d", "\x1f", "\x1e"
 DEFAULT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
 LONG = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R"
 STARTS = "%.18i %.9P %.8j %.8u %.2t %.19S %.6D %20Y %R"
@@ -166,7 +166,7 @@ def long_layout(form: str, kind: Kind) -> Layout:
 def long_of(fields: list[Field], hidden: Sequence[str]) -> Layout:
     """Columns of --Format."""
     words = [f"{name}:0" for name in hidden] + [one.token for one in fields]
-    form = ",".join(word + FIELD for word in words)[:-1] + END
+    form = (FIELD + ",").join(words) + END
     return Layout("", fields, len(hidden), ("Format", form))
 
 
@@ -228,7 +228,7 @@ def sort_by_id(ours: list[tuple[int, bytes]], given: str) -> None:
 
 def parts_of(out: bytes, layout: Layout) -> Iterator[tuple[bytes, list[str], list[bytes]]]:
     """
-    Take squeue's output apart, its header too; Unseparable where a value holds a separator.
+    Take squeue's output apart, its header too; Unseparable where a row has not the fields that were asked for.
 
     Returns:
         For each row the text in front of it, the hidden fields, and the caller's.
@@ -242,7 +242,7 @@ def parts_of(out: bytes, layout: Layout) -> Iterator[tuple[bytes, list[str], lis
             before += b"\n"
         parts = chunk.split(os.fsencode(FIELD))
         if len(parts) != layout.hidden + len(layout.fields):
-            raise Unseparable("a value holds a control character")
+            raise Unseparable("squeue printed a row of other fields than it was asked for")
         yield before, [os.fsdecode(part).strip() for part in parts[: layout.hidden]], parts[layout.hidden :]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+from sbatch_shim.companions.formats.separators import FIELD
 from sbatch_shim.companions.options import Unseparable
 from sbatch_shim.state.plain import dataclass
 
@@ -28,7 +29,6 @@ OWN_COLUMNS = ("jobid", "jobidraw", "jobname", "comment", "workdir", "submitline
 HIDDEN = "JobID,JobIDRaw,JobName,Cluster,SubmitLine"
 # Behind the caller's: it holds no line end, so that a record ends with a line.
 LAST = "JobIDRaw"
-SEPARATOR = "\x1f"
 
 
 @dataclass
@@ -110,11 +110,11 @@ class Output:
         for line in out.split(b"\n")[:-1]:
             # A submit line, or a comment, may hold line ends.
             record.append(line)
-            parts = b"\n".join(record).split(os.fsencode(SEPARATOR))
+            parts = b"\n".join(record).split(os.fsencode(FIELD))
             if len(parts) < wanted:
                 continue
             if len(parts) > wanted:
-                raise Unseparable("a value holds a control character")
+                raise Unseparable("sacct printed a row of other fields than it was asked for")
             record = []
             job, raw, name, cluster, submitted = (os.fsdecode(part) for part in parts[:5])
             self.rows.append(Row(job, raw, name, cluster, submitted, parts[5:-1]))
