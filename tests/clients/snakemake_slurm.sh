@@ -1,0 +1,24 @@
+# requires: snakemake==9.27.1 snakemake-executor-plugin-slurm==2.8.0 snakemake-executor-plugin-slurm-jobstep==0.6.1
+# A rule of ten jobs, one for each of them, and one that joins them, with the slurm executor.
+set -eu
+cat >Snakefile <<'S'
+rule all:
+    input: "all.txt"
+rule part:
+    output: "part{n}.txt"
+    resources: mem_mb=200, runtime=5
+    shell: "echo part {wildcards.n} >{output}"
+rule double:
+    input: "part{n}.txt"
+    output: "double{n}.txt"
+    resources: mem_mb=200, runtime=5
+    shell: "cat {input} {input} >{output}"
+rule join:
+    input: expand("double{n}.txt", n=range(10))
+    output: "all.txt"
+    resources: mem_mb=200, runtime=5
+    shell: "cat {input} >{output}"
+S
+snakemake --executor slurm --jobs 20 --default-resources slurm_partition=main --slurm-init-seconds-before-status-checks 2 \
+    --seconds-between-status-checks 2 --latency-wait 20 >&2
+cat all.txt
