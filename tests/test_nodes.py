@@ -82,7 +82,9 @@ def member(person: Person, nodes: Cluster, hidden: Path) -> Iterator[Member]:
     user.cancel_all()
 
 
-PIPELINES = ["log-modes", "log-patterns", "default-logs", "arrays", "steps", "lanes", "input", "folders"]
+PIPELINES = [
+    "log-modes", "log-patterns", "default-logs", "arrays", "steps", "lanes", "input", "folders", "more-options",
+]  # fmt: skip
 
 
 def leaves_the_same(member: Member, scratch: Path, name: str) -> Result:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.differential import differences, run_both
 from support.faults import Cluster, free_port, spawn, wait_for
 from support.person import USER, Person, Result
 
+HERE = Path(__file__).parent
 pytestmark = [pytest.mark.slurm, pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="needs root and a test user")]
 
 # Rules on a script's text, on a name and on the folder, and one on the partition, which all calls of an array share.
@@ -37,7 +40,27 @@ function slurm_job_modify(job, record, parts, uid)
 end
 return slurm.SUCCESS
 """
+# One that reads a script's text, and refuses the dispatcher's.
+READER = """
+function slurm_job_submit(job, parts, uid)
+    if job.script and string.find(job.script, "Written by sarray%-flush") then
+        slurm.log_user("what is this program?")
+        return slurm.ERROR
+    end
+    if job.script and string.find(job.script, "forbidden") then
+        slurm.log_user("this program is forbidden")
+        return slurm.ERROR
+    end
+    return slurm.SUCCESS
+end
+function slurm_job_modify(job, record, parts, uid)
+    return slurm.SUCCESS
+end
+return slurm.SUCCESS
+"""
 MOST = 50
+# All that a job can see, where each call is submitted as it was made.
+UNTOUCHED = ["environment", "export", "directives", "folders", "exits", "signals", "nested", "tmpdir", "log-modes"]
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +69,17 @@ def strict(scratch: Path) -> Iterator[Cluster]:
     folder = scratch / "strict"
     folder.mkdir()
     (folder / "job_submit.lua").write_text(RULES)
+    cluster = Cluster(folder, free_port(18900), "JobSubmitPlugins=lua")
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def reading(scratch: Path) -> Iterator[Cluster]:
+    """A site whose job_submit plugin refuses the dispatcher."""
+    folder = scratch / "reading"
+    folder.mkdir()
+    (folder / "job_submit.lua").write_text(READER)
     cluster = Cluster(folder, free_port(18900), "JobSubmitPlugins=lua")
     yield cluster
     cluster.stop()
@@ -86,9 +120,27 @@ def counted(person: Person, limited: Cluster) -> Iterator[Person]:
     user.cancel_all()
 
 
+@pytest.fixture
+def read(person: Person, reading: Cluster) -> Iterator[Person]:
+    user = at(person, reading)
+    yield user
+    user.cancel_all()
+
+
 def tickets(result: Result) -> list[str]:
     assert result.status == 0, result.err
     return result.out.decode().split()
+
+
+def tools_of(scratch: Path, name: str) -> Path:
+    """A folder that the user can read, with what a pipeline needs."""
+    tools = scratch / "refusals-tools"
+    tools.mkdir(exist_ok=True)
+    tools.chmod(0o755)
+    for path in (HERE / "support" / "probe.py", HERE / "support" / "lib.sh", HERE / "pipelines" / f"{name}.sh"):
+        shutil.copy(path, tools)
+        (tools / path.name).chmod(0o755)
+    return tools
 
 
 def queue_some(person: Person, script: str) -> list[str]:
@@ -146,6 +198,34 @@ def test_what_waits_for_a_refused_call_stays_and_other_lanes_go_on(judged: Perso
     assert b"still queued: 2 calls" in flushed.err
     good = [number for number in range(1, 13) if number != 5]
     assert ran(judged) == {f"ran.{step}{number}" for step in "ab" for number in good}
+
+
+@pytest.mark.parametrize("name", UNTOUCHED)
+def test_where_the_dispatcher_is_refused_a_call_is_submitted_as_it_was_made(
+    read: Person, scratch: Path, name: str
+) -> None:
+    tools = tools_of(scratch, name)
+    direct, queued, flushed = run_both(read, tools / f"{name}.sh", tools)
+    found = differences(direct, queued)
+    assert not found, found
+    assert flushed.status == 0, flushed.err.decode()
+
+
+def test_calls_that_were_submitted_as_they_were_made_are_known_by_their_tickets(read: Person) -> None:
+    script = '#!/bin/sh\necho "$@" >ran.$1; squeue -h -j $SLURM_JOB_ID -o %i >own.$1; sleep 600\n'
+    (read.home / "job.sh").write_text(script)
+    made = queue_some(read, 'for i in 1 2; do call -o /dev/null job.sh $i "a b"; done; call --wrap "forbidden"')
+    flushed = read.flush("--retry=0")
+    assert (flushed.status, submissions(flushed)) == (1, 2), flushed.err
+    assert b"this program is forbidden" in flushed.err and b"what is this program" not in flushed.err
+    wait_for(lambda: all((read.home / f"own.{number}").exists() for number in (1, 2)))
+    assert (read.home / "ran.2").read_text() == "2 a b\n"
+    asked = read.run("squeue", "-h", "-O", "JobID", "-t", "R", env=read.environment()).out.split()
+    assert sorted(asked) == sorted(one.encode() for one in made[:2])
+    shown = read.run("scontrol", "show", "job", made[1], env=read.environment()).out.decode()
+    assert f"JobId={made[1]} " in shown and f"Command={read.home}/job.sh" in shown, shown
+    assert read.run("scancel", *made[:2], env=read.environment()).status == 0
+    read.settle()
 
 
 def test_calls_that_are_all_refused_are_all_kept(judged: Person) -> None:

@@ -13,7 +13,7 @@ from sbatch_shim.companions.context import LIVE_SECONDS, Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
 from sbatch_shim.state.events import Submitted
-from sbatch_shim.state.journal import History, Journal, Origin, flush_folders
+from sbatch_shim.state.journal import History, Journal, Origin, flush_folders, script_of
 from sbatch_shim.state.locks import Busy, unless_held
 from sbatch_shim.state.tickets import IN_FLIGHT, QUEUED, REFUSED, SessionTickets
 
@@ -40,7 +40,7 @@ class Listed:
         self.commands = set()
         for number, command in told:
             self.numbers.add(number)
-            self.commands.add(command)
+            self.commands.add(script_of(command))
         self.is_here = is_here
 
     def may_have(self, number: int, origin: Origin) -> bool:

@@ -10,7 +10,7 @@ from sbatch_shim.state.lazy import pattern, re
 from sbatch_shim.state.plain import dataclass
 
 # A job of ours runs a script in a flush's folder.
-OUR_SCRIPT = pattern(r"(?m)^ *Command=(.*)/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/script$")
+OUR_SCRIPT = pattern(r"(?m)^ *Command=(.*?)/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/script(?: .*)?$")
 
 
 @dataclass(frozen=True)

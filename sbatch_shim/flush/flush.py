@@ -21,6 +21,7 @@ from sbatch_shim.flush.patience import Patience
 from sbatch_shim.flush.ready import Ready, arrays_of, next_ready
 from sbatch_shim.flush.refusals import Refusals
 from sbatch_shim.flush.result import Adopted, FlushResult, Outcome
+from sbatch_shim.flush.untouched import untouched
 from sbatch_shim.flush.wishes import Wishes
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.limits import Limits
@@ -447,6 +448,9 @@ class Flush:
             journal.add(RefusedEvent(number, tickets, answer.text, answer.status, passes))
             if self.refusals.ask_for_pieces(array, answer):
                 return None
+            if self.refusals.ask_untouched(submission, answer):
+                submission = untouched(submission)
+                continue
             if not answer.temporary or not self.patience.again(answer.text.strip()):
                 break
         if answer.uncertain or answer.everywhere:

@@ -9,7 +9,9 @@ are bad, it is at most twice what their direct submission would have cost.
 from __future__ import annotations
 
 from sbatch_shim.flush.backends.sbatch import Answer
+from sbatch_shim.flush.untouched import may_be_untouched
 from sbatch_shim.merge.plan import Array
+from sbatch_shim.merge.submission import Submission
 
 # What slurmctld says of options that all calls of an array share (src/common/slurm_errno.c): each of them would be
 # refused with the same words. A job_submit plugin may say the same of something else.
@@ -61,6 +63,11 @@ class Refusals:
         if answer.temporary:
             return limit not in self.reached
         return self.judged_by_site or not any(words in answer.text for words in OF_ALL_CALLS)
+
+    def ask_untouched(self, submission: Submission, answer: Answer) -> bool:
+        """Whether a call that was refused by itself is to be tried without the dispatcher, now."""
+        final = not (answer.uncertain or answer.temporary or answer.everywhere or answer.unsent)
+        return final and self.judged_by_site and submission.own is None and may_be_untouched(submission)
 
     def is_full(self, array: Array) -> bool:
         """Whether a call that counts for the same limits has just met one, so that no array needs to be tried."""

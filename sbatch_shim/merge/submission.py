@@ -52,6 +52,7 @@ class Submission:
         logs: Its log and input files.
         to_split: The elements to split off once it is submitted, so that slurmctld sees every lane.
         extra: Options for all arrays that no call could carry.
+        own: The script's arguments where it is the call's own; None where it is the dispatcher.
     """
 
     array: Array
@@ -65,6 +66,7 @@ class Submission:
     logs: tuple[LogFile, ...]
     to_split: TaskSet
     extra: tuple[bytes, ...] = ()
+    own: list[bytes] | None = None
 
     @property
     def options(self) -> dict[str, bytes | None]:

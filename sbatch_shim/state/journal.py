@@ -40,7 +40,7 @@ from sbatch_shim.state.events import (
 from sbatch_shim.state.events import (
     Refused as RefusedEvent,
 )
-from sbatch_shim.state.lazy import json
+from sbatch_shim.state.lazy import json, pattern
 from sbatch_shim.state.plain import cached_property, dataclass
 from sbatch_shim.state.span import Span
 from sbatch_shim.values import indices
@@ -48,6 +48,10 @@ from sbatch_shim.values import indices
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
+
+# A job's command as Slurm tells it: 22.05 puts the arguments behind the script (a merged job's has them only where
+# it is the call's own, see flush/untouched.py).
+WITH_ARGUMENTS = pattern(r"(?s)(.*?/sessions/[^/]+/flushes/[^/]+/arrays/\d+/script) ")
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,12 @@ class Origin:
 
 
 UNKNOWN_ORIGIN = Origin("")
+
+
+def script_of(command: str) -> str:
+    """The script of a merged job from its command as Slurm tells it; any other command as it is."""
+    found = WITH_ARGUMENTS.match(command)
+    return str(found[1]) if found else command
 
 
 @dataclass(frozen=True)

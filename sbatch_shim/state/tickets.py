@@ -30,6 +30,7 @@ from sbatch_shim.state.journal import (
     is_elsewhere,
     last_words,
     not_submitted,
+    script_of,
 )
 from sbatch_shim.state.lazy import re
 from sbatch_shim.state.plain import dataclass, field
@@ -96,7 +97,7 @@ class Job:
 
     def runs(self, command: str) -> bool:
         """Whether a job with this number and this command, as Slurm tells them, is this one."""
-        return self.origin.script == command
+        return self.origin.script == script_of(command)
 
     def submitted_by(self, line: str) -> bool:
         """
@@ -104,7 +105,7 @@ class Job:
 
         An older accounting has no such line, and none has more of it than LINE_BYTES.
         """
-        return not line or line.endswith(" " + self.origin.script) or len(os.fsencode(line)) >= LINE_BYTES
+        return not line or f" {self.origin.script} " in f"{line} " or len(os.fsencode(line)) >= LINE_BYTES
 
     def last_task(self, ticket: int) -> int | None:
         """The highest local id of an array call; None for a plain one."""

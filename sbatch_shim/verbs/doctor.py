@@ -21,7 +21,7 @@ from sbatch_shim.merge.meaning import describe_time
 from sbatch_shim.spool import Lock, Session, open_state
 from sbatch_shim.state.calls import waiting_sessions
 from sbatch_shim.state.paths import prefix
-from sbatch_shim.verbs.mode import counting_mode
+from sbatch_shim.verbs.mode import mode_here
 from sbatch_shim.verbs.words import inherited_mode
 
 ROUND_TRIP_SECONDS = 60
@@ -55,7 +55,7 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
         "sbatch-shim": __version__,
         "python": f"{platform.python_version()} {sys.executable}",
         "system": f"{platform.system()} {platform.release()}",
-        "mode": inherited_mode(context) or "{} (by {})".format(*counting_mode(context)),
+        "mode": inherited_mode(context) or mode_here(context),
         "keepers": keepers(context.state),
     }
     sbatch = find_command("sbatch", path)[0]

@@ -21,13 +21,21 @@ def show_or_set(context: Context, mode: str | None) -> int:
     elif mode is not None:
         replace(path, mode.encode() + b"\n")
     counts, source = counting_mode(context)
-    print(counts if mode == counts else f"{counts} ({source})")
+    print(counts if mode == counts else mode_here(context))
     if source == "SARRAY_MODE" and mode not in (None, counts):
         print(f"sarray mode: {mode} is set, but SARRAY_MODE={counts} wins in this shell; unset it", file=sys.stderr)
     return 0
 
 
+def mode_here(context: Context) -> str:
+    """The mode that counts here, and in brackets what has set it, if anything has."""
+    mode, source = counting_mode(context)
+    return f"{mode} ({source})" if source else mode
+
+
 def counting_mode(context: Context) -> tuple[str, str]:
-    """The mode that counts here, and what has set it: a variable, or `sarray mode`."""
+    """The mode that counts here, and what has set it: a variable, or `sarray mode`; empty where nothing has."""
     mode = os.fsdecode(cli.asked(context.state)[b"SARRAY_MODE"]) or "pass"
-    return mode, "SARRAY_MODE" if context.variable("SARRAY_MODE") is not None else "sarray mode"
+    if context.variable("SARRAY_MODE") is not None:
+        return mode, "SARRAY_MODE"
+    return mode, "sarray mode" if os.path.exists(context.state + b"/mode") else ""

@@ -9,7 +9,7 @@ cat >slurm.tmpl <<'T'
 #SBATCH --time=5
 #SBATCH --ntasks=1
 #SBATCH --mem-per-cpu=300M
-<%= if (!is.null(array.jobs)) sprintf("#SBATCH --array=1-%i", nrow(jobs)) else "" %>
+<%= if (array.jobs) sprintf("#SBATCH --array=1-%i", nrow(jobs)) else "" %>
 Rscript -e 'batchtools::doJobCollection("<%= uri %>")'
 T
 cat >run.R <<'R'
@@ -25,4 +25,4 @@ for (as.array in c(FALSE, TRUE)) {
     cat(unlist(reduceResultsList()), "\n")
 }
 R
-Rscript run.R
+Rscript run.R >result.txt

@@ -3,6 +3,8 @@
 set -eu
 export CYLC_CONF_PATH=$PWD/conf HOME=$PWD/home
 mkdir -p conf home source
+# Its jobs begin as login shells.
+echo "export PATH=$VIRTUAL_ENV/bin:\$PATH" >home/.bash_profile
 cat >conf/global.cylc <<'S'
 [platforms]
     [[slurm]]
@@ -40,5 +42,5 @@ cylc install --no-run-name --workflow-name=flow "$PWD/source" >&2
 status=0
 cylc play --no-detach flow >&2 || status=$?
 cat home/cylc-run/flow/log/scheduler/log >&2
-cat home/cylc-run/flow/share/all.txt
+mv home/cylc-run/flow/share/all.txt result.txt
 exit $status

@@ -10,20 +10,20 @@ def square(number):
     return number * number
 
 
-def total(numbers):
-    with open("total.txt", "w") as file:
-        file.write(str(sum(numbers)))
-    return sum(numbers)
+def total(numbers, path):
+    with open(path, "w") as file:
+        file.write(f"{sum(numbers)}\n")
+    return path
 
 
 parts = Node(Function(input_names=["number"], output_names=["found"], function=square), name="parts")
 parts.iterables = ("number", [1, 2, 3, 4, 5, 6])
 joined = JoinNode(
-    Function(input_names=["numbers"], output_names=["found"], function=total),
+    Function(input_names=["numbers", "path"], output_names=["path"], function=total),
     name="joined", joinsource="parts", joinfield="numbers",
 )  # fmt: skip
+joined.inputs.path = str(Path("result.txt").absolute())
 flow = Workflow(name="flow", base_dir=str(Path.cwd()))
 flow.connect(parts, "found", joined, "numbers")
 flow.config["execution"] = {"job_finished_timeout": 60, "poll_sleep_duration": 0.5}
 flow.run(plugin="SLURM", plugin_args={"sbatch_args": "--partition=main --mem=300M --time=5"})
-print(sorted(path.read_text() for path in Path("flow").rglob("total.txt")))

@@ -15,7 +15,9 @@ for number in range(10):
     job = Job(spec)
     executor.submit(job)
     jobs.append(job)
+found = []
 for job in jobs:
     status = job.wait(timeout=timedelta(minutes=5))
     assert status is not None and status.final, (job, status)
-    print(status.state.name, status.exit_code, job.spec.stdout_path.read_text().strip())
+    found.append(f"{status.state.name} {status.exit_code} {job.spec.stdout_path.read_text()}")
+Path("result.txt").write_text("".join(found))

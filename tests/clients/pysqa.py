@@ -27,12 +27,12 @@ after = folder / "after"
 after.mkdir()
 ids.append(
     adapter.submit_job(
-        job_name="after", working_directory=str(after), cores=1, partition="main", dependency_list=[str(one) for one in ids],
-        command="cat ../job?/result.txt >result.txt",
+        job_name="after", working_directory=str(after), cores=1, partition="main",
+        dependency_list=[str(one) for one in ids], command="cat ../job?/result.txt >result.txt",
     )
 )  # fmt: skip
 listed = adapter.get_queue_status()
-print(sorted(set(listed["jobname"]) - {f"job{number}" for number in range(8)} - {"after"}))
+assert set(listed["jobname"].str.strip()) <= {f"job{number}" for number in range(8)} | {"after"}, listed
 while any(adapter.get_status_of_jobs(process_id_lst=ids)[place] in ("pending", "running") for place in range(len(ids))):
     time.sleep(0.5)
-print((after / "result.txt").read_text(), end="")
+(after / "result.txt").rename("result.txt")

@@ -1,4 +1,5 @@
 # requires: qbatch==2.3.2
+# debian: parallel
 # A list of commands as an array and in chunks, and a job that waits for it by its name.
 set -eu
 export QBATCH_SYSTEM=slurm
@@ -9,4 +10,4 @@ for _ in $(seq 600); do
     [ ! -s all.txt ] || break
     sleep 0.2
 done
-sort -n all.txt
+sort -n all.txt >result.txt

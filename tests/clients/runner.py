@@ -2,7 +2,8 @@
 Run real clients of Slurm, unmodified, from PyPI: once directly, once in auto mode, and compare their results.
 
 `tests/run clients [NAME...]` starts a cluster and calls this. A driver in this folder is one client: it works in an
-empty folder, checks its own results and prints them. Lines at its top, after `# NAME:`, say
+empty folder, and leaves its results in `result.txt`; what it prints is shown where it fails. Lines at its top, after
+`# NAME:`, say
 
 - `requires`: what pip installs, with versions, into an environment of the client's own;
 - `debian`: packages that it needs instead;
@@ -53,9 +54,10 @@ class Client:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of a client came to; `submissions` is how many requests the controller got."""
+    """What one run of a client came to: what it left in result.txt, and how many submissions the controller got."""
 
     result: Result
+    found: bytes
     submissions: int
     seconds: float
 
@@ -122,7 +124,11 @@ def run(client: Client, person: Person, venv: Path, *, auto: bool) -> Run:
     shutil.move(work, kept)
     (kept / "driver.out").write_bytes(result.out)
     (kept / "driver.err").write_bytes(result.err)
-    return Run(result, submissions, seconds)
+    try:
+        found = (kept / "result.txt").read_bytes()
+    except FileNotFoundError:
+        found = b""
+    return Run(result, found, submissions, seconds)
 
 
 def end_keepers(person: Person) -> None:
@@ -134,13 +140,15 @@ def end_keepers(person: Person) -> None:
 def verdict(client: Client, direct: Run, auto: Run) -> str:
     """What is wrong, in words; empty where nothing is."""
     if client.fails:
-        return "" if direct.result.status else "works directly now: its line `fails` is out of date"
+        return "" if direct.result.status or not direct.found else "works directly now: its line `fails` is out of date"
     if direct.result.status:
         return f"fails directly, exit status {direct.result.status}"
     if auto.result.status:
         return f"fails in auto mode, exit status {auto.result.status}"
-    if direct.result.out != auto.result.out:
-        return f"other results: {direct.result.out!r} directly, {auto.result.out!r} in auto mode"
+    if not direct.found:
+        return "leaves no result directly"
+    if direct.found != auto.found:
+        return f"other results: {direct.found!r} directly, {auto.found!r} in auto mode"
     return ""
 
 
@@ -195,7 +203,7 @@ def main() -> int:
 
 def tails(result: Result) -> list[str]:
     """The last lines of what a run printed."""
-    return [data.decode(errors="replace")[-3000:] for data in (result.out, result.err)]
+    return [data.decode(errors="replace")[-1500:] for data in (result.out, result.err)]
 
 
 if __name__ == "__main__":

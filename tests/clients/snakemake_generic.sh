@@ -34,4 +34,4 @@ chmod +x status.sh
 snakemake --executor cluster-generic --jobs 20 --latency-wait 20 \
     --cluster-generic-submit-cmd "sbatch --parsable --partition=main --mem={resources.mem_mb} --time={resources.runtime} --job-name={rule} --output=logs/{rule}-%j.log" \
     --cluster-generic-status-cmd ./status.sh --cluster-generic-cancel-cmd scancel >&2
-cat all.txt
+mv all.txt result.txt

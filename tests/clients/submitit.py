@@ -2,6 +2,8 @@
 # variables: SARRAY_IDS=real
 """Single functions with a memory limit, in a loop, and map_array."""
 
+from pathlib import Path
+
 import submitit
 
 
@@ -15,4 +17,4 @@ single = [executor.submit(square, number) for number in range(10)]
 mapped = executor.map_array(square, range(10, 20))
 found = [job.result() for job in (*single, *mapped)]
 assert found == [number * number for number in range(20)], found
-print(found)
+Path("result.txt").write_text(f"{found}\n")

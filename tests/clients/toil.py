@@ -32,4 +32,5 @@ if __name__ == "__main__":
     options.retryCount = 0
     options.workDir = str(Path.cwd())
     with Toil(options) as flow:
-        print(flow.start(Job.wrapJobFn(spread, 8, cores=1, memory="200M", disk="10M")))
+        found = flow.start(Job.wrapJobFn(spread, 8, cores=1, memory="200M", disk="10M"))
+    Path("result.txt").write_text(f"{found}\n")

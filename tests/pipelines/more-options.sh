@@ -56,7 +56,7 @@ show --cpu-freq=high
 show --mem-bind=local
 show --mem-bind=none
 show --mail-type=NONE --mail-user=nobody
-host=$(hostname -s)
+host=$(sinfo -h -N -p main -o %N | head -n 1)
 id=$(sbatch --parsable -H -x "$host,$host" --wrap=true)
 echo "$id"
 [ -z "${SARRAY_MODE-}" ] || sarray-flush --session differential >/dev/null 2>&1

@@ -140,7 +140,7 @@ class Controller:
         # -a: partitions that are hidden from the user too. The user's own jobs are shown whatever PrivateData says.
         words = ("-h", "-a", "-t", "all", "-u", str(os.geteuid()), "-o", "%F|%T|%N|%o")
         for job, state, nodes in re.findall(
-            rb"^(\d+)\|(\w+)\|([^|\n]*)\|" + re.escape(script) + rb"$", self.ask("squeue", *words), re.MULTILINE
+            rb"^(\d+)\|(\w+)\|([^|\n]*)\|" + re.escape(script) + rb"(?: .*)?$", self.ask("squeue", *words), re.MULTILINE
         ):
             # A refused submission can leave a record: failed, and never on a node.
             if state != b"FAILED" or nodes:
@@ -167,7 +167,7 @@ class Controller:
         found = self.ask("sacct", *words, "-o", "JobID,State,NodeList,SubmitLine")
         for line in found.split(b"\n"):
             job, state, nodes, submitted = (*line.split(b"\x01"), b"", b"", b"")[:4]
-            if submitted.endswith(b" " + script) and (state != b"FAILED" or nodes != b"None assigned"):
+            if b" %s " % script in submitted + b" " and (state != b"FAILED" or nodes != b"None assigned"):
                 return int(re.match(rb"\d+", job).group())  # type: ignore[union-attr]
         return None
 

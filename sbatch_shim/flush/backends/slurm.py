@@ -13,6 +13,7 @@ from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate, asked_elsewher
 from sbatch_shim.flush.backends.sbatch import Answer, Inherited, limits_of, submit
 from sbatch_shim.flush.backends.sight import Sight, sight_of
 from sbatch_shim.flush.patience import Patience, Stop
+from sbatch_shim.flush.untouched import export_word
 from sbatch_shim.grammar import OPTIONS, TAKES
 from sbatch_shim.merge.environment import controller_variables, export_by_variable, loader_variables
 from sbatch_shim.merge.limits import Limits
@@ -102,7 +103,8 @@ class Slurm:
             name, _, value = part.partition("=")
             limits[name] = int(value)
         words = [os.fsencode(self.sbatch(call)), *words_of(submission)]
-        return words, Inherited(int(call.umask, 8), limits, call.group, submission.array.nice)
+        nice = submission.array.nice if submission.own is None else call.nice
+        return words, Inherited(int(call.umask, 8), limits, call.group, nice)
 
     def submit(self, submission: Submission) -> Answer:
         call = submission.array.calls[0]
@@ -110,7 +112,7 @@ class Slurm:
         held = hold(submission.script)
         try:
             session = os.fsdecode(call.session.name)
-            folder = submit_folder(submission.array)
+            folder = submit_folder(submission.array) if submission.own is None else call.cwd
             environment = submission.environment
             answer = submit(words, environment, inherited, session, folder, held)
             if answer.lacks_libraries:
@@ -203,7 +205,11 @@ def words_of(submission: Submission) -> list[bytes]:
     if submission.comment:
         words.append(option("comment", submission.comment))
     words.append(option("chdir", submission.folder))
-    if array.login:
+    if submission.own is not None:
+        value = export_word(array.calls[0])
+        if value is not None:
+            words.append(option("export", value))
+    elif array.login:
         # Where the site sees it, sbatch and the node make the environment as they would for each call.
         # (A call with --get-user-env need not have an export list.)
         value = array.calls[0].options.get("export") if array.exposed else b"NONE"
@@ -213,4 +219,4 @@ def words_of(submission: Submission) -> list[bytes]:
         # Also what sbatch or a wrapper around it had to be started with does not reach the job then.
         words.append(option("export", b"NIL"))
     words += [option(log.kind, log.pattern) for log in submission.logs]
-    return [*words, *submission.extra, submission.script]
+    return [*words, *submission.extra, submission.script, *(submission.own or ())]
