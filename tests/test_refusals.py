@@ -6,14 +6,15 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from support.differential import differences, run_both
 from support.faults import Cluster, free_port, spawn, wait_for
-from support.person import USER, Person, Result
+from support.person import SYSTEM_PATH, USER, Person, Result
 
 HERE = Path(__file__).parent
 pytestmark = [pytest.mark.slurm, pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="needs root and a test user")]
@@ -59,6 +60,7 @@ end
 return slurm.SUCCESS
 """
 MOST = 50
+FEW = 40
 # All that a job can see, where each call is submitted as it was made.
 UNTOUCHED = ["environment", "export", "directives", "folders", "exits", "signals", "nested", "tmpdir", "log-modes"]
 
@@ -94,6 +96,8 @@ def limited(scratch: Path) -> Iterator[Cluster]:
     for words in (
         f"add account lab MaxSubmitJobs={MOST}",
         f"add user {USER} account=lab",
+        f"add account few MaxSubmitJobs={FEW}",
+        f"add user {USER} account=few",
         "add account free",
         f"add user {USER} account=free",
     ):
@@ -148,6 +152,44 @@ def queue_some(person: Person, script: str) -> list[str]:
     (person.home / "make.sh").write_text(f'call() {{ sbatch --parsable "$@" || exit; }}\n{script}')
     env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
     return tickets(person.run("bash", "make.sh", env=env))
+
+
+@dataclass
+class Question:
+    """A command of Slurm that was run, and when, in seconds since the epoch."""
+
+    time: float
+    name: str
+
+
+@dataclass
+class Ears:
+    """Commands of Slurm that write down when they are run, and then run the real ones."""
+
+    folder: Path
+    log: Path
+
+    @classmethod
+    def of(cls, person: Person) -> Ears:
+        """In a folder of theirs, which goes before the system's on PATH."""
+        made = cls(person.home / "ears", person.home / "questions")
+        made.folder.mkdir()
+        for name in ("sbatch", "squeue", "scontrol", "sacct", "sacctmgr", "sdiag", "sinfo"):
+            path = made.folder / name
+            path.write_text(f'#!/bin/bash\necho "$EPOCHREALTIME {name}" >>{made.log}\nexec /usr/bin/{name} "$@"\n')
+            path.chmod(0o755)
+        person.own(made.folder)
+        return made
+
+    def path(self, person: Person) -> str:
+        return f"{person.prefix}/shims:{self.folder}:{SYSTEM_PATH}"
+
+    def heard(self) -> list[Question]:
+        """All questions so far."""
+        if not self.log.exists():
+            return []
+        lines = [line.split() for line in self.log.read_text().splitlines()]
+        return [Question(float(when), name) for when, name in lines]
 
 
 def submissions(flushed: Result) -> int:
@@ -381,3 +423,61 @@ def test_what_a_limit_does_not_let_in_costs_few_requests(counted: Person) -> Non
     # 64, 32, 16, 8, 4, 2, 1, and not the other halves.
     assert tried == 7, kept.err.decode()
     assert b"64 calls" in kept.err and b"no room for it at present" in kept.err
+
+
+@pytest.mark.parametrize("by", ["feed", "keeper"])
+def test_while_a_limit_is_met_one_question_in_ten_seconds_tells_that_nothing_has_changed(
+    counted: Person, by: str
+) -> None:
+    """No call is submitted only to be refused again."""
+    ears = Ears.of(counted)
+    env = counted.environment(PATH=ears.path(counted), SARRAY_SESSION="test", SARRAY_MODE="queue")
+    counted.run("sbatch", "-A", "few", "--hold", f"--array=1-{FEW}", "--wrap", "true", env=counted.environment())
+    if by == "keeper":
+        env.update(SARRAY_MODE="auto", SARRAY_IDLE="0.3")
+    script = 'for n in $(seq 60); do sbatch -Q -A few --wrap "echo x >>ran.$n"; done'
+    assert counted.run("bash", "-c", script, env=env).status == 0
+    feeding = None
+    if by == "feed":
+        feeding = spawn(counted, str(counted.prefix / "bin/sarray-flush"), "--feed", "--retry", "0", PATH=env["PATH"])
+    # The first flush asks with submissions. (A loaded machine may let the keeper begin before the last call.)
+    wait_for(lambda: len(ears.heard()) > 6 and time.time() - ears.heard()[-1].time > 9)
+    first = ears.heard()
+    wait_for(lambda: len(ears.heard()) >= len(first) + 3)
+    later = ears.heard()[len(first) :]
+    assert [one.name for one in later] == ["squeue"] * len(later), later
+    gaps = [after.time - before.time for before, after in zip([first[-1], *later], later)]
+    assert min(gaps) > 9, gaps
+    counted.run("scancel", "-A", "few", "-t", "PENDING", env=counted.environment(PATH=SYSTEM_PATH))
+    wait_for(lambda: len(list(counted.home.glob("ran.*"))) == 60)
+    if feeding is not None:
+        feeding.communicate()
+        assert feeding.returncode == 0
+    assert all(path.read_text() == "x\n" for path in counted.home.glob("ran.*"))
+
+
+def test_five_hundred_calls_in_chains_pass_a_limit_of_forty(counted: Person) -> None:
+    """Each runs once, and after what it waits for, whatever piece of an array that came in."""
+    ears = Ears.of(counted)
+    queue_some(
+        counted,
+        """
+        for n in $(seq 150); do
+            first=$(call -A few -o log.a$n --wrap "echo x >>ran.a$n")
+            second=$(call -A few -o log.b$n -d "afterok:$first" --wrap "cat ran.a$n >>ran.b$n")
+            call -A few -o log.c$n -d "afterok:$second" --wrap "cat ran.b$n >>ran.c$n" >/dev/null
+        done
+        for n in $(seq 50); do call -A few -o log.d$n --wrap "echo x >>ran.d$n" >/dev/null; done
+        """,
+    )
+    begun = time.time()
+    env = counted.environment(PATH=ears.path(counted), SARRAY_SESSION="test")
+    fed = counted.run(str(counted.prefix / "bin/sarray-flush"), "--feed", "--retry", "0", env=env)
+    seconds = time.time() - begun
+    assert fed.status == 0, fed.err.decode()[-2000:]
+    counted.settle()
+    ran = {path.name: path.read_text() for path in counted.home.glob("ran.*")}
+    assert len(ran) == 500
+    assert set(ran.values()) == {"x\n"}
+    # Refusals of the first flush, then for each ten seconds a look, the configuration and a few pieces.
+    assert len(ears.heard()) < 40 + 12 * seconds / 10, (len(ears.heard()), seconds)

@@ -19,6 +19,7 @@ from sbatch_shim.flush.backends.local import Local
 from sbatch_shim.flush.backends.sbatch import real_sbatch
 from sbatch_shim.flush.backends.slurm import Slurm, option
 from sbatch_shim.flush.flush import Flush, by_controller
+from sbatch_shim.flush.pace import FULL_SECONDS
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.ready import all_ready
 from sbatch_shim.flush.result import FlushResult, Outcome
@@ -71,8 +72,10 @@ examples:
 Exit status: 0 all submitted (or nothing to do); 1 something stays queued, or only other sessions hold calls;
 2 wrong usage; 127 no sbatch found; 129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM (after the running submission).
 """
+# In characters.
+BAR_WIDTH = 30
 # Between two tries of a flush that feeds.
-FEED_SECONDS = 10
+FEED_SECONDS = FULL_SECONDS
 OWN_FLAGS = (
     *("dry-run", "all", "keep-names", "keep-comments", "merge-comments", "wide-lanes"),
     *("final", "keep-arrays", "feed"),
@@ -130,6 +133,7 @@ def read_arguments(words: list[str]) -> tuple[dict[str, str], Wishes]:
     wishes.wide_lanes = "wide-lanes" in own
     wishes.keep_arrays = "keep-arrays" in own
     wishes.final = "final" in own
+    wishes.repeated = wishes.final or "feed" in own
     if {"feed", "json"} <= own.keys():
         raise Usage("--feed goes on for long, and --json is one document: not both")
     wishes.scripts = own.get("output")
@@ -167,6 +171,28 @@ def read_sbatch_option(words: list[str], at: int, wishes: Wishes) -> int:
         else:
             wishes.overrides[name] = value
     return at + count
+
+
+class Bar:
+    """How much of what is fed is in, as a line at the end of a terminal; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.shown = sys.stderr.isatty()
+
+    def draw(self, submitted: int, left: int) -> None:
+        """After a flush: how many calls it has submitted, and how many wait for room."""
+        self.done += submitted
+        total = self.done + left
+        if self.shown:
+            filled = BAR_WIDTH * self.done // total
+            bar = "#" * filled + "." * (BAR_WIDTH - filled)
+            print(f"\r[{bar}] {self.done} of {total} calls submitted", end="", file=sys.stderr, flush=True)
+
+    def erase(self) -> None:
+        """Before anything else is printed."""
+        if self.shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 class Progress:
@@ -235,6 +261,7 @@ def report(result: FlushResult, own: dict[str, str], went: dict[str, int]) -> No
                 }
                 for outcome in result.outcomes
             ],
+            "halted": result.halted or None,
             "failed": {str(ticket): text for ticket, text in result.failed.items()},
             "kept": result.kept,
             "passed": went,
@@ -274,15 +301,20 @@ def feed(
     names: list[bytes], state: bytes, backend: Backend, own: dict[str, str], wishes: Wishes, patience: Patience
 ) -> int:
     """Flush the named sessions again and again, until nothing waits for room any more; the exit status."""
-    left = 0
+    bar = Bar()
+    told = 0
     while True:
         status, result = flush_sessions(names, state, backend, own, wishes, patience)
-        if not result.waiting or patience.stop.signal:
+        left = len(result.waiting)
+        if not left or patience.stop.signal:
             return status
-        if left != len(result.waiting):
-            left = len(result.waiting)
-            say(f"{counted(left, 'call')} wait for room; trying every {FEED_SECONDS} s, until Ctrl-C")
-        if not patience.stop.wait(FEED_SECONDS):
+        if told != left:
+            told = left
+            say(f"{counted(left, 'call')} wait for room; trying every {FEED_SECONDS:g} s, until Ctrl-C")
+        bar.draw(result.submitted, left)
+        on = patience.stop.wait(FEED_SECONDS)
+        bar.erase()
+        if not on:
             return patience.stop.status
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from sbatch_shim.errors import BadDependency, NeverMet, Refused, ShimError
+from sbatch_shim.flush import room
 from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.controller import NoAnswer
 from sbatch_shim.flush.backends.recovery import Fate
@@ -152,6 +153,7 @@ class Flush:
         self.patience = patience or Patience()
         self.result = FlushResult()
         self.refusals = Refusals(judged_by_site=False)
+        self.room = room.Room()
         self.collected: dict[int, tuple[Journal, Placed]] = {}
         self.started: set[int] = set()
         self.faults: dict[str, str] = {}
@@ -172,7 +174,11 @@ class Flush:
             folder = self.claim()
             calls, problems = pending(self.session)
             self.result.problems += problems
-            if calls:
+            if calls and self.wishes.repeated:
+                self.room = room.look(self.session, lambda: self.backend.held(calls[0]))
+            if calls and all(self.room.bound(call) == 0 for call in calls):
+                self.result.kept += [call.ticket for call in calls]
+            elif calls:
                 if folder is None:
                     folder = self.new_folder()
                 self.submit_all(folder, calls, progress)
@@ -180,7 +186,16 @@ class Flush:
                 for job, (_, event) in self.collected.items():
                     cut_short = self.result.uncertain if job in self.started else self.result.kept
                     cut_short += event.tickets
+                if self.wishes.repeated:
+                    self.note_room(calls[0])
             self.finish()
+
+    def note_room(self, call: Call) -> None:
+        """Leave for the next flush what limits this one has met."""
+        if self.refusals.full:
+            room.note(self.session, frozenset(self.refusals.full), self.backend.held(call))
+        elif not any(outcome.text == NO_ROOM for outcome in self.result.outcomes):
+            room.forget(self.session)
 
     def crossed_wait(self) -> float:
         """
@@ -370,13 +385,19 @@ class Flush:
             left_behind: The tickets that cannot be waited for, and why.
 
         Returns:
-            None where Slurm refused it, or something fails, and it is to be tried in two halves.
+            None where Slurm refused it, something fails, or it is more than there is room for, and it is to be tried
+            in two halves.
         """
         array, path = ready.array, home + b"/script"
         stopped = next((left_behind[ticket] for ticket in array.producers if ticket in left_behind), "")
         if self.patience.stop.signal:
             self.result.halted = "interrupted"
         if not stopped and self.refusals.is_full(array):
+            stopped = NO_ROOM
+        bound = self.room.bound(array)
+        if not (stopped or self.result.halted) and bound is not None and array.size > bound:
+            if bound and len(array.members) > 1:
+                return None
             stopped = NO_ROOM
         if self.result.halted or stopped:
             text = "" if self.result.halted else stopped
@@ -439,6 +460,7 @@ class Flush:
                     self.collected[answer.job] = (journal, taken)
                 self.patience.refill()
                 self.refusals.accepted(array)
+                self.room.accepted(array)
                 if lanes is not None:
                     self.split_off(journal, [(event, answer.job)])
                 break

@@ -151,11 +151,12 @@ class Keeper:
             # What only somebody can do something about is kept, but not waited for.
             over = bool(found["kept"]) and not found["waiting"] and not found["uncertain"]
             left = done.returncode != 0 and not over
+            full = bool(found["waiting"]) and not found["halted"]
         except (ValueError, KeyError, TypeError):
-            left, progress = True, False
+            left, progress, full = True, False, False
         left = left and bool(open_folders(self.session) or self.queue())
         say(f"flushed, exit status {done.returncode}" + ("; calls stay queued" if left else ""))
-        self.pace.flushed(time.monotonic(), left=left, progress=progress)
+        self.pace.flushed(time.monotonic(), left=left, progress=progress, full=full)
 
 
 def main() -> int:

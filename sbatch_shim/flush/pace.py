@@ -7,6 +7,8 @@ from dataclasses import dataclass
 # Between two tries of what Slurm does not take at present, and how long these go on without any success; in seconds.
 LONGEST_RETRY = 30.0
 LONGEST_PATIENCE = 86400.0
+# Between two flushes while a limit on submitted jobs leaves calls queued: Slurm is asked no more often.
+FULL_SECONDS = 10.0
 
 
 @dataclass
@@ -18,6 +20,7 @@ class Pace:
         quiet: A flush follows when no call has come for so long.
         longest: It does not wait longer than this since it saw the first call.
         linger: How long a keeper stays while nothing is to do.
+        full: A limit left calls queued at the last flush, so that whatever came since waits for the next try.
     """
 
     quiet: float
@@ -29,6 +32,7 @@ class Pace:
     retry: float | None = None
     delay: float = 1.0
     patient_since: float | None = None
+    full: bool = False
 
     def look(self, now: float, queue: tuple[int, int] | None) -> None:
         """Take in what is queued: the queue's file and size, or None where it holds no call."""
@@ -44,24 +48,28 @@ class Pace:
             return True
         if self.seen is None:
             return False
+        if self.full:
+            return now - self.first >= FULL_SECONDS
         return asked or now - self.last >= self.quiet or now - self.first >= self.longest
 
-    def flushed(self, now: float, *, left: bool, progress: bool) -> None:
+    def flushed(self, now: float, *, left: bool, progress: bool, full: bool = False) -> None:
         """
         Take in what a flush came to.
 
         Args:
             left: Calls stay queued that another flush may submit.
             progress: It submitted something.
+            full: What is left waits for room under a limit.
         """
-        self.seen, self.last = None, now
+        self.seen, self.last, self.full = None, now, left and full
         if not left:
             self.retry, self.delay, self.patient_since = None, 1.0, None
             return
         if progress or self.patient_since is None:
             self.patient_since = now
         self.delay = 1.0 if progress else min(2 * self.delay, LONGEST_RETRY)
-        self.retry = now + self.delay if now - self.patient_since < LONGEST_PATIENCE else None
+        wait = max(self.delay, FULL_SECONDS) if self.full else self.delay
+        self.retry = now + wait if now - self.patient_since < LONGEST_PATIENCE else None
 
     def idle(self, now: float) -> bool:
         """Whether it is time to leave."""

@@ -9,6 +9,7 @@ are bad, it is at most twice what their direct submission would have cost.
 from __future__ import annotations
 
 from sbatch_shim.flush.backends.sbatch import Answer
+from sbatch_shim.flush.room import Kind, kind_of
 from sbatch_shim.flush.untouched import may_be_untouched
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.submission import Submission
@@ -45,9 +46,9 @@ class Refusals:
     def __init__(self, *, judged_by_site: bool) -> None:
         self.judged_by_site = judged_by_site
         # The limits that a single call has met, by words and by what they are counted for.
-        self.reached: set[tuple[object, ...]] = set()
+        self.reached: set[tuple[str, Kind]] = set()
         # What counts for a limit that leaves no room for one more task.
-        self.full: set[tuple[object, ...]] = set()
+        self.full: set[Kind] = set()
 
     def ask_for_pieces(self, array: Array, answer: Answer) -> bool:
         """Whether an array that was refused is to be tried in two halves, now."""
@@ -58,7 +59,7 @@ class Refusals:
             if answer.temporary:
                 self.reached.add(limit)
                 if array.size == 1:
-                    self.full.add(self.counted_for(array))
+                    self.full.add(kind_of(array))
             return False
         if answer.temporary:
             return limit not in self.reached
@@ -71,19 +72,14 @@ class Refusals:
 
     def is_full(self, array: Array) -> bool:
         """Whether a call that counts for the same limits has just met one, so that no array needs to be tried."""
-        return self.counted_for(array) in self.full
+        return kind_of(array) in self.full
 
     def accepted(self, array: Array) -> None:
         """There is room again."""
-        self.full.discard(self.counted_for(array))
+        self.full.discard(kind_of(array))
         self.reached.clear()
 
     @staticmethod
-    def counted_for(array: Array) -> tuple[object, ...]:
-        """What limits on submitted jobs count an array for."""
-        return tuple(array.options.get(name) for name in ("account", "qos", "partition", "reservation"))
-
-    @classmethod
-    def limit_of(cls, array: Array, answer: Answer) -> tuple[object, ...]:
+    def limit_of(array: Array, answer: Answer) -> tuple[str, Kind]:
         """A limit on submitted jobs: the words of its refusal, and whose jobs it counts."""
-        return (answer.text, *cls.counted_for(array))
+        return answer.text, kind_of(array)

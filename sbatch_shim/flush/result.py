@@ -93,6 +93,13 @@ class FlushResult:
         return [ticket for ticket in self.kept if ticket not in known]
 
     @property
+    def submitted(self) -> int:
+        """How many calls Slurm has taken."""
+        return sum(len(one.array.calls) for one in self.outcomes if one.job is not None) + sum(
+            len(one.tickets) for one in self.adopted
+        )
+
+    @property
     def hopeless(self) -> list[int]:
         """The tickets that no flush can submit."""
         return [call.ticket for outcome in self.outcomes if outcome.hopeless for call in outcome.array.calls]

@@ -22,6 +22,7 @@ class Wishes:
             nothing of the site's own gets the comments (see Limits).
         keep_arrays: Array calls stay alone; for a flush in the middle of a pipeline.
         final: What Slurm refuses for good is over, and is not tried by later flushes.
+        repeated: It is tried again by itself, so it looks whether there is room before it submits.
         wide_lanes: Leave it to slurmctld how many lanes of an array it looks at together.
         scripts: A folder that also gets the scripts, or None.
         any_cluster: Calls that were made for another cluster are submitted too.
@@ -37,6 +38,7 @@ class Wishes:
     keep_comments: bool | None = None
     keep_arrays: bool = False
     final: bool = False
+    repeated: bool = False
     wide_lanes: bool = False
     scripts: str | None = None
     any_cluster: bool = False

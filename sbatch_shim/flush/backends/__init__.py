@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # the companions import `sbatch.py` beside this, and no other
     from sbatch_shim.flush.backends.sbatch import Answer
     from sbatch_shim.flush.backends.sight import Sight
     from sbatch_shim.flush.patience import Patience, Stop
+    from sbatch_shim.flush.room import Held
     from sbatch_shim.merge.limits import Limits
     from sbatch_shim.merge.plan import Array
     from sbatch_shim.merge.submission import Submission
@@ -59,6 +60,9 @@ class Backend(Protocol):
 
     def has(self, submitting: Submitting, job: int) -> bool | None:
         """Whether a job is the one of this submission; None where another cluster would have to be asked."""
+
+    def held(self, call: Call) -> Held:
+        """What limits on submitted jobs count this user's jobs for, at the controller of a call, each task once."""
 
     def split_off(self, submitting: Submitting, job: int) -> str:
         """Make the scheduler see each of a job's lanes; what went wrong, or an empty string."""

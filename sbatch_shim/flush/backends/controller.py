@@ -147,6 +147,12 @@ class Controller:
                 return int(job)
         return None
 
+    def held(self) -> list[tuple[bytes | None, ...]]:
+        """Account, quality of service, partition and reservation of this user's jobs that have not ended, each task."""
+        # What is completing no longer counts for a limit.
+        words = ("-h", "-r", "-a", "-t", "PD,R,S,CF", "-u", str(os.geteuid()), "-o", "%a\x1f%q\x1f%P\x1f%v")
+        return [tuple(line.split(b"\x1f")) for line in self.ask("squeue", *words).splitlines()]
+
     def accounted(self, script: bytes, since: float) -> int | None:
         """
         The ended job in the accounting that was submitted with this script, `since` seconds since the epoch or later.

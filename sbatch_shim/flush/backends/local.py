@@ -22,6 +22,7 @@ from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate
 from sbatch_shim.flush.backends.sbatch import Answer, group_trouble
 from sbatch_shim.flush.backends.sight import Sight
 from sbatch_shim.flush.patience import Patience, Stop
+from sbatch_shim.flush.room import Held
 from sbatch_shim.merge import logs
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, Task
@@ -133,6 +134,10 @@ class Local:
 
     def has(self, submitting: Submitting, job: int) -> bool | None:
         """Slurm is not asked here."""
+        return None
+
+    def held(self, call: Call) -> Held:
+        """There are no limits."""
         return None
 
     def split_off(self, submitting: Submitting, job: int) -> str:

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Hashable
 
 from sbatch_shim import clustername
+from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends import names
 from sbatch_shim.flush.backends.controller import Controller, address_in
 from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate, asked_elsewhere, hold, settle
 from sbatch_shim.flush.backends.sbatch import Answer, Inherited, limits_of, submit
 from sbatch_shim.flush.backends.sight import Sight, sight_of
 from sbatch_shim.flush.patience import Patience, Stop
+from sbatch_shim.flush.room import Held
 from sbatch_shim.flush.untouched import export_word
 from sbatch_shim.grammar import OPTIONS, TAKES
 from sbatch_shim.merge.environment import controller_variables, export_by_variable, loader_variables
@@ -141,6 +143,12 @@ class Slurm:
         if asked_elsewhere(Origin.of(submitting), controller):
             return None
         return controller.queued(os.fsencode(submitting.script)) == job
+
+    def held(self, call: Call) -> Held:
+        try:
+            return Controller(self.sbatch(call), dict(controller_variables(call))).held()
+        except ShimError:
+            return None
 
     def split_off(self, submitting: Submitting, job: int) -> str:
         lanes = submitting.lanes
