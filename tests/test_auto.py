@@ -409,3 +409,36 @@ def test_a_poll_in_queue_mode_is_told_once_what_it_waits_for(person: Person) -> 
     told = person.run("squeue", "-h", "-j", ticket, env=env).err
     assert told.count(b"nothing of it runs before sarray-flush") == 1
     assert person.run("squeue", "-h", "-j", ticket, env=env).err == b""
+
+
+@pytest.mark.parametrize("who", ["$PPID", "$$"], ids=["flush", "sbatch"])
+def test_a_stopped_flush_or_sbatch_does_not_hold_up_a_keeper(quiet: Person, who: str) -> None:
+    """Whoever stopped it may never let it go on; every call runs once all the same."""
+    site = quiet.home / "site"
+    site.mkdir()
+    stop = f'if mkdir "$HOME/stopped" 2>/dev/null; then kill -STOP {who}; fi'
+    (site / "sbatch").write_text(f'#!/bin/bash\n{stop}\nexec /usr/bin/sbatch "$@"\n')
+    (site / "sbatch").chmod(0o755)
+    quiet.own(site)
+    path = f"{quiet.prefix}/shims:{site}:{SYSTEM_PATH}"
+    for number in (1, 2):
+        auto(quiet, "-Q", "--wrap", f"echo x >>ran.{number}", PATH=path)
+    wait_for(lambda: (quiet.home / "stopped").exists())
+    auto(quiet, "-Q", "--wrap", "echo x >>ran.3", PATH=path)
+    settled(quiet, "ran.1", "ran.2", "ran.3")
+    assert [(quiet.home / f"ran.{number}").read_text() for number in (1, 2, 3)] == ["x\n"] * 3
+
+
+def test_two_hundred_sessions_share_a_state_folder(quiet: Person) -> None:
+    script = 'for n in $(seq 200); do SARRAY_SESSION=s$n sbatch --parsable -o /dev/null --wrap "echo x >>ran.$n"; done'
+    made = quiet.run("bash", "-c", script, env=quiet.environment(SARRAY_MODE="queue")).out.decode().split()
+    assert len(set(made)) == 200
+    auto(quiet, "-Q", "-o", "/dev/null", "--wrap", "echo x >>ran.auto")
+    settled(quiet, "ran.auto")
+    listed = quiet.run("squeue", "-h", "-o", "%i", env=quiet.environment()).out.decode().split()
+    assert sorted(listed) == sorted(made)
+    done = quiet.run(str(quiet.prefix / "bin/sarray-flush"), "--all", env=quiet.environment())
+    assert done.status == 0, done.err.decode()[-2000:]
+    settled(quiet, *(f"ran.{number}" for number in range(1, 201)))
+    assert {path.read_text() for path in quiet.home.glob("ran.*")} == {"x\n"}
+    assert len(list(quiet.home.glob("ran.*"))) == 201

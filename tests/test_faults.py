@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slurm
 # What changes something on disk, or starts a process and hears of its end.
 CALLS = ("write", "rename", "mkdir", "rmdir", "symlink", "fdatasync", "fsync", "ftruncate", "fchmod", "wait4")
 CALLS += ("?clone,?clone3,?vfork",)
+KEEPERS_CALLS = ("mkdir", "flock", "ftruncate", "pwrite64", "write", "unlink", "wait4", "poll", "clock_nanosleep")
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_a_queueing_sbatch_killed_at_every_step(user: Person) -> None:
         again = user.run(*words, env=user.environment(**more))
         assert (again.status, again.err) == (0, b"")
         assert queued(user, state=name) == [*found, int(again.out)]
-    assert breaker.steps > 20
+    assert breaker.steps > 15
     assert untold <= 3
 
 
@@ -150,7 +151,7 @@ def test_a_queueing_sbatch_whose_disk_fails_at_every_step(user: Person, error: s
         again = user.run(*words, env=user.environment(**more))
         assert (again.status, again.err) == (0, b"")
         assert int(again.out) in queued(user, state=name)
-    assert breaker.steps > 20
+    assert breaker.steps > 15
     assert unanswered == 1
 
 
@@ -224,6 +225,29 @@ def test_a_flush_killed_at_every_step(user: Person) -> None:
     assert {path.name: path.read_text() for path in user.home.glob("ran.*")} == {
         f"ran.{name}.{call}": "x\n" for name in names for call in "abc"
     }
+
+
+def test_a_keeper_killed_at_every_step(user: Person) -> None:
+    """The next call starts another, which submits what is left: each call has run once."""
+    (python,) = user.prefix.glob("venvs/*/bin/python")
+    keeper = [str(python), "-I", "-m", "sbatch_shim.flush.keeper"]
+    breaker = Breaker("signal=KILL", (*KEEPERS_CALLS, "?clone,?clone3,?vfork"))
+    names = []
+    for name, trace in breaker:
+        names.append(name)
+        # A keeper begins with the first call only in auto mode.
+        env = user.environment(SARRAY_MODE="queue", SARRAY_SESSION=name, SARRAY_IDLE="0.1", SARRAY_LINGER="0.2")
+        for call in "ab":
+            words = ["sbatch", "-Q", "-o", "/dev/null", f"--wrap=echo x >> ran.{name}.{call}"]
+            assert user.run(*words, env=env).status == 0
+        breaker.survived = user.run(*trace, *keeper, name, env=env).status == 0
+        words = ["sbatch", "-Q", "-o", "/dev/null", f"--wrap=echo x >> ran.{name}.c"]
+        assert user.run(*words, env={**env, "SARRAY_MODE": "auto"}).status == 0
+    assert breaker.steps > 15
+    expected = {f"ran.{name}.{call}" for name in names for call in "abc"}
+    wait_for(lambda: {path.name for path in user.home.glob("ran.*")} == expected)
+    user.settle()
+    assert {path.read_text() for path in user.home.glob("ran.*")} == {"x\n"}
 
 
 # How a site's sbatch refuses an array of five, and how many of its calls it takes in pieces.

@@ -481,3 +481,27 @@ def test_five_hundred_calls_in_chains_pass_a_limit_of_forty(counted: Person) -> 
     assert set(ran.values()) == {"x\n"}
     # Refusals of the first flush, then for each ten seconds a look, the configuration and a few pieces.
     assert len(ears.heard()) < 40 + 12 * seconds / 10, (len(ears.heard()), seconds)
+
+
+@pytest.fixture
+def hurried(person: Person, scratch: Path) -> Iterator[Person]:
+    """At a site that takes few requests of a user in a second (rl_enable, since 23.02; unknown to 22.05)."""
+    extra = "SlurmctldParameters=rl_enable,rl_bucket_size=3,rl_refill_rate=1,rl_refill_period=1,rl_table_size=64"
+    cluster = Cluster(scratch / "hurried", free_port(18900), extra)
+    user = at(person, cluster)
+    yield user
+    user.cancel_all()
+    cluster.stop()
+
+
+def test_a_limit_on_requests_is_waited_out(hurried: Person) -> None:
+    """No call is refused or lost by it, nor any other command of ours."""
+    made = queue_some(hurried, 'for n in 1 2 3 4 5 6 7 8; do call -o /dev/null -t $n --wrap "echo x >>ran.$n"; done')
+    env = hurried.environment()
+    flushing = spawn(hurried, str(hurried.prefix / "bin/sarray-flush"))
+    asked = [hurried.run("squeue", "-h", "-j", one, "-o", "%i", env=env) for one in made]
+    words = flushing.communicate()[1]
+    assert flushing.returncode == 0, words
+    assert [one.status for one in asked] == [0] * 8, asked
+    assert ran(hurried) == {f"ran.{number}" for number in range(1, 9)}
+    assert all(path.read_text() == "x\n" for path in hurried.home.glob("ran.*"))

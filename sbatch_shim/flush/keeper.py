@@ -10,12 +10,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import subprocess
 import sys
 import time
 from contextlib import suppress
 
 from sbatch_shim.errors import ShimError, SpoolError
+from sbatch_shim.flush import watched
 from sbatch_shim.flush.pace import Pace
 from sbatch_shim.keeping import abilities, displaced, lock_path
 from sbatch_shim.spool import EMPTY_QUEUE, Session, make_folder
@@ -139,12 +139,7 @@ class Keeper:
     def flush(self) -> None:
         """One sarray-flush."""
         words = ["--session", os.fsdecode(self.session.name), "--final", "--keep-arrays", "--retry", "0", "--json"]
-        done = subprocess.run(
-            [sys.executable, "-I", "-m", "sbatch_shim.flush.cli", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            check=False,
-        )
+        done = watched.run([sys.executable, "-I", "-m", "sbatch_shim.flush.cli", *words])
         try:
             found = json.loads(done.stdout)
             progress = any(one["job"] for one in found["arrays"]) or bool(found["adopted"])
