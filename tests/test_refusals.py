@@ -15,6 +15,7 @@ import pytest
 from support.differential import differences, run_both
 from support.faults import Cluster, free_port, spawn, wait_for
 from support.person import SYSTEM_PATH, USER, Person, Result
+from support.terminal import Terminal
 
 HERE = Path(__file__).parent
 pytestmark = [pytest.mark.slurm, pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="needs root and a test user")]
@@ -454,6 +455,15 @@ def test_while_a_limit_is_met_one_question_in_ten_seconds_tells_that_nothing_has
         feeding.communicate()
         assert feeding.returncode == 0
     assert all(path.read_text() == "x\n" for path in counted.home.glob("ran.*"))
+
+
+def test_a_feed_shows_at_a_terminal_how_far_it_is(counted: Person) -> None:
+    queue_some(counted, f"for n in $(seq {FEW + 8}); do call -A few -o /dev/null --hold --wrap true; done")
+    with Terminal(counted, "sarray-flush", "--feed", "--retry", "0", SARRAY_SESSION="test") as terminal:
+        terminal.expect(rf"^\[#{{25}}\.{{5}}\] {FEW} of {FEW + 8} calls submitted")
+        counted.cancel_all()
+        assert terminal.ended() == 0
+        assert terminal.raw.rpartition("calls submitted")[2].startswith("\r\x1b[K"), "it is gone at the end"
 
 
 def test_five_hundred_calls_in_chains_pass_a_limit_of_forty(counted: Person) -> None:
