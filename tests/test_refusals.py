@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.differential import differences, run_both
 from support.faults import Cluster, free_port, spawn, wait_for
-from support.person import SYSTEM_PATH, USER, Person, Result
+from support.person import CLUSTER, SYSTEM_PATH, USER, Person, Result
 from support.terminal import Terminal
 
 HERE = Path(__file__).parent
@@ -91,6 +91,8 @@ def reading(scratch: Path) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def limited(scratch: Path) -> Iterator[Cluster]:
     """A site that takes 50 jobs of an account, counting each task of an array."""
+    if "slurmdbd" not in Path(CLUSTER).read_text():
+        pytest.skip("needs slurmdbd")
     extra = "AccountingStorageEnforce=associations,limits"
     cluster = Cluster(scratch / "limited", free_port(18950), extra, accounting=True)
     slurm = {**os.environ, "SLURM_CONF": cluster.conf}

@@ -32,6 +32,11 @@ def address_in(config: dict[str, str]) -> str:
     return f"{host}:{port}" if host and port else ""
 
 
+# What follows the configuration. Under a limit on requests (rl_enable) the ping is refused, and the status is 1, while
+# all of the configuration has been told (tried on 26.05).
+PINGED = b"\nSlurmctld("
+
+
 class NoAnswer(ShimError):
     """A command of Slurm that did not tell what it was asked."""
 
@@ -59,11 +64,14 @@ class Controller:
         """The path of one of Slurm's commands."""
         return beside(self.sbatch, name, os.environ.get("PATH", os.defpath))
 
-    def ask(self, name: str, *words: str) -> bytes:
+    def ask(self, name: str, *words: str, whole: bytes | None = None) -> bytes:
         """
         The stdout of a command; NoAnswer when it fails or complains, ShimError when it is not there.
 
         squeue's status is 0 for a user it does not know, so words on stderr are a failure too.
+
+        Args:
+            whole: What an answer holds that is good whatever the status.
         """
         command = self.command(name)
         try:
@@ -72,7 +80,8 @@ class Controller:
             )
         except OSError as error:
             raise ShimError(f"{command} cannot be run ({error.strerror}); the calls stay queued") from None
-        if done.returncode or done.stderr:
+        failed = done.returncode and (whole is None or whole not in done.stdout)
+        if failed or done.stderr:
             text = done.stderr.decode(errors="replace").strip() or f"exit status {done.returncode}"
             raise NoAnswer(f"{name} does not answer: {text}")
         return done.stdout
@@ -84,7 +93,7 @@ class Controller:
         `clock` is the controller's time, `started` when it was started, both whole seconds since the epoch.
         """
         values = {}
-        for line in self.ask("scontrol", "show", "config").decode(errors="replace").splitlines():
+        for line in self.ask("scontrol", "show", "config", whole=PINGED).decode(errors="replace").splitlines():
             name, equals, value = line.partition("=")
             if equals:
                 values[name.strip()] = value.strip()
