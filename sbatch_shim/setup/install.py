@@ -15,7 +15,7 @@ import jinja2
 
 from sbatch_shim import __version__
 from sbatch_shim.companions.context import COMPANIONS
-from sbatch_shim.setup import queues
+from sbatch_shim.setup import manual, queues
 from sbatch_shim.setup.outside import MANIFEST, MODULE, Manifest, add_lines, module_target, remove_line, remove_module
 from sbatch_shim.state.paths import PACKAGE, TEMPLATES
 
@@ -103,6 +103,7 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
             text = render("command", command=command, module=module, python=shlex.quote(str(python)))
             changed |= write(folder / command, text, 0o755)
     changed |= write(prefix / "env.sh", render("env.sh", shims=shlex.quote(str(shims))))
+    changed |= write_manual(prefix)
     for target in targets:
         if target.parent.is_file():
             target.parent.unlink()  # ours, as the first version wrote it
@@ -120,6 +121,16 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
         print(f"to use it: . {shlex.quote(str(prefix / 'env.sh'))}")
 
 
+def write_manual(prefix: Path) -> bool:
+    """The manual pages, where man(1) finds them by PATH; False when they are there already."""
+    changed = False
+    for name, text in manual.pages().items():
+        page = prefix / "share" / "man" / name
+        page.parent.mkdir(parents=True, exist_ok=True)
+        changed |= write(page, text)
+    return changed
+
+
 def uninstall(prefix: Path) -> None:
     """Remove exactly what was written; refuses while calls are queued."""
     queues.refuse_while_calls_wait()
@@ -129,11 +140,13 @@ def uninstall(prefix: Path) -> None:
     for path in known.modules:
         remove_module(Path(path), prefix / "shims")
     written = [f"shims/{name}" for name in ("sbatch", *COMPANIONS, *COMMANDS)] + [f"bin/{name}" for name in COMMANDS]
+    written += [f"share/man/{name}" for name in manual.PAGES]
     for name in (*written, "env.sh", MANIFEST):
         (prefix / name).unlink(missing_ok=True)
     (prefix / "venv").unlink(missing_ok=True)
     shutil.rmtree(prefix / "venvs", ignore_errors=True)
-    for folder in (prefix / "shims", prefix / "bin", prefix):
+    sections = [prefix / "share" / "man" / name for name in ("man1", "man7")]
+    for folder in (prefix / "shims", prefix / "bin", *sections, prefix / "share/man", prefix / "share", prefix):
         try:
             folder.rmdir()
         except OSError:

@@ -1,0 +1,86 @@
+"""The manual pages and docs/reference.md say what the help texts say."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sbatch_shim.flush import cli
+from sbatch_shim.setup import manual
+from sbatch_shim.verbs import sarray
+
+REPO = Path(__file__).parent.parent.parent
+REFERENCE = REPO / "docs" / "reference.md"
+
+
+def comparable(text: str) -> list[str]:
+    """The words of a help text, however this version of argparse writes options with several names."""
+    text = re.sub(r"(-\w|--[\w-]+) (?:[A-Z]\w*|\{[\w,]+\}), (?=-)", r"\1, ", text)
+    return text.split()
+
+
+def section(name: str) -> str:
+    found = re.search(rf"^## {re.escape(name)}\n\n```text\n(.*?)\n```$", REFERENCE.read_text(), re.M | re.S)
+    assert found, f"no section {name}; docs/reference.py makes the page anew"
+    return found[1]
+
+
+@pytest.mark.parametrize("verb", ["", *sarray.VERBS])
+def test_the_reference_says_what_sarray_says(verb: str) -> None:
+    assert comparable(section(f"sarray {verb}".strip())) == comparable(manual.help_of(verb)), "see docs/reference.py"
+
+
+def test_the_reference_says_what_sarray_flush_says() -> None:
+    assert comparable(section("sarray-flush")) == comparable(manual.help_of_flush()), "see docs/reference.py"
+
+
+def test_the_reference_names_no_command_that_does_not_exist() -> None:
+    named = set(re.findall(r"^## (.*)$", REFERENCE.read_text(), re.M))
+    assert named == {"sarray-flush", "sarray", *(f"sarray {verb}" for verb in sarray.VERBS)}
+
+
+def shown(page: str) -> str:
+    """The words of a page as a reader sees them, without its macros."""
+    text = re.sub(r"^\.[A-Z]+ ?|^\.(?:nf|fi)$", "", page, flags=re.M)
+    return " ".join(text.replace("\\&", "").replace("\\-", "-").replace("\\e", "\\").split())
+
+
+def test_each_option_of_a_help_text_is_in_its_manual_page() -> None:
+    pages = manual.pages()
+    for name, texts in (
+        ("man1/sarray-flush.1", [cli.USAGE]),
+        ("man1/sarray.1", [sarray.USAGE, *map(manual.help_of, sarray.VERBS)]),
+    ):
+        told = shown(pages[name])
+        for text in texts:
+            missing = {word for word in re.findall(r"--[a-z][a-z-]+", text) if word not in told}
+            assert not missing, name
+
+
+def test_each_sentence_of_a_help_text_is_in_its_manual_page() -> None:
+    told = shown(manual.pages()["man1/sarray.1"])
+    for verb in sarray.VERBS:
+        first = manual.help_of(verb).split("\n\n")[1]
+        assert " ".join(first.split()) in told, verb
+
+
+def test_all_variables_are_in_the_overview_and_in_the_page_about_installing() -> None:
+    pattern = re.compile(r"\bSARRAY_[A-Z_]+\b")
+    overview = set(pattern.findall(manual.pages()["man7/sbatch-shim.7"]))
+    table = set(re.findall(r"`(SARRAY_[A-Z_]+)`", (REPO / "docs" / "installing.md").read_text()))
+    assert overview == table
+
+
+@pytest.mark.parametrize("page", manual.PAGES)
+def test_roff_takes_the_manual_pages(page: str) -> None:
+    text = manual.pages()[page]
+    assert text.startswith(".TH ") and "\n.SH NAME\n" in text
+    groff = shutil.which("groff")
+    if groff is None:
+        return
+    done = subprocess.run([groff, "-ww", "-man", "-Tutf8"], input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
