@@ -91,7 +91,7 @@ make_venv() {
     # Build away from the sources: they may be read-only, and must not change.
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    cp -R "$source/pyproject.toml" "$source/README.md" "$source/sbatch_shim" "$work/"
+    cp -R "$source/pyproject.toml" "$source/README.md" "$source/LICENSE" "$source/sbatch_shim" "$work/"
     if command -v uv >/dev/null 2>&1; then
         if ! uv venv --quiet --clear --python "$python" "$venv" ||
             ! uv pip install --quiet --python "$venv/bin/python" "$work"; then

@@ -19,8 +19,9 @@ HOME = "/home/ada"
 # What is different each time, and the word that stands for it while lines are compared.
 VARYING = (
     (re.compile(r"\b(?:[\w-]+\.)+\d+\.\d+\b"), "SESSION"),
-    (re.compile(r"\b\d{4,}\b"), "ID"),
+    (re.compile(r"(?<!\d)\d{4,}(?!\d)"), "ID"),
     (re.compile(r"\b\d+:\d\d(?::\d\d)?\b"), "TIME"),
+    (re.compile(r"\[#+\]"), "BAR"),  # as long as the session's name leaves room
     (re.compile(r"\s+"), " "),
 )
 # Written over themselves on a terminal, and only where a flush takes longer than a moment.
@@ -82,12 +83,17 @@ def type_command(terminal: Terminal, command: Typed) -> list[str]:
     return [line for line in lines if not PASSING.fullmatch(line)]
 
 
-def type_page(person: Person, page: str) -> Iterator[tuple[Typed, list[str]]]:
-    """Each command of a page, typed one after the other into one shell, and what came."""
+def install_at_home(person: Person) -> None:
+    """Let the installation be where install.sh puts it for one user."""
     installed = person.home / ".local" / "share" / "sbatch-shim"
     installed.parent.mkdir(parents=True)
     installed.symlink_to(person.prefix)
     person.own(person.home / ".local")
+
+
+def type_page(person: Person, page: str) -> Iterator[tuple[Typed, list[str]]]:
+    """Each command of a page, typed one after the other into one shell, and what came."""
+    install_at_home(person)
     # No keeper submits before the pipeline has ended, however slow the machine is.
     waits = {"SARRAY_IDLE": "600", "SARRAY_MAX_WAIT": "600"}
     shell = ("bash", "--noprofile", "--norc", "--noediting", "-i")
