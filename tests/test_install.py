@@ -60,6 +60,7 @@ def test_twice_changes_nothing_and_uninstall_leaves_nothing(run, tmp_path: Path)
     assert module.name == __version__ and module.read_text().startswith("#%Module")
     assert rc.read_text() == "# mine, without a final newline"
     assert f"to use it: . {prefix}/env.sh" in first.stdout
+    assert (prefix / "share/man/man1/sarray.1").read_text().startswith(".TH SARRAY 1")
     before = snapshot(run.home)
     again = run("--modulefile", str(modules))
     assert "already up to date" in again.stdout
