@@ -42,20 +42,20 @@ def netstring(data: bytes) -> bytes:
     return b"%d:%s," % (len(data), data)
 
 
-def netstrings(payload: bytes) -> "list[bytes]":
-    """The fields of a payload; ValueError when it is not made of netstrings."""
+def netstrings(payload: bytes, at: int = 0) -> "list[bytes]":
+    """The fields of a payload from an offset on; ValueError when it is not made of netstrings."""
     fields = []
-    at = 0
     size = len(payload)
     while at < size:
-        colon = payload.index(b":", at, at + 12)
-        if not payload[at:colon].isdigit():
+        start = payload.index(b":", at, at + 12) + 1
+        digits = payload[at : start - 1]
+        if not digits.isdigit():
             raise ValueError("not a netstring")
-        end = colon + 1 + int(payload[at:colon])
-        if payload[end : end + 1] != b",":
-            raise ValueError("not a netstring")
-        fields.append(payload[colon + 1 : end])
+        end = start + int(digits)
         at = end + 1
+        if payload[end:at] != b",":
+            raise ValueError("not a netstring")
+        fields.append(payload[start:end])
     return fields
 
 
@@ -77,9 +77,22 @@ def encode(values: "dict[str, bytes]", words: "list[bytes]", removed: "list[byte
     return b"".join([netstring(field) for field in fields])
 
 
-def decode(payload: bytes) -> "tuple[dict[str, bytes], list[bytes], list[bytes], list[bytes]]":
-    """The inverse of encode; ValueError for anything else."""
-    fields = netstrings(payload)
+def decode(
+    payload: bytes, common: "tuple[bytes, list[bytes]]" = (b"", [])
+) -> "tuple[dict[str, bytes], list[bytes], list[bytes], list[bytes]]":
+    """
+    The inverse of encode; ValueError for anything else.
+
+    Args:
+        common: All of FIELDS but the first, as they stood in another payload: as bytes, and taken apart. Calls of a
+            session have nearly always the same.
+    """
+    first = payload.find(b",") + 1
+    size, _, when = payload[: first - 1].partition(b":")
+    if common[0] and size == b"%d" % len(when) and payload.startswith(common[0], first):
+        fields = [when, *common[1], *netstrings(payload, first + len(common[0]))]
+    else:
+        fields = netstrings(payload)
     if len(fields) < len(FIELDS) + 3:
         raise ValueError("not a call")
     values = dict(zip(FIELDS, fields))

@@ -167,7 +167,7 @@ def combine(layers: "list[list[tuple[str, bytes | None]]]") -> "dict[str, bytes 
         # Whether it takes back what was said elsewhere depends on the version.
         raise HandOver("--mail-type=NONE beside others")
     for group in EXCLUSIVE_GROUPS:
-        if sum(name in options for name in group) > 1:
+        if len([name for name in group if name in options]) > 1:
             raise HandOver("--%s together" % " and --".join(name for name in group if name in options))
     check_contradictions(options)
     return options

@@ -95,6 +95,13 @@ class Context:
         return Tickets(self.state, everything=self.everything, is_here=self.is_here, asked=asked)
 
     @cached_property
+    def user(self) -> str:
+        """The name of the user."""
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+
+    @cached_property
     def default_partition(self) -> str:
         """Where Slurm puts a job that names no partition."""
         words = self.run("sinfo", ["-h", "-o", "%P"]).out.decode(errors="replace").split()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import os
-import pwd
 import sys
 import time
 
@@ -37,7 +36,7 @@ from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_JOB, JobId, is_number, split_ids
 from sbatch_shim.state.lazy import re
-from sbatch_shim.state.plain import replace
+from sbatch_shim.state.plain import cached_property, replace
 from sbatch_shim.state.tickets import Job, SessionTickets, Tickets
 
 TYPE_CHECKING = False
@@ -106,6 +105,9 @@ ONLY_STATE = {
     "reasonlist": "(None)",
     "submittime": "N/A",
 }
+
+# Options of sbatch by whose values squeue can choose.
+FILTERED = ("partition", "account", "qos")
 
 # A task that no array has: above the highest MaxArraySize (squeue reads no larger ones).
 TASK_OF_NOBODY = 4000000
@@ -248,8 +250,8 @@ class Queue:
                 name = self.tickets.name(shown.ticket, row.name)
             if not self.wanted.has_name(name):
                 return None
-        held = self.tickets.find(shown.ticket)
-        if row is not None and held is not None and not self.wanted.anything:
+        held = self.tickets.find(shown.ticket) if row is not None and not self.wanted.anything else None
+        if row is not None and held is not None:
             real = self.wanted.takes_real(shown, row, held.jobs[shown.ticket])
             if real is not None:
                 return real
@@ -319,16 +321,22 @@ class Queue:
             return as_shown.command(self.context, call)
         return as_shown.log_column(self.context, call, field, shown, self.line.has("expand-patterns"))
 
-    def waiting_text(self, field: str, values: Unsubmitted, shown: Part) -> str:
-        """What a field shows for a call that no flush has submitted."""
-        text = self.own_text(shown, values.call, field)
-        if text is None:
-            text = ONLY_STATE.get(field, "(null)") if self.only_state else WAITING.get(field, nothing_known)(values)
-        return text
+    def writer(self, field: str) -> Callable[[Unsubmitted, Part], str]:
+        """What writes a field of a call that no flush has submitted."""
+        if field in ("jobid", "arrayjobid", "arraytaskid", "jobarrayid"):
+            return lambda values, shown: shown.ids(field)
+        if self.only_state:
+            text = ONLY_STATE.get(field, "(null)")
+            return lambda values, shown: text
+        if field in ("name", "workdir", "command", *LOGS):
+            return lambda values, shown: self.own_text(shown, values.call, field) or ""
+        told = WAITING.get(field)
+        return lambda values, shown: told(values) if told is not None else "N/A"
 
     def pending(self, waiting: list[tuple[int, SessionTickets]], layout: Layout) -> list[bytes]:
         """Rows of the calls that no flush has submitted."""
         found = []
+        columns = [(column, self.writer(column.name)) for column in layout.fields]
         for ticket, pages in waiting:
             call = pages.call(ticket)
             if call is None or not self.passes(call):
@@ -340,41 +348,38 @@ class Queue:
             for one in each:
                 chosen = self.chosen(one, None)
                 if chosen is not None:
-                    texts = [
-                        column.show(self.waiting_text(column.name, values, chosen), chosen.folded)
-                        for column in layout.fields
-                    ]
+                    texts = [column.show(text(values, chosen), chosen.folded) for column, text in columns]
                     found.append(assemble(layout, texts))
         return found
 
-    def passes(self, call: Call) -> bool:
-        """Whether a queued call passes the caller's filters."""
+    @cached_property
+    def filters(self) -> dict[str, list[str]] | None:
+        """By option of sbatch, the values of a queued call that the caller wants; None where no such call is wanted."""
         line, variable = self.line, self.context.variable
         unseen = ("nodes", "nodelist", "node", "licenses", "reservation", "notme")
         if line.has(*unseen) or variable("SQUEUE_LICENSES"):
-            return False
+            return None
         users = line.last("user", "users") or variable("SQUEUE_USERS")
-        if users and not {pwd.getpwuid(os.getuid()).pw_name, str(os.getuid())} & set(users.split(",")):
-            return False
+        if users and not {self.context.user, str(os.getuid())} & set(users.split(",")):
+            return None
         states = (line.last("states") or variable("SQUEUE_STATES") or "PD").upper().split(",")
         if not {"PD", "PENDING", "ALL"} & set(states):
+            return None
+        asked = {name: line.last(name, name + "s") or variable(f"SQUEUE_{name.upper()}") for name in FILTERED}
+        return {name: wanted.split(",") for name, wanted in asked.items() if wanted}
+
+    def passes(self, call: Call) -> bool:
+        """Whether a queued call passes the caller's filters."""
+        if self.filters is None:
             return False
-        for name in ("partition", "account", "qos"):
-            asked = line.last(name, name + "s") or variable(f"SQUEUE_{name.upper()}")
-            if not asked:
-                continue
+        for name, wanted in self.filters.items():
             given = call.options.get(name)
             own = os.fsdecode(given or b"")
             if name == "partition" and not given:
                 own = self.context.default_partition
-            if own not in asked.split(","):
+            if own not in wanted:
                 return False
         return True
-
-
-def nothing_known(values: Unsubmitted) -> str:
-    """What all other fields show."""
-    return "N/A"
 
 
 # What a field shows of a call that no flush has submitted, where that is none of its own.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import grp
 import os
-import pwd
 import time
 
 from sbatch_shim.companions.context import Context
@@ -42,7 +41,8 @@ class Unsubmitted:
             pages = context.tickets.find(ticket)
             return pages is not None and pages.state(ticket) == DROPPED
 
-        unmet = without_met(call.options.get("dependency") or b"", is_dropped) or b""
+        given = call.options.get("dependency")
+        unmet = (without_met(given, is_dropped) if given else None) or b""
         if self.failed:
             # Reasons are one word in Slurm's lists.
             pages = context.tickets.find(call.ticket)
@@ -57,7 +57,7 @@ class Unsubmitted:
 
     @property
     def user(self) -> str:
-        return pwd.getpwuid(self.user_id).pw_name
+        return self.context.user
 
     @property
     def group(self) -> str:

@@ -7,16 +7,13 @@ import time
 
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver, ShimError
-from sbatch_shim.record import decode, digest, frames
+from sbatch_shim.record import FIELDS, decode, digest, frames, netstring
 from sbatch_shim.spool import QUEUE_HEAD, Session, read, session_of
 from sbatch_shim.state.dropped import dropped, without_met
 from sbatch_shim.state.events import Event, Submitting
 from sbatch_shim.state.journal import Journal, flush_folders, open_folders
-from sbatch_shim.state.plain import cached_property, dataclass
+from sbatch_shim.state.plain import cached_property, dataclass, field
 from sbatch_shim.values import MAX_TEXT, indices
-
-# What many records share, for `build`: environments, directives, blobs that are as they were written.
-Shared = tuple[dict[bytes, dict[bytes, bytes]], dict[bytes, list[tuple[str, "bytes | None"]]], set[bytes]]
 
 
 @dataclass(frozen=True)
@@ -142,6 +139,26 @@ class Call:
         return self.cwd if chdir is None else os.path.join(self.cwd, chdir)
 
 
+@dataclass
+class Shared:
+    """
+    What many records have in common, for `build`.
+
+    Attributes:
+        bases: Environments, by hash.
+        inputs: Of each of them, what sbatch reads as options.
+        directives: By the script's hash, and whether #PBS lines count.
+        intact: Blobs that are as they were written.
+        common: See record.decode.
+    """
+
+    bases: dict[bytes, dict[bytes, bytes]] = field(default_factory=dict)
+    inputs: dict[bytes, dict[bytes, bytes]] = field(default_factory=dict)
+    directives: dict[tuple[bytes, bool], list[tuple[str, bytes | None]]] = field(default_factory=dict)
+    intact: set[bytes] = field(default_factory=set)
+    common: tuple[bytes, list[bytes]] = (b"", [])
+
+
 def comment_of_all(calls: list[Call]) -> bytes:
     """
     What Slurm is told as the comment of an array of these calls, in its order; empty for none.
@@ -170,14 +187,12 @@ def load(session: Session, path: bytes) -> tuple[list[Call], list[str]]:
         for start, end in damaged
     ]
     calls = []
-    bases: dict[bytes, dict[bytes, bytes]] = {}
-    parsed: dict[bytes, list[tuple[str, bytes | None]]] = {}
-    intact: set[bytes] = set()
+    shared = Shared()
     for ticket, payload in found:
         if not payload:
             continue
         try:
-            calls.append(build(session, ticket, payload, bases, parsed, intact))
+            calls.append(build(session, ticket, payload, shared))
         except (ValueError, KeyError, OSError, HandOver) as error:
             problems.append(f"the record of {ticket} cannot be read ({error}); it stays in {os.fsdecode(path)}")
         except Exception as error:  # a fault of ours: the other calls go on
@@ -219,47 +234,69 @@ def queue_files(session: Session) -> list[bytes]:
     return [session.queue, *(folder + b"/claimed" for folder in flush_folders(session))]
 
 
+class QueueFiles:
+    """Queue files, each read again only when it has changed."""
+
+    def __init__(self) -> None:
+        self.read: dict[bytes, tuple[tuple[int, int, int], dict[int, bytes]]] = {}
+
+    def payloads(self, path: bytes) -> dict[int, bytes]:
+        """The records of the calls in a file, by ticket; OSError where it cannot be read."""
+        found = os.stat(path)
+        stamp = found.st_ino, found.st_size, found.st_mtime_ns
+        if path not in self.read or self.read[path][0] != stamp:
+            self.read[path] = stamp, payloads_in(path)
+        return self.read[path][1]
+
+    def of_session(self, session: Session) -> dict[int, bytes]:
+        """The records of all calls of a session that are still there, by ticket; empty ones of unreadable files."""
+        found: dict[int, bytes] = {}
+        for path in queue_files(session):
+            try:
+                found.update(self.payloads(path))
+            except OSError:
+                continue
+        return found
+
+
+def payloads_in(path: bytes) -> dict[int, bytes]:
+    """The records of the calls in a queue file, by ticket; empty ones where the file is none of this version."""
+    data = read(path)
+    readable = data.startswith(QUEUE_HEAD)
+    return {ticket: payload if readable else b"" for ticket, payload in records(data)[0] if payload}
+
+
 def payloads(session: Session) -> dict[int, bytes]:
     """The records of all calls of a session that are still there, by ticket."""
-    found: dict[int, bytes] = {}
-    for path in queue_files(session):
-        try:
-            data = read(path)
-        except OSError:
-            continue
-        if data.startswith(QUEUE_HEAD):
-            found.update((ticket, payload) for ticket, payload in records(data)[0] if payload)
-    return found
+    return {ticket: payload for ticket, payload in QueueFiles().of_session(session).items() if payload}
 
 
-def build(
-    session: Session,
-    ticket: int,
-    payload: bytes,
-    bases: dict[bytes, dict[bytes, bytes]],
-    parsed: dict[bytes, list[tuple[str, bytes | None]]],
-    intact: set[bytes],
-) -> Call:
-    """A call from its record; `bases`, `parsed` and `intact` (blobs) keep what many records share."""
-    values, words, removed, changed = decode(payload)
-    for blob in (values["body"], values["environment"]):
-        if blob not in intact:
+def build(session: Session, ticket: int, payload: bytes, shared: Shared) -> Call:
+    """A call from its record."""
+    values, words, removed, changed = decode(payload, shared.common)
+    if not shared.common[0] or not payload.startswith(shared.common[0], payload.find(b",") + 1):
+        fields = [values[name] for name in FIELDS[1:]]
+        shared.common = b"".join(map(netstring, fields)), fields
+    body, base_hash = values["body"], values["environment"]
+    for blob in (body, base_hash):
+        if blob not in shared.intact:
             if digest(session.blob(blob)).encode() != blob:
                 raise ValueError(f"blob {blob.decode()} is damaged")
-            intact.add(blob)
-    base_hash = values["environment"]
-    if base_hash not in bases:
-        bases[base_hash] = dict(split_entry(entry) for entry in session.blob(base_hash).split(b"\0") if entry)
-    environment = Environment(bases[base_hash], frozenset(removed), dict(split_entry(entry) for entry in changed))
+            shared.intact.add(blob)
+    if base_hash not in shared.bases:
+        base = dict(split_entry(entry) for entry in session.blob(base_hash).split(b"\0") if entry)
+        shared.bases[base_hash] = base
+        shared.inputs[base_hash] = {name: value for name, value in base.items() if name in request.INPUT_VARIABLES}
+    environment = Environment(shared.bases[base_hash], frozenset(removed), dict(map(split_entry, changed)))
     command_line, source, rest = request.read_words(words)
-    environment_options = request.from_environment(inputs_in(environment))
-    ignore_pbs = any(name == "ignore-pbs" for name, _ in command_line + environment_options)
+    inputs = inputs_in(environment, shared.inputs[base_hash])
+    environment_options = request.from_environment(inputs) if inputs else []
     directives: list[tuple[str, bytes | None]] = []
     if source != request.WRAP:
-        key = values["body"] + (b"1" if ignore_pbs else b"0")
-        if key not in parsed:
-            parsed[key] = request.from_directives(session.blob(values["body"]), ignore_pbs)
-        directives = parsed[key]
+        key = body, any(name == "ignore-pbs" for name, _ in command_line + environment_options)
+        if key not in shared.directives:
+            shared.directives[key] = request.from_directives(session.blob(body), key[1])
+        directives = shared.directives[key]
     options = request.combine([directives, environment_options, command_line])
     for name in ("wrap", "parsable", "ignore-pbs", "quiet"):
         options.pop(name, None)
@@ -286,10 +323,14 @@ def build(
     )
 
 
-def inputs_in(environment: Environment) -> dict[bytes, bytes]:
-    """The variables that sbatch reads as options."""
-    base = environment.base.keys() & request.INPUT_VARIABLES.keys()
-    found = {name: environment.base[name] for name in base if name not in environment.removed}
+def inputs_in(environment: Environment, base: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """
+    The variables that sbatch reads as options.
+
+    Args:
+        base: Those of its base.
+    """
+    found = {name: value for name, value in base.items() if name not in environment.removed}
     found.update((name, value) for name, value in environment.changed.items() if name in request.INPUT_VARIABLES)
     return found
 

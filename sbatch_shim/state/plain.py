@@ -46,6 +46,7 @@ else:
                 own = dict(getattr(base, "__annotations__", {}))
                 names.update((name, None) for name, kind in own.items() if not str(kind).startswith("ClassVar"))
         cls._names = tuple(names)
+        cls._known = names.keys()
         cls._defaults = {name: getattr(cls, name) for name in names if hasattr(cls, name)}
         for name, default in cls._defaults.items():
             if isinstance(default, field) and name in cls.__dict__:
@@ -56,7 +57,8 @@ else:
                 cls._defaults.setdefault(name, default)
         cls.__init__ = fill
         cls.__repr__ = show
-        cls._after = staticmethod(cls.__dict__.get("__post_init__") or getattr(cls, "__post_init__", nothing))
+        after = getattr(cls, "__post_init__", None)
+        cls._after = None if after is None else staticmethod(after)
         if eq:
             cls.__eq__ = same
             cls.__hash__ = code if frozen else None
@@ -64,21 +66,21 @@ else:
             cls.__setattr__ = cls.__delattr__ = refuse
         return cls
 
-    def nothing(one):
-        """What follows on `fill` where a class has no `__post_init__`."""
-
     def fill(self, *values, **named):
         state = self.__dict__
         names = self._names
+        count = len(names)
         state.update(zip(names, values))
-        state.update(named)
-        if len(state) < len(names):
+        if named:
+            state.update(named)
+        if len(state) < count:
             for name, default in self._defaults.items():
                 if name not in state:
                     state[name] = default.make() if isinstance(default, field) else default
-        if len(state) != len(names) or len(values) + len(named) > len(names) or not state.keys() >= set(names):
+        if len(state) != count or len(values) + len(named) > count or not named.keys() <= self._known:
             raise TypeError(f"{type(self).__name__} takes {', '.join(names)}")
-        self._after(self)
+        if self._after is not None:
+            self._after(self)
 
     def values_of(one):
         state = one.__dict__

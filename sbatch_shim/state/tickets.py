@@ -15,8 +15,8 @@ import time
 from bisect import bisect_right
 
 from sbatch_shim.errors import HandOver, ShimError
-from sbatch_shim.spool import Session, session_of, was_issued
-from sbatch_shim.state.calls import Call, Shared, build, comment_of_all, payloads, queue_files, tickets_in
+from sbatch_shim.spool import BLOCK, Session, session_of, was_issued
+from sbatch_shim.state.calls import Call, QueueFiles, Shared, build, comment_of_all, queue_files
 from sbatch_shim.state.dropped import drop, dropped
 from sbatch_shim.state.events import Ran, Submitted
 from sbatch_shim.state.ids import JobId, TaskSet
@@ -143,9 +143,10 @@ class SessionTickets:
     jobs: dict[int, Job] = field(default_factory=dict)
     history: History = field(default_factory=History)
     ran: set[int] = field(default_factory=set)
+    files: QueueFiles = field(default_factory=QueueFiles)
     records: dict[int, bytes] | None = None
     calls: dict[int, Call | None] = field(default_factory=dict)
-    shared: Shared = field(default_factory=lambda: ({}, {}, set()))
+    shared: Shared = field(default_factory=Shared)
 
     def read(self) -> SessionTickets:
         """Read, or read again; what was queued before stays known as such."""
@@ -188,7 +189,7 @@ class SessionTickets:
         """Note which calls are in a queue file."""
         try:
             if self.asked is None:
-                self.queued |= tickets_in(path)
+                self.queued |= self.files.payloads(path).keys()
             else:
                 self.queued.update(ticket for ticket in self.asked if payload_of(path, ticket) is not None)
         except OSError:
@@ -200,7 +201,7 @@ class SessionTickets:
             payload = self.payload(ticket)
             if payload is not None:
                 try:
-                    self.calls[ticket] = build(self.session, ticket, payload, *self.shared)
+                    self.calls[ticket] = build(self.session, ticket, payload, self.shared)
                 except (ValueError, KeyError, OSError, HandOver):
                     self.calls[ticket] = None
                 except Exception as error:  # a fault of ours: all else is shown
@@ -212,14 +213,14 @@ class SessionTickets:
 
     def payload(self, ticket: int) -> bytes | None:
         """The record of a call; None when it is gone."""
-        if self.records is None and len(self.calls) < FEW:
+        if self.asked is not None and len(self.calls) < FEW:
             for path in queue_files(self.session):
                 found = payload_of(path, ticket)
                 if found is not None:
                     return found
         if self.records is None or (ticket not in self.records and ticket in self.queued):
-            self.records = payloads(self.session)
-        return self.records.get(ticket)
+            self.records = self.files.of_session(self.session)
+        return self.records.get(ticket) or None
 
     def state(self, ticket: int) -> str | None:
         """One of the words above; None for a number that nobody was told."""
@@ -335,6 +336,7 @@ class Tickets:
         self.listing = state + (b"/sessions" if everything else b"/live")
         self.asked = {*asked} if len(asked) <= FEW else set()
         self.opened: dict[bytes, SessionTickets] = {}
+        self.sessions: dict[int, bytes] = {}  # by block
         self.all_open = False
         self.known_by_number: dict[int, list[Job]] | None = None
 
@@ -370,6 +372,16 @@ class Tickets:
             self.opened[name].widen()
             self.index()
         return self.opened[name]
+
+    def session(self, ticket: int) -> bytes | None:
+        """The name of a ticket's session; None for a number that is no ticket of ours."""
+        block = ticket // BLOCK
+        name = self.sessions.get(block)
+        if name is None:
+            name = session_of(self.state, ticket)
+            if name is not None:
+                self.sessions[block] = name
+        return name
 
     def look_up(self, ticket: int, name: bytes) -> SessionTickets:
         """A ticket's session, of which nothing else may have been read."""
@@ -449,7 +461,7 @@ class Tickets:
 
     def find(self, ticket: int) -> SessionTickets | None:
         """The pages that a ticket stands on; None for a number that nobody was told."""
-        name = session_of(self.state, ticket)
+        name = self.session(ticket)
         if name is None:
             return None
         held = self.look_up(ticket, name)

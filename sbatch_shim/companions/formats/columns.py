@@ -10,7 +10,7 @@ from sbatch_shim.companions.options import Line, Unreadable, Unseparable
 from sbatch_shim.companions.parts import Entry
 from sbatch_shim.state.ids import DIGITS, JobId
 from sbatch_shim.state.lazy import re
-from sbatch_shim.state.plain import dataclass
+from sbatch_shim.state.plain import cached_property, dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,11 @@ class Field:
     right: bool
     suffix: str
 
+    @cached_property
+    def end(self) -> bytes:
+        """The suffix, as bytes."""
+        return os.fsencode(self.suffix)
+
     def show(self, text: str, folded: bool = False) -> bytes:
         """
         A value of ours as squeue would print it.
@@ -91,6 +96,11 @@ class Layout:
     fields: list[Field]
     hidden: int
     option: tuple[str, str]
+
+    @cached_property
+    def start(self) -> bytes:
+        """The prefix, as bytes."""
+        return os.fsencode(self.prefix)
 
 
 @dataclass(frozen=True)
@@ -270,7 +280,9 @@ def rows_of(out: bytes, layout: Layout) -> list[Row]:
 
 def assemble(layout: Layout, texts: list[bytes], before: bytes = b"") -> bytes:
     """A row as squeue prints it."""
-    parts = [before, os.fsencode(layout.prefix)]
+    parts = [before, layout.start]
     for column, text in zip(layout.fields, texts):
-        parts += [text, os.fsencode(column.suffix)]
-    return b"".join(parts) + b"\n"
+        parts.append(text)
+        parts.append(column.end)
+    parts.append(b"\n")
+    return b"".join(parts)
