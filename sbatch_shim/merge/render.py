@@ -3,12 +3,13 @@ An array as a batch script: a program of fixed size, then tables and script bodi
 
 So the start of a task costs the same however many calls an array holds. Layout after the program::
 
+    bodies      script bodies, each once, where bash can read them quickly (FRONT_BYTES)
+    common      environment entries that all calls share and sbatch must not see, one per line
     rows        one of ROW_BYTES for each index: local id or -, offset and lines of the call's record,
                 offset and bytes of its body; with an Opening the offset of its logs
-    common      environment entries that all calls share and sbatch must not see, one per line
     records     for each call: folder to start in (empty: Slurm has it right), number of arguments, arguments,
                 environment entries of its own, one per line
-    bodies      script bodies, each once
+    bodies      script bodies, if they are not in front
     logs        with an Opening, for each task: the paths of output, error and input, one per line, empty for what
                 Slurm has opened
 """
@@ -32,6 +33,10 @@ from sbatch_shim.values import indices
 ROW = b"%-10s %-11d %-8d %-11d %-10d\n"
 ROW_LOGS = b"%-11d "  # goes before the others
 ROW_BYTES = len(ROW % (b"-", 0, 0, 0, 0))
+
+
+# As many bytes of bodies stand in front of the tables: bash reads as far without a program that seeks.
+FRONT_BYTES = 1 << 15
 
 
 @cache
@@ -92,15 +97,17 @@ class Script(bytes):
     A rendered script.
 
     Attributes:
-        start, stop: The offsets of the part that holds the calls' variables and arguments.
+        values: The offsets of the parts that hold the calls' variables and arguments, from and to.
     """
 
-    start: int
-    stop: int
+    values: list[tuple[int, int]]
 
     def without_values(self) -> bytes:
-        """The same with that part blank, for a script whose tasks read a whole copy of it."""
-        return self[: self.start] + b" " * (self.stop - self.start) + self[self.stop :]
+        """The same with these parts blank, for a script whose tasks read a whole copy of it."""
+        blank = bytearray(self)
+        for start, stop in self.values:
+            blank[start:stop] = b" " * (stop - start)
+        return bytes(blank)
 
 
 def render(
@@ -138,7 +145,14 @@ def render(
         if call.body_hash not in bodies:
             bodies[call.body_hash] = call.body()
 
-    def program(rows_offset: int) -> bytes:
+    size_of_bodies = sum(map(len, bodies.values()))
+    # A variable of bash holds no NUL.
+    in_front = size_of_bodies <= FRONT_BYTES and not any(b"\0" in body for body in bodies.values())
+    front = b"".join(bodies.values()) if in_front else b""
+
+    def program(size: int) -> bytes:
+        common_offset = size + len(front)
+        rows_offset = common_offset + len(common)
         names = sorted({os.fsencode(call.shown_name).decode("utf-8", "backslashreplace") for call in array.calls})
         values = {
             "title": comment(f"{len(array.calls)} sbatch call{'s' * (len(array.calls) > 1)} as one Slurm job"),
@@ -150,8 +164,9 @@ def render(
             "rows_start": rows_offset + 1,
             "row_count": row_count,
             "row_bytes": row_bytes,
-            "common_offset": rows_offset + row_count * row_bytes,
+            "common_offset": common_offset,
             "common_lines": len(shared.common),
+            "bodies_in_front": in_front,
             "login": sending.by_script,
             "whole": None if whole is None else shlex.quote(os.fsdecode(whole)),
             "time_format": limits.time_format,
@@ -173,16 +188,21 @@ def render(
         offset = len(head)
         head = program(offset)
 
-    place = offset + row_count * row_bytes + len(common)
+    size = offset
+    rows_at = size + len(front) + len(common)
+    records_at = place = rows_at + row_count * row_bytes
     record_places = {}
     for call, record in zip(array.calls, records):
         record_places[call.ticket] = (place, record.count(b"\n"))
         place += len(record)
     end_of_values = place
     body_places = {}
+    body_place = size if in_front else place
     for name, body in bodies.items():
-        body_places[name] = (place, len(body))
-        place += len(body)
+        body_places[name] = (body_place, len(body))
+        body_place += len(body)
+    if not in_front:
+        place = body_place
     tables = []
 
     rows = [(b"" if opening is None else ROW_LOGS % 0) + ROW % (b"-", 0, 0, 0, 0)] * row_count
@@ -194,8 +214,9 @@ def render(
             tables.append(log_lines(opening, task.index))
             place += len(tables[-1])
         rows[task.index - first] = row
-    script = Script(b"".join([head, *rows, common, *records, *bodies.values(), *tables]))
-    script.start, script.stop = offset + row_count * row_bytes, end_of_values
+    behind = [] if in_front else bodies.values()
+    script = Script(b"".join([head, front, common, *rows, *records, *behind, *tables]))
+    script.values = [(rows_at - len(common), rows_at), (records_at, end_of_values)]
     return script, submit
 
 

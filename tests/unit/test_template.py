@@ -10,7 +10,17 @@ import pytest
 from sbatch_shim.merge.render import template
 from sbatch_shim.merge.template import fill
 
-SWITCHES = ("common_lines", "login", "whole", "time_format", "opening", "mark", "makes_log_folders", "appends")
+SWITCHES = (
+    "bodies_in_front",
+    "common_lines",
+    "login",
+    "whole",
+    "time_format",
+    "opening",
+    "mark",
+    "makes_log_folders",
+    "appends",
+)
 NUMBERS = ("first_index", "rows_offset", "rows_start", "row_count", "row_bytes", "common_offset")
 NAMES = ("title", "version", "summary", "tickets", "host", "own_script", "joined", "time_zone", *NUMBERS, *SWITCHES)
 ODD = "{{ login }} {% if whole %} \\ \n\u00e4"
