@@ -73,12 +73,14 @@ else:
         state.update(zip(names, values))
         if named:
             state.update(named)
+        if len(state) != len(values) + len(named) or not named.keys() <= self._known:
+            raise TypeError(f"{type(self).__name__} takes {', '.join(names)}")
         if len(state) < count:
             for name, default in self._defaults.items():
                 if name not in state:
                     state[name] = default.make() if isinstance(default, field) else default
-        if len(state) != count or len(values) + len(named) > count or not named.keys() <= self._known:
-            raise TypeError(f"{type(self).__name__} takes {', '.join(names)}")
+            if len(state) < count:
+                raise TypeError(f"{type(self).__name__} takes {', '.join(names)}")
         if self._after is not None:
             self._after(self)
 

@@ -102,3 +102,10 @@ def test_what_only_a_flush_needs_is_imported_by_nothing_else() -> None:
     behind = modules("import sbatch_shim.shim, sbatch_shim.flush.handover")
     assert behind & {"subprocess", "sbatch_shim.companions", "sbatch_shim.state.tickets"} == set()
     assert "jinja2" not in modules(f"{start}; import sbatch_shim.flush.flush, sbatch_shim.flush.backends.slurm")
+
+
+def test_a_companion_starts_without_what_few_questions_need() -> None:
+    found = modules("import sbatch_shim.companions.start, sbatch_shim.companions.squeue")
+    costly = {"re", "json", "typing", "dataclasses", "inspect", "enum", "collections", "functools", "subprocess"}
+    costly |= {"signal", "shutil", "traceback", "site", "sbatch_shim.companions.formats.document"}
+    assert found & costly == set()
