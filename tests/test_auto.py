@@ -442,3 +442,19 @@ def test_two_hundred_sessions_share_a_state_folder(quiet: Person) -> None:
     settled(quiet, *(f"ran.{number}" for number in range(1, 201)))
     assert {path.read_text() for path in quiet.home.glob("ran.*")} == {"x\n"}
     assert len(list(quiet.home.glob("ran.*"))) == 201
+
+
+@pytest.mark.accounting
+@pytest.mark.parametrize("span", [[], ["-S", "2020-01-01"]], ids=["today", "since"])
+def test_a_job_that_sacct_has_shown_does_not_vanish_on_its_way_to_the_database(quiet: Person, span: list[str]) -> None:
+    """Queued, submitted, recorded: a poller that finds it gone in between would take it for lost."""
+    ticket = auto(quiet, "--parsable", "-o", "/dev/null", "--wrap", "true").out.decode().strip()
+    told: list[str] = []
+
+    def ended() -> bool:
+        words = ["sacct", "-n", "-X", "-P", "-j", ticket, "-o", "State", *span]
+        told.append(quiet.run(*words, env=quiet.environment()).out.decode().strip())
+        return told[-1] == "COMPLETED"
+
+    wait_for(ended)
+    assert told[0] == "PENDING" and set(told) <= {"PENDING", "RUNNING", "COMPLETED"}, told

@@ -90,6 +90,10 @@ TABLE: Table = {
 }
 
 
+# How long a record may be on its way to the database, in seconds: slurmctld sends them together.
+RECORD_SECONDS = 30
+
+
 class Accounting:
     """One look at the accounting records."""
 
@@ -300,11 +304,12 @@ class Accounting:
 
     def unaccounted(self, seen: set[int]) -> list[tuple[int, SessionTickets, str]]:
         """
-        The calls asked for by ticket that wait in Slurm without a record.
+        The calls asked for by ticket that Slurm has, but without a record.
 
         24.11 writes one for a plain job at once, but none for a task that was split off its array before it starts.
+        On its way to the database each takes a moment, in which what was listed while it was queued must not be gone.
         """
-        if self.line.has("state", "starttime", "endtime"):
+        if self.line.has("state", "endtime"):
             return []  # there may be one, which the real sacct did not let pass
         missing = []
         for ticket in self.wanted.targets.keys() - seen:
@@ -316,8 +321,14 @@ class Accounting:
         if not missing:
             return []
         jobs = listable(pages.places[ticket].job for ticket, pages in missing)
-        words = ["-h", "-a", "-r", "-t", "PD", "-j", jobs, "-o", "%i"]
-        listed = set(self.context.run("squeue", words, **self.context.unfiltered()).out.decode().split())
+        words = ["-h", "-a", "-r", "-t", "all", "-j", jobs, "-o", "%i|%T|%V"]
+        answer = self.context.run("squeue", words, **self.context.unfiltered(), SLURM_TIME_FORMAT="%s")
+        recent = time.time() - RECORD_SECONDS
+        listed = {
+            one
+            for one, state, submitted in answer.rows("|", 3)
+            if state == "PENDING" or (submitted.isdigit() and int(submitted) > recent)
+        }
         return [
             (ticket, pages, IN_FLIGHT)
             for ticket, pages in missing
