@@ -10,6 +10,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import replace
 
 from sbatch_shim.errors import BadDependency, NeverMet, Refused, ShimError
@@ -174,11 +175,7 @@ class Flush:
             folder = self.claim()
             calls, problems = pending(self.session)
             self.result.problems += problems
-            if calls and self.wishes.repeated:
-                self.room = room.look(self.session, lambda: self.backend.held(calls[0]))
-            if calls and all(self.room.bound(call) == 0 for call in calls):
-                self.result.kept += [call.ticket for call in calls]
-            elif calls:
+            if calls:
                 if folder is None:
                     folder = self.new_folder()
                 self.submit_all(folder, calls, progress)
@@ -186,8 +183,6 @@ class Flush:
                 for job, (_, event) in self.collected.items():
                     cut_short = self.result.uncertain if job in self.started else self.result.kept
                     cut_short += event.tickets
-                if self.wishes.repeated:
-                    self.note_room(calls[0])
             self.finish()
 
     def note_room(self, call: Call) -> None:
@@ -303,6 +298,14 @@ class Flush:
 
     def submit_all(self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None]) -> None:
         """Plan `calls` and submit their arrays, one after the other."""
+        asking = calls[0]
+        if self.wishes.repeated:
+            self.room = room.look(self.session, lambda: self.backend.held(asking))
+            if all(self.room.bound(call) == 0 for call in calls):
+                self.result.kept += [call.ticket for call in calls]
+                with suppress(OSError):
+                    os.rmdir(folder)  # unless calls were claimed into it
+                return
         limits, silent = self.reachable(calls)
         self.result.kept += silent
         calls = [call for call in calls if call.ticket not in silent]
@@ -338,6 +341,8 @@ class Flush:
                     self.result.elsewhere += tickets if outcome.text == ELSEWHERE else []
                     (self.result.uncertain if outcome.uncertain else self.result.kept).extend(tickets)
         progress(number, number)
+        if self.wishes.repeated:
+            self.note_room(asking)
 
     def planned(self, calls: list[Call], limits: Limits) -> tuple[list[Array], list[int]]:
         """The calls as arrays; and the tickets of those that cannot be planned, which are kept."""
