@@ -153,7 +153,7 @@ def main() -> int:
         session = Session(state, session_name(asked))
         if mode == b"auto":
             leave_without_locks(session)
-        ticket, understood = queue(session, words, own, real, piped)
+        ticket, understood = queue(session, words, own, real, piped, asked.get(b"SARRAY_IDS", b""))
     except HandOver as reason:
         # A question is no call that could have been queued.
         if session is not None and str(reason) not in QUESTIONS:
@@ -302,10 +302,17 @@ def check_tickets(spec: bytes, state: bytes) -> None:
 
 
 def queue(
-    session: Session, words: "list[bytes]", entries: "list[bytes]", real: bytes, piped: "request.Piped"
+    session: Session,
+    words: "list[bytes]",
+    entries: "list[bytes]",
+    real: bytes,
+    piped: "request.Piped",
+    ids: bytes = b"",
 ) -> "tuple[int, request.Request]":
     """
-    Snapshot a call and put it on disk; returns its ticket and what was understood of it.
+    Snapshot a call and put it on disk; returns its ticket, or its real id, and what was understood of it.
+
+    `ids` is `$SARRAY_IDS`.
 
     Whatever it raises, `piped` holds what was taken from a pipe by then.
     """
@@ -341,7 +348,14 @@ def queue(
     if cluster:
         values["cluster"] = cluster
     values["environment"], removed, changed = difference(session, entries)
-    return session.append(encode(values, words, removed, changed)), understood
+    payload = encode(values, words, removed, changed)
+    if ids:
+        from sbatch_shim.reserve import reserve
+
+        number = reserve(session, ids, values, body, understood, environment, payload)
+        if number is not None:
+            return number, understood
+    return session.append(payload), understood
 
 
 def leave_unknown_names(

@@ -9,6 +9,7 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
       names/<hash>              what a controller's partitions and the like are called (names.py)
       mode                      queue or auto, where `sarray mode` has set one for calls without $SARRAY_MODE
       clusters/<key>            a link, its target is the name of a cluster (clustername.py)
+      ids/<id>                  a link, its target names the session that gave out this real id (state/pools.py)
       blocks/<n>                1,000 tickets; holds the name of the session that reserved them
       live/<name>               exists while a ticket of that session may be listed: the companions look here first
       sessions/<name>/
@@ -26,6 +27,7 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
         slurm-version           what the real sbatch tells of itself (version.py)
         config                  what the controller told of itself lately (flush/backends/controller.py)
         flushes/<stamp>/        see state/journal.py
+        pools/                  see state/pools.py
         dropped                 tickets that were cancelled before a flush took them (state/dropped.py)
         reruns                  tickets that sarray rerun queued again, and as which (verbs/rerun.py)
 
@@ -384,9 +386,12 @@ class Session:
         except OSError:
             return False
 
-    def append(self, payload: bytes) -> int:
+    def append(self, payload: bytes, given: int = 0) -> int:
         """
         Put a call on disk and return its ticket. This is the commit point: from here on the call is ours.
+
+        Args:
+            given: A real id that the call has in place of a ticket (reserve.py), 0 for none.
 
         Raises OSError when the disk does not take it; nothing is queued then. Unsure when that cannot be said either.
         """
@@ -394,14 +399,17 @@ class Session:
             descriptor = self.open_queue()
             try:
                 size, last = self.last_ticket(descriptor)
-                ticket = last + 1
-                if last < FIRST_TICKET or ticket % BLOCK == 0:
+                ticket = given or last + 1
+                if not given and (last < FIRST_TICKET or ticket % BLOCK == 0):
                     ticket = self.reserve_block()
                 if size <= EMPTY_QUEUE:
                     self.mark_live()
                 posix.lseek(descriptor, size, 0)
                 try:
-                    write(descriptor, frame(ticket, payload, size))
+                    data = frame(ticket, payload, size)
+                    if given:  # the last record tells the last ticket
+                        data += frame(last, b"", size + len(data))
+                    write(descriptor, data)
                     posix.fdatasync(descriptor)
                 except OSError as error:
                     self.take_back(descriptor, size, error)
@@ -511,9 +519,12 @@ class Session:
 
 
 def session_of(state: bytes, ticket: int) -> "bytes | None":
-    """The name of the session that a ticket belongs to, or None for a number that is not one of our tickets."""
+    """The name of the session that a ticket belongs to, or None for a number that is not one of ours."""
     if not FIRST_TICKET <= ticket < FIRST_TICKET + BLOCKS * BLOCK:
-        return None
+        try:
+            return posix.readlink(state + b"/ids/%d" % ticket)
+        except OSError:
+            return None
     try:
         return read(state + b"/blocks/%d" % ((ticket - FIRST_TICKET) // BLOCK)) or None
     except OSError:

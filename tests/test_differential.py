@@ -16,6 +16,9 @@ from support.person import USER, Person
 
 # For all pipelines: how they are run beside directly.
 MODE = os.environ.get("SHIM_TEST_MODE", "queue")
+# `real`: every plain call is to have the id of its job.
+IDS = os.environ.get("SHIM_TEST_IDS", "")
+IDS_OF = re.compile(rb"^# ids: (real|auto)$", re.M)
 WAITS = re.compile(rb"^# waits$", re.M)
 AS_OPERATOR = re.compile(rb"^# as operator$", re.M)
 NOT_AT_A_SITE = re.compile(rb"^# not at a site: .{10,120}$", re.M)
@@ -72,7 +75,7 @@ def test_a_pipeline_leaves_the_same(person: Person, scratch: Path, pipeline: Pat
 
     Comments in it say more: `# shows:` first; `# arrays: N`, its submissions on a cluster where nothing keeps calls
     apart; `# waits`, that it needs auto mode; `# as operator`, who runs it; `# not at a site: WHY`, a limit that
-    docs/limits.md tells too. With SHIM_TEST_MODE=auto all are run so.
+    docs/limits.md tells too; `# ids: WAY`, the value of SARRAY_IDS. With SHIM_TEST_MODE=auto all are run so.
     """
     tools = scratch / "tools"
     if not tools.exists():
@@ -86,14 +89,16 @@ def test_a_pipeline_leaves_the_same(person: Person, scratch: Path, pipeline: Pat
     copy.chmod(0o755)
     with operator(person) if AS_OPERATOR.search(pipeline.read_bytes()) else nullcontext():
         mode = "auto" if WAITS.search(pipeline.read_bytes()) else MODE
-        direct, queued, flushed = run_both(person, copy, tools, mode)
+        given = IDS_OF.search(pipeline.read_bytes())
+        ids = given[1].decode() if given else IDS
+        direct, queued, flushed = run_both(person, copy, tools, mode, ids)
     found = differences(direct, queued)
     assert not found, f"{found}\n== sarray-flush: exit status {flushed.status}\n{flushed.err.decode()}"
     assert b"gave up" not in direct.err, direct.err.decode()
     assert direct.files, "the pipeline left nothing that could differ"
     wanted = re.search(r"^# arrays: (\d+)", pipeline.read_text(errors="replace"), re.M)
     if (
-        wanted and not SITE and mode == "queue"
+        wanted and not SITE and mode == "queue" and not (IDS and not given)
     ):  # A site's task prolog sees each environment, so calls that differ in it stay apart.
         assert len(flushed.out.splitlines()) == int(wanted.group(1)), flushed.err.decode()
         assert flushed.status == 0, flushed.err.decode()

@@ -40,7 +40,7 @@ CPUS_LATER = (24, 11)
 # No blank stands behind a comment in scontrol's records.
 BARE_COMMENT = (25, 5)
 # A log of a merged array goes through a link in its flush's folder.
-OUR_LINK = pattern(r"(?s).*/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/(output|error|input)/")
+OUR_LINK = pattern(r"(?s).*/sessions/[^/]+/(?:flushes/[^/]+/arrays/[^/]+|pools/[0-9]+)/(output|error|input)/")
 
 
 def command(context: Context, call: Call) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from sbatch_shim.companions.context import LIVE_SECONDS, Context
 from sbatch_shim.errors import ShimError
@@ -15,6 +16,7 @@ from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
 from sbatch_shim.state.events import Submitted
 from sbatch_shim.state.journal import History, Journal, Origin, flush_folders, script_of
 from sbatch_shim.state.locks import Busy, unless_held
+from sbatch_shim.state.pools import pool_folders, pool_in, unfinished
 from sbatch_shim.state.tickets import IN_FLIGHT, QUEUED, REFUSED, SessionTickets
 
 TYPE_CHECKING = False
@@ -101,6 +103,12 @@ def retire(session: Session, listed: Listed) -> bool:
         return False
     if any(listed.may_have(job.number, job.origin) for job in pages.arrays.values()):
         return False
+    if unfinished(session):
+        # Made for calls that were cut short: the ids were told to nobody.
+        from sbatch_shim.flush.release import give_back
+
+        with suppress(ShimError):  # squeue waits for no flush
+            give_back(session, lambda recorded: recorded, 0.0)
     try:
         with unless_held(session.folder + b"/lock"):
             # What came meanwhile is in the queue, or in a flush folder that is new or not done.
@@ -152,4 +160,28 @@ def collect(state: bytes, days: float, listed: Listed, dry: bool = False) -> lis
                 except FileNotFoundError:
                     pass
                 shutil.rmtree(folder)
+        gone += collect_pools(Session(state, name), days, listed, dry)
+    return gone
+
+
+def collect_pools(session: Session, days: float, listed: Listed, dry: bool) -> list[bytes]:
+    """The same with pools of which nothing waits; the links of their ids go too."""
+    import shutil
+
+    gone = []
+    for folder in pool_folders(session):
+        pool = pool_in(folder)
+        if age(folder + b"/done") < days * DAY or not os.path.exists(folder + b"/done"):
+            continue
+        if pool is not None and listed.may_have(pool.job, Origin.of(pool.asked())):
+            continue
+        gone.append(folder)
+        if dry:
+            continue
+        for job_id in range(pool.first, pool.first + pool.count) if pool is not None else ():
+            link = session.state + b"/ids/%d" % job_id
+            with suppress(OSError):
+                if os.readlink(link) == session.name:
+                    os.unlink(link)
+        shutil.rmtree(folder)
     return gone

@@ -162,6 +162,8 @@ class Accounting:
                 lines[raw] = row.submitted  # which the steps that follow do not tell
             job = self.tickets.accounted(found.job, row.cluster, lines.get(raw, "")) if found else None
             if found is None or job is None:
+                if self.tickets.hides(lines.get(raw, "").rpartition(" ")[2]):
+                    continue  # a pool's
                 if found is not None and found.job in self.wanted.for_tickets and not self.names(found, row):
                     continue  # another's, with the id that a ticket's job has elsewhere
                 # Steps have names of their own and follow their job.

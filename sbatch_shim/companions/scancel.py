@@ -19,8 +19,10 @@ from sbatch_shim.companions.options import NONE, REQUIRED, Line, Table, Unreadab
 from sbatch_shim.companions.submit_first import placed
 from sbatch_shim.companions.this_job import own_element
 from sbatch_shim.companions.to_tickets import error_with_tickets
+from sbatch_shim.spool import Session
 from sbatch_shim.state.ids import compact, split_ids
 from sbatch_shim.state.lazy import pattern, re
+from sbatch_shim.state.pools import is_given_out
 from sbatch_shim.state.tickets import DROPPED, IN_FLIGHT, QUEUED, REFUSED, Job, Named, SessionTickets, elements
 
 TABLE: Table = {
@@ -157,12 +159,20 @@ class Cancel:
         self.cancel(named, ending)
         return self.status
 
+    def give_back(self, session: Session, tickets: list[int]) -> None:
+        """Cancel in Slurm what waits there for calls that were cancelled in the spool."""
+        if any(map(is_given_out, tickets)):
+            from sbatch_shim.flush.release import give_back
+
+            give_back(session, lambda recorded: self.context.tool("sbatch") or recorded)
+
     def one(self, named: Named, ending: bool) -> list[str]:
         """The real ids of a ticket; one that is not submitted is dropped here."""
         if named.state in (QUEUED, REFUSED) and ending and named.tasks is None and not named.id.step:
             if not matches(self.line, queued_values(named.held, named.ticket)):
                 return []
             named.held.drop([named.ticket])
+            self.give_back(named.held.session, [named.ticket])
             self.context.tickets.index()
         if named.state == DROPPED:
             return []
@@ -197,6 +207,7 @@ class Cancel:
                 ]
                 if tickets:
                     pages.drop(tickets)
+                    self.give_back(pages.session, tickets)
             all_known.index()
         # Slurm knows a merged array by one name, and its calls have their own; and they keep their records.
         by_name = self.line.has("name", "jobname")

@@ -21,6 +21,7 @@ from sbatch_shim.errors import BadDependency, ShimError
 from sbatch_shim.state.dependency import parse, with_places
 from sbatch_shim.state.ids import TaskSet, compact, ranges, split_ids
 from sbatch_shim.state.lazy import pattern, re
+from sbatch_shim.state.pools import is_given_out
 from sbatch_shim.state.tickets import DROPPED, Job, elements
 
 TYPE_CHECKING = False
@@ -204,6 +205,8 @@ class Control:
     def one_real_id(self, word: str) -> str:
         """The real id for a verb that takes no list: an array's own id is its last element's."""
         ids = self.real_ids(word)
+        if word.isdigit() and is_given_out(int(word)):
+            return word
         if len(ids) == 1 and "[" not in ids[0]:
             return ids[0]
         named = self.context.tickets.named(word)

@@ -228,6 +228,8 @@ class Queue:
         for row in rows:
             found = self.shares(row)
             seen.update(one.ticket for one in found)
+            if not found and self.tickets.hides(row.command):
+                continue
             if not found and self.wanted.has_name(row.name) and self.wanted.names_other(row):
                 out.append(assemble(layout, self.others(row, layout), row.before))
             for one in found:

@@ -9,8 +9,8 @@ from sbatch_shim.state.ids import split_ids
 from sbatch_shim.state.lazy import pattern, re
 from sbatch_shim.state.plain import dataclass
 
-# A job of ours runs a script in a flush's folder.
-OUR_SCRIPT = pattern(r"(?m)^ *Command=(.*?)/sessions/[^/]+/flushes/[^/]+/arrays/[^/]+/script(?: .*)?$")
+# A job of ours runs a script in the folder of a flush or of a pool.
+OUR_SCRIPT = pattern(r"(?m)^ *Command=(.*?)/sessions/[^/]+/(?:flushes/[^/]+/arrays/[^/]+|pools/[0-9]+)/script(?: .*)?$")
 
 
 @dataclass(frozen=True)

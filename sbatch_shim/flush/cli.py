@@ -34,6 +34,7 @@ from sbatch_shim.state.faults import in_words
 from sbatch_shim.state.faults import report as report_fault
 from sbatch_shim.state.ids import ranges
 from sbatch_shim.state.paths import state_folder
+from sbatch_shim.state.pools import is_given_out
 from sbatch_shim.state.streams import flush_stdout, open_closed_streams
 from sbatch_shim.values import RECOGNISERS, integer
 
@@ -215,6 +216,10 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
     for problem in problems:
         print(f"sarray-flush: {problem}", file=sys.stderr)
     out = sys.stdout.buffer
+    reserved = [call.ticket for call in calls if is_given_out(call.ticket)]
+    calls = [call for call in calls if not is_given_out(call.ticket)]
+    if reserved:
+        out.write(f"{counted(len(reserved), 'call')} with real ids would be released: {ranges(reserved)}\n".encode())
     limits = None
     for group in by_controller(backend, calls):
         limits = backend.limits(group[0]).narrowed(limits)

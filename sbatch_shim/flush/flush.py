@@ -16,12 +16,13 @@ from dataclasses import replace
 from sbatch_shim.errors import BadDependency, NeverMet, Refused, ShimError
 from sbatch_shim.flush import room
 from sbatch_shim.flush.backends import Backend
-from sbatch_shim.flush.backends.controller import NoAnswer
+from sbatch_shim.flush.backends.controller import Controller, NoAnswer
 from sbatch_shim.flush.backends.recovery import Fate
 from sbatch_shim.flush.backends.sbatch import Answer
 from sbatch_shim.flush.patience import Patience
 from sbatch_shim.flush.ready import Ready, arrays_of, next_ready
 from sbatch_shim.flush.refusals import Refusals
+from sbatch_shim.flush.release import Release, cancel_rest, close_all, controller_of, was_never_asked_for
 from sbatch_shim.flush.result import Adopted, FlushResult, Outcome
 from sbatch_shim.flush.untouched import untouched
 from sbatch_shim.flush.wishes import Wishes
@@ -60,6 +61,7 @@ from sbatch_shim.state.journal import (
     places_in,
 )
 from sbatch_shim.state.locks import Busy, brief, exclusive
+from sbatch_shim.state.pools import is_given_out, pool_in, unfinished
 
 LEFT_BEHIND = "it waits for a call that was not submitted"
 NO_ROOM = "no room for it at present"
@@ -132,6 +134,7 @@ class Flush:
         hurried: It is a part of a keeper's.
         collected: By job, where each array that runs here at the end was noted; those that have not ended.
         started: The jobs that have begun to run here.
+        closed: The folders of the pools of which nobody takes an id any more, and something may wait in Slurm.
     """
 
     def __init__(
@@ -157,6 +160,7 @@ class Flush:
         self.room = room.Room()
         self.collected: dict[int, tuple[Journal, Placed]] = {}
         self.started: set[int] = set()
+        self.closed: list[bytes] = []
         self.faults: dict[str, str] = {}
 
     def run(self, progress: Callable[[int, int], None] = lambda done, of: None) -> None:
@@ -172,13 +176,17 @@ class Flush:
                     f"{error}; it must tell first what became of a submission that was cut short, so nothing was "
                     "submitted and all calls stay queued"
                 ) from None
-            folder = self.claim()
+            folder = self.claim_all()
             calls, problems = pending(self.session)
             self.result.problems += problems
+            reserved = [call for call in calls if is_given_out(call.ticket)]
+            calls = [call for call in calls if not is_given_out(call.ticket)]
+            if folder is None and (calls or reserved):
+                folder = self.new_folder()
+            number = self.release_all(folder or b"", reserved)
             if calls:
-                if folder is None:
-                    folder = self.new_folder()
-                self.submit_all(folder, calls, progress)
+                assert folder is not None
+                self.submit_all(folder, calls, progress, number)
                 self.backend.complete(self.patience.stop, self.note)
                 for job, (_, event) in self.collected.items():
                     cut_short = self.result.uncertain if job in self.started else self.result.kept
@@ -212,6 +220,9 @@ class Flush:
                 journal.set_damage_aside(claimed_until(folders[: at + 1]))
             history = journal.history()
             for event in history.open.values():
+                if isinstance(event, Submitting) and event.pool:  # releasing again does nothing
+                    journal.add(Absent(event.array, list(event.tickets)))
+                    continue
                 fate = Fate(known=False, why=doubt(event))
                 if isinstance(event, Submitting):
                     fate = self.ask(event)
@@ -269,6 +280,7 @@ class Flush:
 
     def new_folder(self) -> bytes:
         """A folder for this flush; names sort by time, also where clocks and time zones do not."""
+        self.session.make()  # an sbatch may have been killed before it had made all of it
         stamp = time.strftime("%Y%m%d-%H%M%S").encode()
         number = 0
         for before in flush_folders(self.session)[-1:]:
@@ -284,6 +296,86 @@ class Flush:
             except FileExistsError:
                 number += 1
 
+    def claim_all(self) -> bytes | None:
+        """Claim, and close the pools first: so whoever took an id of one is among the claimed."""
+        folder = self.session.folder + b"/pools"
+        if self.wishes.only is not None or not os.path.isdir(folder):
+            return self.claim()
+        with exclusive(folder + b"/lock", self.patience, who="an sbatch of this session that asks Slurm for ids"):
+            close_all(self.session)
+            self.closed = unfinished(self.session)
+            return self.claim()
+
+    def release_all(self, folder: bytes, reserved: list[Call]) -> int:
+        """
+        Let the calls start that have real ids, and cancel what was not taken of their pools.
+
+        Returns:
+            The number of the last array of this flush.
+        """
+        if self.wishes.only is not None or not self.may_release(reserved):
+            # Who needs real ids of others has those of these.
+            self.result.kept += [call.ticket for call in reserved]
+            return 0
+        limits = Limits()
+        if reserved:
+            limits, silent = self.reachable(reserved)
+            self.result.kept += silent
+            reserved = [call for call in reserved if call.ticket not in silent]
+        number = 0
+        for home in self.closed:
+            if was_never_asked_for(home):
+                continue
+            pool = pool_in(home)
+            found = [(call, pool.element_of(call.ticket)) for call in reserved] if pool is not None else []
+            calls = [(call, element) for call, element in found if element is not None]
+            try:
+                controller = controller_of(home, self.backend.usable)
+                if pool is not None and calls:
+                    number += 1
+                    self.release(Journal(folder), number, Release(pool, calls, limits), controller)
+                trouble = cancel_rest(self.session, home, controller, self.patience)
+                if trouble:
+                    self.result.notes.append(f"what nobody took of the pool {os.fsdecode(home)} still waits: {trouble}")
+            except ShimError as error:
+                self.result.problems.append(f"the pool {os.fsdecode(home)}: {error}")
+                self.result.kept += [call.ticket for call, _ in calls if call.ticket not in self.result.kept]
+        settled = Journal(folder).history().settled if reserved else set()
+        for call in reserved:
+            if call.ticket not in settled and call.ticket not in self.result.kept:
+                self.result.kept.append(call.ticket)
+                self.result.problems.append(f"{call.ticket}: its pool is gone, so it cannot be released")
+        return number
+
+    def may_release(self, reserved: list[Call]) -> bool:
+        """Whether these calls can be released; ShimError for a wish that could not be fulfilled."""
+        if reserved and (self.wishes.overrides or self.wishes.extra or self.wishes.throttle is not None):
+            raise ShimError(
+                f"{counted(len(reserved), 'call')} with real ids wait in Slurm already ({reserved[0].ticket}, ...), so "
+                "options of sarray-flush cannot reach them; nothing was submitted: flush without, and use "
+                "scontrol update"
+            )
+        if self.backend.placing_event is Submitted:
+            return True
+        if reserved:
+            self.result.problems.append(f"{counted(len(reserved), 'call')} with real ids wait in Slurm, not here")
+        return False
+
+    def release(self, journal: Journal, number: int, release: Release, controller: Controller) -> None:
+        """Release the calls of one pool."""
+        array, script = release.array, release.pool.script
+        release.prepare()
+        event, trouble = release.submit(journal, number, controller)
+        while trouble and self.patience.again(trouble):
+            event, trouble = release.submit(journal, number, controller)
+        if event is None:
+            self.result.kept += [call.ticket for call in array.calls]
+            self.result.outcomes.append(Outcome(array, script, None, trouble))
+            return
+        self.patience.refill()
+        self.tickets.learn(event, os.path.dirname(journal.path), release.submitting(number))
+        self.result.outcomes.append(Outcome(array, script, release.pool.job))
+
     def claim(self) -> bytes | None:
         """Set the queue aside in a new flush folder; None when nothing was queued."""
         folder = self.new_folder()
@@ -296,8 +388,15 @@ class Flush:
                 os.rmdir(folder)
         return folder if claimed else None
 
-    def submit_all(self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None]) -> None:
-        """Plan `calls` and submit their arrays, one after the other."""
+    def submit_all(
+        self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None], number: int = 0
+    ) -> None:
+        """
+        Plan `calls` and submit their arrays, one after the other.
+
+        Args:
+            number: Of the last array of this flush before them.
+        """
         asking = calls[0]
         if self.wishes.repeated:
             self.room = room.look(self.session, lambda: self.backend.held(asking))
@@ -321,7 +420,6 @@ class Flush:
         self.refusals = Refusals(judged_by_site=limits.judged_by_site)
         left_behind = dict.fromkeys([*silent, *unplanned], LEFT_BEHIND)
         left_behind.update(dict.fromkeys(self.result.elsewhere, ELSEWHERE))
-        number = 0
         while arrays:
             number += 1
             progress(number - 1, number - 1 + len(arrays))

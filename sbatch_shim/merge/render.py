@@ -111,7 +111,11 @@ class Script(bytes):
 
 
 def render(
-    array: Array, limits: Limits, whole: bytes | None = None, opening: Opening | None = None
+    array: Array,
+    limits: Limits,
+    whole: bytes | None = None,
+    opening: Opening | None = None,
+    table: bytes | None = None,
 ) -> tuple[Script, dict[bytes, bytes]]:
     """
     The script of an array.
@@ -119,6 +123,7 @@ def render(
     Args:
         whole: The path of the whole copy that its tasks shall read, None for the script itself.
         opening: What its tasks open themselves.
+        table: The path that the script will have, where it is not what Slurm starts but read by that (a pool's).
 
     Returns:
         The script's bytes, and the environment to start sbatch with.
@@ -126,7 +131,8 @@ def render(
     sending = array.sending
     shared = environment.share([environment.for_job(call, limits.launch_sets_name) for call in array.calls], sending)
     submit = environment.for_sbatch(array.calls[0], shared, sending)
-    start = common_folder(array)
+    # A pool waits before anybody knows which folders there will be.
+    start = common_folder(array) if table is None else None
     tasks = array.tasks()
     first = tasks[0].index
     row_count = tasks[-1].index - first + 1
@@ -169,6 +175,7 @@ def render(
             "bodies_in_front": in_front,
             "login": sending.by_script,
             "whole": None if whole is None else shlex.quote(os.fsdecode(whole)),
+            "table": None if table is None else shlex.quote(os.fsdecode(table)),
             "time_format": limits.time_format,
             "time_zone": limits.time_format.endswith("%z"),
             "opening": opening is not None,

@@ -32,7 +32,8 @@ def dropped(session: Session) -> dict[int, int]:
     except FileNotFoundError:
         return {}
     try:
-        return {int(line[:10]): int(line[11:]) for line in lines[:-1]}
+        pairs = (line.partition(b" ") for line in lines[:-1])
+        return {int(ticket): int(when) for ticket, _, when in pairs}
     except ValueError:
         raise ShimError(
             f"{os.fsdecode(path)} is damaged, so it is not known which calls were cancelled; a line is TICKET TIME"

@@ -117,11 +117,13 @@ class Submitting(Event):
         script: The path that sbatch is given.
         asked: None for --local.
         lanes: None where there is nothing to split off.
+        pool: They wait held in a pool (pools.py), and are released.
     """
 
     script: str
     asked: Asked | None = None
     lanes: Lanes | None = None
+    pool: bool = False
 
     word = "submitting"
 
@@ -131,13 +133,13 @@ class Submitting(Event):
             found.update(self.asked.to_json())
         if self.lanes is not None:
             found["lanes"] = {"elements": self.lanes.elements, "name": self.lanes.name}
-        return found
+        return {**found, "pool": True} if self.pool else found
 
     @classmethod
     def read(cls, told: dict[str, Any], array: int, tickets: Collection[int]) -> Submitting:
         lanes = told.get("lanes")
         split = None if lanes is None else Lanes(lanes["elements"], lanes["name"])
-        return cls(array, tickets, told["script"], Asked.read(told), split)
+        return cls(array, tickets, told["script"], Asked.read(told), split, bool(told.get("pool")))
 
 
 @dataclass(frozen=True)
@@ -148,16 +150,19 @@ class Placed(Event):
     Attributes:
         tickets: A Placing.
         job: Its id: of Slurm's, or one of this machine's own (--local).
+        pool: The job is a pool, so that it holds more than these tickets.
     """
 
     job: int
+    pool: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {"event": self.word, "array": self.array, "job": self.job, "tickets": self.tickets}
+        found = {"event": self.word, "array": self.array, "job": self.job, "tickets": self.tickets}
+        return {**found, "pool": True} if self.pool else found
 
     @classmethod
     def read(cls, told: dict[str, Any], array: int, tickets: Collection[int]) -> Placed:
-        return cls(array, tickets, told["job"])
+        return cls(array, tickets, told["job"], bool(told.get("pool")))
 
 
 @dataclass(frozen=True)

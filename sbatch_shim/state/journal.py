@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 
 from sbatch_shim.errors import NeverMet, Refused, ShimError
-from sbatch_shim.spool import BLOCK, Session, dropped, replace, session_of, sync_folder, write
+from sbatch_shim.spool import BLOCK, FIRST_TICKET, Session, dropped, replace, session_of, sync_folder, write
 from sbatch_shim.state.events import (
     Absent,
     Assumed,
@@ -381,7 +381,8 @@ def places_in(event: Placed) -> dict[int, Place]:
     end = max((sizes[ticket] + (first or 0) for ticket, (first, _) in placing.items()), default=0)
     tasks = sum(sizes.values())
     return {
-        ticket: Place(event.job, first, spec, len(sizes) == 1, tasks, end) for ticket, (first, spec) in placing.items()
+        ticket: Place(event.job, first, spec, len(sizes) == 1 and not event.pool, tasks, end)
+        for ticket, (first, spec) in placing.items()
     }
 
 
@@ -435,7 +436,7 @@ class TicketMap:
     def __init__(self, state: bytes, placing_event: type[Placed] = Submitted) -> None:
         self.state = state
         self.placing_event = placing_event
-        self.sessions: dict[int, bytes | None] = {}  # by block
+        self.sessions: dict[int, bytes | None] = {}  # by block; by less than 0 for a real id
         self.known: dict[int, Place] = {}
         self.read: set[bytes] = set()  # sessions
         self.history = History()
@@ -444,7 +445,7 @@ class TicketMap:
 
     def session(self, ticket: int) -> bytes | None:
         """The name of the session that a ticket belongs to; None for a number that is no ticket of ours."""
-        block = ticket // BLOCK
+        block = ticket // BLOCK if ticket >= FIRST_TICKET else -ticket
         if block not in self.sessions:
             self.sessions[block] = session_of(self.state, ticket)
         return self.sessions[block]

@@ -34,6 +34,7 @@ from sbatch_shim.state.journal import (
 )
 from sbatch_shim.state.lazy import re
 from sbatch_shim.state.plain import dataclass, field
+from sbatch_shim.state.pools import is_pool_script
 from sbatch_shim.state.seek import payload_of
 
 TYPE_CHECKING = False
@@ -529,6 +530,8 @@ class Tickets:
         calls = [pages.call(other) for _, other, _ in pages.jobs[ticket].entries]
         folders = {os.path.normpath(os.fsdecode(one.folder)) for one in calls if one is not None}
         told = os.path.commonpath(folders) + "/"
+        if real == "/" and self.hides(pages.jobs[ticket].origin.script):
+            return own
         return own if len(folders) > 1 and told.startswith(real.rstrip("/") + "/") else real
 
     def await_placed(self, ticket: int) -> SessionTickets | None:
@@ -543,9 +546,14 @@ class Tickets:
 
     def named(self, word: str) -> Named | None:
         """What a word names, if it is a ticket that somebody was told; waits a moment for one that is in flight."""
-        found = JobId.of_ticket(word)
+        found = JobId.of_ticket(word) or self.given_out(word)
         held = self.await_placed(found.job) if found else None
         return Named(found, held) if found is not None and held is not None else None
+
+    def given_out(self, word: str) -> JobId | None:
+        """The same for a word whose number sbatch answered with in place of a ticket."""
+        found = JobId.given(word)
+        return found if found is not None and session_of(self.state, found.job) is not None else None
 
     def await_job(self, number: int, command: str) -> Job | None:
         """Like `job`, but waits a moment for the flush to note it where the script is one of ours."""
@@ -597,7 +605,13 @@ class Tickets:
 
     def ours(self, command: str) -> bool:
         """Whether a script path is one of a flush of this state folder."""
-        return os.fsencode(command).startswith(self.state + b"/sessions/")
+        path = os.fsencode(command)
+        return path.startswith(self.state + b"/sessions/") and not is_pool_script(path)
+
+    def hides(self, command: str) -> bool:
+        """Whether what runs a script is an element of a pool, of which nobody was told where it is no call's."""
+        path = os.fsencode(command)
+        return path.startswith(self.state + b"/sessions/") and is_pool_script(path)
 
 
 def elements(place: Place, tasks: Iterable[int] | None) -> list[str]:

@@ -8,8 +8,10 @@ import sys
 from sbatch_shim.companions.context import Context
 from sbatch_shim.companions.options import Line
 from sbatch_shim.errors import ShimError
+from sbatch_shim.flush.release import give_back
 from sbatch_shim.spool import ticket_numbers
 from sbatch_shim.state.journal import is_elsewhere
+from sbatch_shim.state.pools import is_given_out
 from sbatch_shim.state.tickets import IN_FLIGHT, QUEUED, REFUSED, SUBMITTED, SessionTickets
 from sbatch_shim.verbs.status import pages_of
 from sbatch_shim.verbs.words import session_ends, sure
@@ -57,6 +59,8 @@ def cancel(context: Context, tickets: list[int], sessions: set[bytes] | None, ye
         by_session.setdefault(pages.session.name, (pages, []))[1].append(ticket)
     for pages, some in by_session.values():
         submitted += pages.drop(some)
+        if any(map(is_given_out, some)):
+            give_back(pages.session, lambda recorded: context.tool("sbatch") or recorded)
     all_known.index()
     if gone:
         print(f"queued calls dropped: {len(gone - set(submitted))}")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sbatch_shim.companions.context import Answer, Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
-from sbatch_shim.spool import FIRST_TICKET, LAST_TICKET
+from sbatch_shim.spool import LAST_TICKET
 
 SHELLS = ("bash", "zsh", "fish")
 # The widest that a help text may be.
@@ -45,7 +45,7 @@ def ticket_list(words: Sequence[str]) -> list[int]:
                 whole = one.partition("_")[0]
                 more = "; name the whole ticket (squeue and scancel take single tasks)" if whole.isdigit() else ""
                 raise cli.Usage(f"{one!a} is not a ticket{more}")
-            if not FIRST_TICKET <= int(one) <= LAST_TICKET:
+            if int(one) > LAST_TICKET:
                 raise cli.Usage(f"{one} is not a ticket; those are what sbatch answered while it queued")
             found.append(int(one))
     return list(dict.fromkeys(found))

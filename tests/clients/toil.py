@@ -16,9 +16,7 @@ def total(job, numbers):
 
 
 def spread(job, count):
-    children = [
-        job.addChildJobFn(square, number, cores=1, memory="200M", disk="10M").rv() for number in range(count)
-    ]
+    children = [job.addChildJobFn(square, number, cores=1, memory="200M", disk="10M").rv() for number in range(count)]
     return job.addFollowOnJobFn(total, children, cores=1, memory="200M", disk="10M").rv()
 
 

@@ -67,8 +67,15 @@ def trace(result: Result, work: Path, prefix: Path) -> Trace:
     )
 
 
-def run_both(person: Person, pipeline: Path, tools: Path, mode: str = "queue") -> tuple[Trace, Trace, Result]:
-    """The pipeline's traces, direct and in `mode`, and what the sarray-flush at the end said."""
+def run_both(
+    person: Person, pipeline: Path, tools: Path, mode: str = "queue", ids: str = ""
+) -> tuple[Trace, Trace, Result]:
+    """
+    The pipeline's traces, direct and in `mode`, and what the sarray-flush at the end said.
+
+    Args:
+        ids: SARRAY_IDS, empty for none.
+    """
     work = person.home / "work"
     traces = []
     flushed = Result(0, b"", b"")
@@ -80,6 +87,7 @@ def run_both(person: Person, pipeline: Path, tools: Path, mode: str = "queue") -
         more = {"TOOLS": str(tools), "SITE_LOGIN_ONLY": "not for jobs"}
         if queued:
             more.update(SARRAY_MODE=mode, SARRAY_SESSION="differential", SARRAY_IDLE="0.3")
+            more.update({"SARRAY_IDS": ids} if ids else {})
         else:
             more["PATH"] = SYSTEM_PATH
         environment = person.environment(**more)

@@ -20,6 +20,7 @@ SWITCHES = (
     "mark",
     "makes_log_folders",
     "appends",
+    "table",
 )
 NUMBERS = ("first_index", "rows_offset", "rows_start", "row_count", "row_bytes", "common_offset")
 NAMES = ("title", "version", "summary", "tickets", "host", "own_script", "joined", "time_zone", *NUMBERS, *SWITCHES)

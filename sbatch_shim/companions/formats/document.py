@@ -87,7 +87,7 @@ def squeue(queue: Queue) -> tuple[int, bytes]:
         found = shares_of(context.tickets, job, document["jobs"])
         seen.update(one.ticket for one in found)
         asked = not form.filtered or (queue.wanted.has_name(job["name"]) and queue.wanted.names_other(entry_of(job)))
-        if not found and asked:
+        if not found and asked and not context.tickets.hides(job.get("command") or ""):
             kept.append(uncut(job))
         for one in found:
             chosen = queue.chosen(one, entry_of(job)) if form.filtered else one

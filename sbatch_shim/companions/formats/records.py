@@ -168,6 +168,8 @@ class Records:
         raw, array, tasks = head[1], int(head[2] or head[1]), head[3] or ""
         command = re.search(r"^   Command=(.*)$", record, re.M)
         job = self.context.tickets.await_job(array, command[1] if command else "")
+        if job is None and command and self.context.tickets.hides(command[1]):
+            return []
         if job is None:
             return [cut_tasks(record)] if wanted is None else []
         if tasks == str(NO_TASK):

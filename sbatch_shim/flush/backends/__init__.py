@@ -46,6 +46,9 @@ class Backend(Protocol):
         The controller's own first, then what slurm.conf says where that is another; none where there is no cluster.
         """
 
+    def usable(self, recorded: str) -> str:
+        """The real sbatch that was recorded, or one that may stand in for it."""
+
     def asked(self, array: Array) -> Asked | None:
         """For the journal: what `settle` will need to know of a submission that is made now."""
 

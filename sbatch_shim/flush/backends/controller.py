@@ -197,8 +197,30 @@ class Controller:
         Returns:
             What went wrong, an empty string for nothing.
         """
-        target = b"JobId=%d_[%s]" % (job, elements.encode())
-        words = [os.fsencode(self.command("scontrol")), b"update", target, b"JobName=" + name]
+        return self.act("scontrol", b"update", b"JobId=%d_[%s]" % (job, elements.encode()), b"JobName=" + name)
+
+    def release(self, target: str) -> str:
+        """Let a job that is held, or elements of one, start; what went wrong, as split_off tells it."""
+        return self.act("scontrol", b"release", target.encode())
+
+    def cancel(self, target: str) -> str:
+        """Cancel a job, or elements of one; what went wrong, as split_off tells it."""
+        return self.act("scancel", target.encode())
+
+    def element_ids(self, job: int) -> dict[int, int]:
+        """The ids of an array's elements, by index."""
+        told = self.ask("squeue", "-h", "-a", "-r", "-t", "all", "-j", str(job), "-o", "%K %A")
+        pairs = (line.split() for line in told.splitlines())
+        return {int(index): int(number) for index, number in pairs if index.isdigit()}
+
+    def act(self, command: str, *rest: bytes) -> str:
+        """
+        Run a command that changes elements.
+
+        Returns:
+            What went wrong, an empty string for nothing, or where it was done before.
+        """
+        words = [os.fsencode(self.command(command)), *rest]
         try:
             done = subprocess.run(
                 words, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
@@ -209,4 +231,4 @@ class Controller:
         # One line for each range of elements with one fate (tried on 22.05).
         if done.returncode == 0 or (said and all(line.endswith(SPLIT_ALREADY) for line in said.splitlines())):
             return ""
-        return said or f"scontrol ended with {done.returncode}"
+        return said or f"{command} ended with {done.returncode}"

@@ -105,6 +105,9 @@ class Local:
     def sight(self, call: Call) -> Sight:
         return Sight("jobs run here", "")
 
+    def usable(self, recorded: str) -> str:
+        return recorded
+
     def clusters(self, call: Call) -> tuple[str, ...]:
         """This machine is none."""
         return ()

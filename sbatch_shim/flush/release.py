@@ -1,0 +1,214 @@
+"""
+Calls that have real ids: a flush writes what the elements of their pools run, releases them, and cancels the rest.
+
+Releasing twice does nothing, and nothing runs of a pool before its `tasks` are on disk; so a flush that was killed is
+simply done again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sbatch_shim.errors import ShimError
+from sbatch_shim.flush.backends.controller import Controller
+from sbatch_shim.flush.backends.recovery import asked_elsewhere, settle
+from sbatch_shim.flush.backends.slurm import make_log_folder
+from sbatch_shim.flush.patience import Patience, bystander
+from sbatch_shim.flush.reserving import array_of
+from sbatch_shim.merge import logs
+from sbatch_shim.merge.limits import Limits
+from sbatch_shim.merge.plan import Array
+from sbatch_shim.merge.render import render
+from sbatch_shim.spool import Session, create, make_folder, replace
+from sbatch_shim.state.calls import Call, look, payloads
+from sbatch_shim.state.dropped import dropped
+from sbatch_shim.state.events import Refused, Submitted, Submitting
+from sbatch_shim.state.ids import TaskSet
+from sbatch_shim.state.journal import Journal, Origin
+from sbatch_shim.state.locks import exclusive
+from sbatch_shim.state.pools import Pool, asked_in, is_given_out, pool_in, unfinished
+
+# What scontrol and scancel say of elements that need nothing any more: they have ended, or are forgotten.
+OVER = ("No error", "Job has already finished", "Invalid job id specified", "Job/step already completing or completed")
+
+
+def is_over(trouble: str) -> bool:
+    """Whether scontrol or scancel complain of nothing but jobs that have ended."""
+    return all(any(words in line for words in OVER) for line in trouble.splitlines())
+
+
+@dataclass(frozen=True)
+class Release:
+    """
+    The calls of one pool, ready to be released.
+
+    Attributes:
+        calls: With their elements, in that order.
+    """
+
+    pool: Pool
+    calls: list[tuple[Call, int]]
+    limits: Limits
+
+    @property
+    def array(self) -> Array:
+        """The calls as an array."""
+        return array_of([(call, self.pool.place(element)) for call, element in self.calls], self.limits)
+
+    @property
+    def tickets(self) -> dict[int, tuple[int | None, None]]:
+        """For the journal: the place of each call."""
+        return {call.ticket: (self.pool.place(element), None) for call, element in self.calls}
+
+    @property
+    def elements(self) -> TaskSet:
+        """The elements that are released."""
+        return TaskSet(tuple(element for _, element in self.calls))
+
+    def prepare(self) -> None:
+        """Write what the elements run, and make the links to their logs."""
+        table = self.pool.folder + b"/tasks"
+        script, _ = render(self.array, self.limits, table=table)
+        replace(table, script)
+        for call, element in self.calls:
+            for kind in logs.KINDS:
+                name = logs.expand(call, kind, None, launch_sets_name=self.limits.launch_sets_name)
+                if kind != "output" and kind not in call.options:
+                    continue
+                path = b"/dev/null" if name is None else name.path
+                folder = self.pool.folder + b"/" + kind.encode()
+                make_folder(folder)
+                if self.limits.makes_log_folders and kind != "input":
+                    make_log_folder(os.path.dirname(path))
+                link = b"%s/%d" % (folder, element)
+                if os.path.lexists(link):
+                    os.unlink(link)
+                os.symlink(path, link)
+
+    def submitting(self, number: int) -> Submitting:
+        """The event that goes before; `number`: of the array in its flush."""
+        asked = self.pool.asked()
+        return Submitting(number, self.tickets, asked.script, asked.asked, pool=True)
+
+    def submit(self, journal: Journal, number: int, controller: Controller) -> tuple[Submitted | None, str]:
+        """
+        Let the elements start, with a line in the journal before and after.
+
+        Args:
+            number: Of the array in its flush.
+
+        Returns:
+            The event that says so, and what went wrong; empty for nothing.
+        """
+        tickets = self.tickets
+        journal.add(self.submitting(number))
+        trouble = controller.release(self.pool.target(self.elements))
+        if trouble and not is_over(trouble):
+            journal.add(Refused(number, list(tickets), trouble, passes=True))
+            return None, trouble
+        done = Submitted(number, tickets, self.pool.job, pool=True)
+        journal.add(done)
+        return done, ""
+
+
+def controller_of(folder: bytes, usable: Callable[[str], str]) -> Controller:
+    """
+    The controller that a pool was made by; ShimError where another one answers by now.
+
+    Args:
+        usable: Finds the real sbatch that may stand in for a recorded one.
+    """
+    asked = asked_in(folder)
+    assert asked.asked is not None, "no pool is local"
+    controller = Controller.recorded(usable(asked.asked.sbatch), asked.asked.variables)
+    elsewhere = asked_elsewhere(Origin.of(asked), controller)
+    if elsewhere:
+        raise ShimError(elsewhere)
+    return controller
+
+
+def was_never_asked_for(folder: bytes) -> bool:
+    """Whether an sbatch was killed before it asked Slurm for a pool, of which nothing can wait then."""
+    try:
+        asked_in(folder)
+    except (FileNotFoundError, ValueError):
+        create(folder + b"/done", b"")
+        return True
+    return False
+
+
+def cancel_rest(session: Session, folder: bytes, controller: Controller, patience: Patience) -> str:
+    """
+    Cancel the elements of a closed pool that are no call's, and of one whose making was cut short all.
+
+    Those of calls that an earlier flush has released are calls' too.
+
+    Args:
+        folder: The pool's.
+
+    Returns:
+        What went wrong; empty for nothing.
+    """
+    pool = pool_in(folder)
+    if pool is None:
+        fate = settle(asked_in(folder), controller.sbatch, patience)
+        if not fate.known:
+            return fate.why
+        trouble = controller.cancel(str(fate.job)) if fate.job is not None else ""
+    else:
+        kept = {pool.element_of(ticket) for ticket in payloads(session).keys() - dropped(session).keys()}
+        rest = pool.rest(kept)
+        trouble = controller.cancel(pool.target(rest)) if rest else ""
+    if trouble and not is_over(trouble):
+        return trouble
+    create(folder + b"/done", b"")
+    return ""
+
+
+def close_all(session: Session) -> None:
+    """Let no further call take an id of a pool that is open; under the pools' lock."""
+    try:
+        names = os.listdir(session.folder + b"/pools/open")
+    except FileNotFoundError:
+        return
+    for name in names:
+        os.unlink(session.folder + b"/pools/open/" + name)
+
+
+def give_back(session: Session, usable: Callable[[str], str], seconds: float | None = None) -> None:
+    """
+    Cancel the elements of a session's pools whose calls were cancelled, and where no call waits any more all others.
+
+    What Slurm does not take now is left to the next flush.
+
+    Args:
+        usable: See controller_of.
+        seconds: How long to wait for a flush, or an sbatch, that is at work; Busy after that.
+    """
+    if not unfinished(session):
+        return
+    gone = set(dropped(session))
+    with (
+        exclusive(session.folder + b"/flush.lock", None, seconds),
+        exclusive(session.folder + b"/pools/lock", None, seconds),
+    ):
+        waiting = {call.ticket for call in look(session)[0] if is_given_out(call.ticket)}
+        if not waiting:
+            close_all(session)
+        for home in unfinished(session):
+            pool = pool_in(home)
+            if pool is None and (waiting or was_never_asked_for(home)):
+                continue
+            try:
+                controller = controller_of(home, usable)
+                if not waiting:
+                    cancel_rest(session, home, controller, bystander())
+                elif pool is not None:
+                    found = (pool.element_of(one) for one in gone)
+                    over = TaskSet(tuple(sorted(one for one in found if one is not None)))
+                    if over:
+                        controller.cancel(pool.target(over))
+            except ShimError:
+                pass

@@ -1,0 +1,185 @@
+"""
+Real ids at the call: what sbatch answers is the id that the job will see in SLURM_JOB_ID.
+
+Imported only by calls that want one. The id comes from a pool (state/pools.py): most calls take the next one of a pool
+that is open, which asks Slurm nothing; for the others flush/reserving.py makes a pool.
+"""
+
+import posix
+import time
+
+from sbatch_shim.errors import HandOver, ShimError, Unsure
+from sbatch_shim.grammar import ARRAY, OPTIONS, ROLE
+from sbatch_shim.record import digest, netstring
+from sbatch_shim.spool import Lock, Session, create, make_folder, read, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sbatch_shim.request import Request
+
+WAYS = (b"", b"auto", b"real", b"ticket")
+# What the elements of a pool could not do each in its own way.
+UNFIT = ("dependency", "hold", "begin", "mail-type", "get-user-env", "nice")
+# Of the environment, what sbatch acts on when it submits (merge/environment.py has the same).
+SUBMIT_VARIABLES = (b"SLURM_CONF", b"SLURM_CONF_SERVER", b"SLURM_JWT", b"SLURM_CPUS_PER_TASK")
+# After a pool could not be made, how long the next calls do not try.
+PAUSE_SECONDS = 60
+
+
+def reserve(
+    session: Session,
+    way: bytes,
+    values: "dict[str, bytes]",
+    body: bytes,
+    understood: "Request",
+    environment: "dict[bytes, bytes]",
+    payload: bytes,
+) -> "int | None":
+    """
+    Put a call on disk under a real id, if it shall have one.
+
+    Args:
+        way: `$SARRAY_IDS`.
+        values, payload: Its record.
+        body: Its script.
+
+    Returns:
+        The id, None for a call that gets a ticket.
+
+    Raises:
+        HandOver: It shall have a real id, and no pool can give it one: then the real sbatch does.
+    """
+    if way not in WAYS:
+        raise Unsure(
+            "SARRAY_IDS=%s is unknown; use real, auto or ticket, or unset it; nothing was submitted"
+            % way.decode("utf-8", "backslashreplace")
+        )
+    if way not in (b"auto", b"real") or "array" in understood.options:
+        return None
+    if way == b"auto" and not names_its_id(body):
+        return None
+    leave_unfit(values, understood)
+    key = key_of(values, understood, environment)
+    folder = session.folder + b"/pools"
+    make_folder(folder)
+    make_folder(folder + b"/open")
+    make_folder(session.state + b"/ids")
+    with Lock(folder + b"/lock", folder + b"/failed"):
+        number = take(session, key, payload)
+        if number is None:
+            grow(session, key, values, payload)
+            number = take(session, key, payload)
+    if number is None:
+        raise HandOver("a real id that no pool could give")
+    return number
+
+
+def names_its_id(body: bytes) -> bool:
+    """Whether a script names SLURM_JOB_ID or SLURM_JOBID outside of lines that are comments."""
+    for line in body.split(b"\n"):
+        if (b"SLURM_JOB_ID" in line or b"SLURM_JOBID" in line) and line.lstrip()[:1] != b"#":
+            return True
+    return False
+
+
+def leave_unfit(values: "dict[str, bytes]", understood: "Request") -> None:
+    """Raise HandOver for a call that is not like the other elements of an array."""
+    options = understood.options
+    for name in UNFIT:
+        if name in options:
+            raise HandOver("a real id with --" + name)
+    if values.get("export") == b"nil":
+        raise HandOver("a real id with --export=NIL")
+    names = [options.get(kind) or b"" for kind in ("output", "error", "input", "chdir")]
+    if any(b"%" in name and b"N" in name for name in (*names, values["cwd"])):
+        raise HandOver("a real id with a log name that only the node knows")
+
+
+def key_of(values: "dict[str, bytes]", understood: "Request", environment: "dict[bytes, bytes]") -> bytes:
+    """
+    The name of what calls of one pool have in common: all that Slurm applies to a whole array, compared by spelling.
+
+    Strict: what the planner would merge may need two pools.
+    """
+    options = understood.options
+    fields = [values[name] for name in ("umask", "limits", "nice", "sbatch")]
+    fields += [values.get(name, b"") for name in ("group", "cluster")]
+    for name in sorted(options):
+        given = options[name]
+        if OPTIONS[name][ROLE] == ARRAY or name in ("export", "comment"):
+            fields += [name.encode(), b"1" + given if given is not None else b"0"]
+        elif name in ("error", "input"):
+            fields.append(name.encode())
+    for variable in sorted(environment):
+        if variable in SUBMIT_VARIABLES or variable[:12] == b"SLURM_SPANK_":
+            fields += [variable, environment[variable]]
+    return digest(b"".join([netstring(field) for field in fields])).encode()
+
+
+def take(session: Session, key: bytes, payload: bytes) -> "int | None":
+    """
+    Give the next id of an open pool to a call; None where there is none. Under the lock.
+
+    The element counts as taken before the call is on disk: who is killed in between leaves one that nobody knows.
+    """
+    place = session.folder + b"/pools/open/" + key
+    try:
+        number, asked, made = read(place).split()
+        folder = session.folder + b"/pools/" + number
+        _, first, count = read(folder + b"/ids").split()
+        element = int(read(folder + b"/next"))
+    except (OSError, ValueError):
+        return None
+    if element >= int(count):
+        return None
+    replace(folder + b"/next", b"%d" % (element + 1))
+    job_id = int(first) + element
+    link = session.state + b"/ids/%d" % job_id
+    try:
+        posix.symlink(session.name, link)
+    except FileExistsError:  # of another cluster, or ids have begun again
+        posix.unlink(link)
+        posix.symlink(session.name, link)
+    replace(place, b"%s %d %d" % (number, int(asked) + 1, int(made)))
+    session.append(payload, job_id)
+    return job_id
+
+
+def grow(session: Session, key: bytes, values: "dict[str, bytes]", payload: bytes) -> None:
+    """
+    Open another pool for such calls: for the first one a job of its own, then never more elements than twice what was
+    asked for, plus seven. Under the lock.
+
+    Raises HandOver where Slurm does not make one: then sbatch tells why, or takes the call as it is.
+    """
+    failed = session.folder + b"/pools/failed"
+    try:
+        paused = time.time() - posix.stat(failed).st_mtime < PAUSE_SECONDS
+    except FileNotFoundError:
+        paused = False
+    if paused:
+        raise HandOver("a real id, soon after no pool could be made")
+    place = session.folder + b"/pools/open/" + key
+    try:
+        _, asked, made = read(place).split()
+    except (OSError, ValueError):
+        asked = made = b"0"
+    size = 2 * (int(asked) + 1) + 7 - int(made) if int(made) else 1
+    from sbatch_shim.shim import hold_closed
+
+    hold_closed(0, 1, 2)
+    # python -S left these out; they stand beside this package.
+    import site
+
+    site.main()
+    from sbatch_shim.flush.reserving import make_pool
+
+    try:
+        pool = make_pool(session, payload, size)
+    except ShimError as error:
+        replace(failed, str(error).encode("utf-8", "surrogateescape"))
+        raise HandOver("a real id, as no pool could be made") from None
+    number = pool.folder.rpartition(b"/")[2]
+    create(pool.folder + b"/next", b"0")
+    elements = pool.count if pool.is_plain else pool.count + 1
+    replace(place, b"%s %s %d" % (number, asked, int(made) + elements))

@@ -1,0 +1,47 @@
+# shows: jobs requeue, hold and cancel themselves by their own id, past the shims and in a login shell, beside siblings
+# ids: auto
+. "$TOOLS/lib.sh"
+cat > trainer.py <<'P'
+import os, subprocess, sys
+job = os.environ["SLURM_JOB_ID"]
+count = os.environ.get("SLURM_RESTART_COUNT", "0")
+with open(f"ran.{sys.argv[1]}", "a") as log:
+    log.write(f"{job} restart {count} {os.environ['SLURM_JOB_NAME']} {sorted(n for n in os.environ if 'ARRAY' in n)}\n")
+if sys.argv[1] in ("2", "4") and count == "0":
+    subprocess.run(["/usr/bin/scontrol", "requeuehold", job], check=True)
+    subprocess.run(["sleep", "60"])
+P
+cat > train.sh <<'JOB'
+#!/bin/bash
+#SBATCH --open-mode=append
+echo "job $SLURM_JOB_ID of $0"
+python3 trainer.py "$1"
+[ "$1" = 3 ] && exit 3
+exit 0
+JOB
+cat > login.sh <<'JOB'
+#!/bin/bash -l
+echo "job $SLURM_JOB_ID"
+python3 trainer.py "$1"
+JOB
+for i in 1 2 3; do sbatch --parsable -J "t$i" -o "log.$i" train.sh $i; done >ids
+sbatch --parsable -J t4 -o log.4 login.sh 4 >>ids
+sbatch --parsable -d "afterok:$(sed -n 2p ids)" -o after.2 --wrap 'cat ran.2'
+sbatch --parsable -d "afternotok:$(sed -n 3p ids)" -o after.3 --wrap 'cat ran.3'
+sbatch --parsable -d "afterok:$(sed -n 3p ids)" -J never --wrap true
+sbatch --parsable -d "afterok:$(sed -n 1p ids)" -o after.1 --wrap 'cat ran.1'
+cat ids
+flush
+until [ "$(squeue -h -o '%j %t' | grep 't[24]' | sort)" = "t2 PD
+t4 PD" ]; do again || break; done
+until [ -s after.1 ] && [ -s after.3 ]; do again || break; done
+for i in 2 4; do
+    id=$(sed -n ${i}p ids)
+    squeue -h -j "$id" -o '%i %j %t %Z' >>seen
+    scontrol show job "$id" | grep -o 'JobId=.*\|Restarts=[0-9]*\|StdOut=.*' >>seen
+    scontrol release "$id"
+    scontrol update JobId="$id" StartTime=now
+done
+until [ -s after.2 ]; do again || break; done
+until [ -z "$(squeue -h -n t4 -o %i)" ]; do again || break; done
+scancel --name=never
