@@ -13,20 +13,17 @@ if sys.argv[1] in ("2", "4") and count == "0":
 P
 cat > train.sh <<'JOB'
 #!/bin/bash
-#SBATCH --open-mode=append
-echo "job $SLURM_JOB_ID of $0"
-python3 trainer.py "$1"
-[ "$1" = 3 ] && exit 3
-exit 0
+: "$SLURM_JOB_ID"
+[ "$1" = 3 ] && { python3 trainer.py "$1"; exit 3; }
+exec python3 trainer.py "$1" # a shell might tell of a child that was terminated before it was itself
 JOB
 cat > login.sh <<'JOB'
 #!/bin/bash -l
-echo "job $SLURM_JOB_ID"
-python3 trainer.py "$1"
+: "$SLURM_JOB_ID"
+exec python3 trainer.py "$1"
 JOB
-for i in 1 2 3; do sbatch --parsable -J "t$i" -o "log.$i" train.sh $i; done >ids
-sbatch --parsable -J t4 -o log.4 login.sh 4 >>ids
-sbatch --parsable -d "afterok:$(sed -n 2p ids)" -o after.2 --wrap 'cat ran.2'
+for i in 1 2 3; do sbatch --parsable -J "t$i" -o /dev/null train.sh $i; done >ids
+sbatch --parsable -J t4 -o /dev/null login.sh 4 >>ids
 sbatch --parsable -d "afternotok:$(sed -n 3p ids)" -o after.3 --wrap 'cat ran.3'
 sbatch --parsable -d "afterok:$(sed -n 3p ids)" -J never --wrap true
 sbatch --parsable -d "afterok:$(sed -n 1p ids)" -o after.1 --wrap 'cat ran.1'
@@ -42,6 +39,5 @@ for i in 2 4; do
     scontrol release "$id"
     scontrol update JobId="$id" StartTime=now
 done
-until [ -s after.2 ]; do again || break; done
-until [ -z "$(squeue -h -n t4 -o %i)" ]; do again || break; done
+until [ -z "$(squeue -h -n t2,t4 -o %i)" ]; do again || break; done
 scancel --name=never
