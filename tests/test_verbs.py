@@ -54,7 +54,7 @@ def test_help_has_examples_and_exit_statuses(person: Person, verb: str) -> None:
         text = done.out.decode()
         assert re.search(r"^examples:\n  \S", text, re.M | re.I), text
         assert "Exit status: " in text
-        assert max(map(len, text.splitlines())) <= 120
+        assert max(map(len, text.splitlines())) <= 80, "a terminal breaks longer lines"
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -102,6 +102,27 @@ def test_completion_in_zsh(person: Person) -> None:
         terminal.expect(ticket)
         terminal.type("\x15sarray throttle --req\t")
         terminal.expect("--requeue")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_of_sarray_flush(person: Person, shell: str) -> None:
+    """The same scripts complete it, with all of its options."""
+    text = person.flush("--help").out.decode()
+    assert max(map(len, text.splitlines())) <= 80
+    script = run(person, "completion", shell).out.decode()
+    for option in re.findall(r"^ +(?:-\w, )?--([a-z-]+)", text, re.M):
+        assert re.search(rf"(--|-l ){option}\b", script), option
+    if shell == "zsh":
+        assert "compdef _sarray_flush sarray-flush" in script
+        return
+    if shell == "bash":
+        code = (
+            '. <(sarray completion bash); COMP_WORDS=(sarray-flush --dr) COMP_CWORD=1; _sarray_flush; echo "$COMPREPLY"'
+        )
+        words = ["bash", "-c", code]
+    else:
+        words = ["fish", "--no-config", "-c", "sarray completion fish | source; complete -C 'sarray-flush --dr'"]
+    assert person.run(*words).out.decode().split()[0] == "--dry-run"
 
 
 # Typed into a terminal

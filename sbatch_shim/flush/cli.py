@@ -18,23 +18,20 @@ from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.local import Local
 from sbatch_shim.flush.backends.sbatch import real_sbatch
 from sbatch_shim.flush.backends.slurm import Slurm, option
-from sbatch_shim.flush.flush import Flush, by_controller
+from sbatch_shim.flush.flush import Flush
 from sbatch_shim.flush.pace import FULL_SECONDS
 from sbatch_shim.flush.patience import Patience, Stop
-from sbatch_shim.flush.ready import all_ready
+from sbatch_shim.flush.preview import show_plan
 from sbatch_shim.flush.result import FlushResult, Outcome
 from sbatch_shim.flush.wishes import Wishes
 from sbatch_shim.grammar import ARRAY, KIND, LETTER, OPTIONS, REQUIRED, ROLE, TAKES, long_name, parse
-from sbatch_shim.merge.graph import counted, describe, graph, reason, summary
-from sbatch_shim.merge.limits import Limits
+from sbatch_shim.merge.graph import counted, describe, reason, reasons, summary
 from sbatch_shim.merge.meaning import describe_time, fixed_begin
 from sbatch_shim.spool import Session, mode_of, open_state, session_name, session_of
-from sbatch_shim.state.calls import look, waiting_sessions
-from sbatch_shim.state.faults import in_words
+from sbatch_shim.state.calls import waiting_sessions
 from sbatch_shim.state.faults import report as report_fault
 from sbatch_shim.state.ids import ranges
 from sbatch_shim.state.paths import state_folder
-from sbatch_shim.state.pools import is_given_out
 from sbatch_shim.state.streams import flush_stdout, open_closed_streams
 from sbatch_shim.values import RECOGNISERS, integer
 
@@ -43,42 +40,54 @@ usage: sarray-flush [options] [any option of sbatch, for all arrays]
 
 Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
 
-  -n, --dry-run       show the plan and the scripts; submit and claim nothing
-  -t, --throttle N    at most N tasks of each array at a time (0: no limit)
-  -o, --output DIR    also keep the scripts in DIR
-  --session NAME      the session to flush (default: $SARRAY_SESSION, else this login)
-  --all               flush every session that holds calls
-  --keep-names        do not merge calls with different job names
-  --keep-comments     do not merge calls with different comments (the default where the site has plugins, prologs or
-                      epilogs, which may read them); --merge-comments: merge them everywhere
-  --keep-arrays       do not merge array calls, as later calls may wait for their tasks one by one
-  --final             what Slurm refuses for good is over: it is not tried again, and shown as FAILED
-  --wide-lanes        do not split arrays of chained jobs up (saves one request each); then slurmctld
-                      looks at ten of them at a time, and slow or failed ones hold up the others
-  --retry SECONDS     how long to go on trying while Slurm is away or full (default: 60)
-  --feed              stay until everything is in, submitting as limits on submitted jobs leave room
-  --assume FATE       take submissions that Slurm can no longer tell about as submitted, or as lost (to submit again)
-  --any-cluster       submit to this cluster also what was queued for another one
-  --local             run the arrays as processes on this machine, without Slurm
-  --json              print a document instead of lines
-  --parsable          print job ids only
-  -h, --help          print this text
-  --version           print the version
+  -n, --dry-run      show the plan and the options of each array; submit and
+                     claim nothing
+  --scripts          with -n: show also the script of each array
+  -t, --throttle N   at most N tasks of each array at a time (0: no limit)
+  -o, --output DIR   also keep the scripts in DIR (with -n too)
+  --session NAME     the session to flush, or an unambiguous beginning of its
+                     name (default: $SARRAY_SESSION, else this login)
+  --all              flush every session that holds calls
+  --keep-names       do not merge calls with different job names
+  --keep-comments    do not merge calls with different comments (the default
+                     where the site has plugins, prologs or epilogs, which may
+                     read them)
+  --merge-comments   merge them everywhere
+  --keep-arrays      do not merge array calls, as later calls may wait for
+                     their tasks one by one
+  --final            what Slurm refuses for good is over: it is not tried again,
+                     and shown as FAILED
+  --wide-lanes       do not split arrays of chained jobs up (saves requests);
+                     then slurmctld looks at ten of them at a time, and slow or
+                     failed ones hold up the others
+  --retry SECONDS    how long to go on trying while Slurm is away or full
+                     (default: 60)
+  --feed             stay until everything is in, submitting as limits on
+                     submitted jobs leave room
+  --assume FATE      take submissions that Slurm can no longer tell about as
+                     submitted, or as lost (to submit again)
+  --any-cluster      submit to this cluster also what was queued for another
+  --local            run the arrays as processes on this machine, without Slurm
+  --json             print a document instead of lines
+  --parsable         print job ids only
+  -h, --help         print this text
+  --version          print the version
 
 examples:
   sarray-flush --dry-run | less
   sarray-flush --throttle 50 --reservation=maintenance
   sarray-flush --session run7
 
-Exit status: 0 all submitted (or nothing to do); 1 something stays queued, or only other sessions hold calls;
-2 wrong usage; 127 no sbatch found; 129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM (after the running submission).
+Exit status: 0 all submitted (or nothing to do); 1 something stays queued, or
+only other sessions hold calls; 2 wrong usage; 127 no sbatch found; 129, 130,
+143 stopped by SIGHUP, SIGINT, SIGTERM (after the running submission).
 """
 # In characters.
 BAR_WIDTH = 30
 # Between two tries of a flush that feeds.
 FEED_SECONDS = FULL_SECONDS
 OWN_FLAGS = (
-    *("dry-run", "all", "keep-names", "keep-comments", "merge-comments", "wide-lanes"),
+    *("dry-run", "scripts", "all", "keep-names", "keep-comments", "merge-comments", "wide-lanes"),
     *("final", "keep-arrays", "feed"),
     *("any-cluster", "local", "json", "parsable", "help", "version"),
 )
@@ -137,6 +146,8 @@ def read_arguments(words: list[str]) -> tuple[dict[str, str], Wishes]:
     wishes.repeated = wishes.final or "feed" in own
     if {"feed", "json"} <= own.keys():
         raise Usage("--feed goes on for long, and --json is one document: not both")
+    if "scripts" in own and "dry-run" not in own:
+        raise Usage("--scripts shows the scripts of a dry run: add --dry-run, or keep them with --output DIR")
     wishes.scripts = own.get("output")
     return own, wishes
 
@@ -209,38 +220,6 @@ class Progress:
             print(f"\rsubmitted {done} of {total} arrays ", end=end, file=sys.stderr, flush=True)
 
 
-def show_plan(session: Session, backend: Backend, wishes: Wishes) -> None:
-    """The dry run: each array as it would be submitted, and its script."""
-    signal(SIGPIPE, SIG_DFL)  # for `sarray-flush -n | head`
-    calls, problems = look(session)
-    for problem in problems:
-        print(f"sarray-flush: {problem}", file=sys.stderr)
-    out = sys.stdout.buffer
-    reserved = [call.ticket for call in calls if is_given_out(call.ticket)]
-    calls = [call for call in calls if not is_given_out(call.ticket)]
-    if reserved:
-        out.write(f"{counted(len(reserved), 'call')} with real ids would be released: {ranges(reserved)}\n".encode())
-    limits = None
-    for group in by_controller(backend, calls):
-        limits = backend.limits(group[0]).narrowed(limits)
-        here = backend.clusters(group[0])
-        others = {call.cluster for call in group if call.cluster and call.cluster not in here} if here else set()
-        for name in sorted(others) if not wishes.any_cluster else ():
-            say(f"here answers the cluster {here[0]}, so what was queued for {name} would be kept")
-    ready = all_ready(calls, limits or Limits(), wishes)
-    verb = "becomes" if len(calls) == 1 else "become"
-    out.write(f"{counted(len(calls), 'call')} {verb} {counted(len(ready), 'submission')}\n\n".encode())
-    out.write(graph([one.array for one in ready]).encode("utf-8", "backslashreplace") + b"\n")
-    for number, one in enumerate(ready, 1):
-        out.write(f"\n== {number}: {describe(one.array)}\n".encode())
-        if one.fault is not None:
-            out.write(f"   cannot be submitted: {in_words(one.fault)}\n".encode("utf-8", "surrogateescape"))
-        for name, value in one.array.options.items():
-            out.write(b"   " + option(name, value) + b"\n")
-        out.write(one.script + b"\n")
-    out.flush()
-
-
 def report(result: FlushResult, own: dict[str, str], went: dict[str, int]) -> None:
     """
     Ids to stdout; the table of what became what, and what Slurm said, to stderr.
@@ -279,12 +258,13 @@ def report(result: FlushResult, own: dict[str, str], went: dict[str, int]) -> No
             print(one.job if "parsable" in own else f"Submitted batch job {one.job}")
         held = summary(one.tickets, one.tasks)
         print(f"  job {one.job}: {held}; Slurm has it from an earlier flush that was cut short", file=sys.stderr)
-    for outcome in result.outcomes:
+    whys = reasons([outcome.array for outcome in result.outcomes])
+    for outcome, why in zip(result.outcomes, whys):
         if outcome.text:
             print(outcome.text.rstrip("\n"), file=sys.stderr)
         if outcome.job is not None and "json" not in own:
             print(outcome.job if "parsable" in own else f"Submitted batch job {outcome.job}")
-        print(f"  {fate(outcome, result.failed)}: {describe(outcome.array)}", file=sys.stderr)
+        print(f"  {fate(outcome, result.failed)}: {describe(outcome.array, why)}", file=sys.stderr)
     if went and (result.outcomes or result.adopted):
         say(passed.summary(went))
 
@@ -453,7 +433,7 @@ def run(words: list[str]) -> int:
     backend = backend_for(own, state)
     if "dry-run" in own:
         for name in names:
-            show_plan(Session(state, name), backend, wishes)
+            show_plan(Session(state, name), backend, wishes, scripts="scripts" in own)
         return 0
     with Stop() as stop:
         patience = Patience(int(own.get("retry", "60")), stop, say)

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import textwrap
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 
+from sbatch_shim.merge.meaning import canonical
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.submission import job_name
 from sbatch_shim.state.dependency import Dependency
 
+# What a terminal shows without breaking lines.
+COLUMNS = 80
+# Below the name of an array.
+INDENT = " " * 7
+# Of one array's dependencies; thousands of them help nobody.
+MOST_LINES = 4
 
-def describe(array: Array) -> str:
-    """One array in words."""
+
+def describe(array: Array, why: str = "") -> str:
+    """One array in words, and in a line of its own why it has no company."""
     text = summary([call.ticket for call in array.calls], array.size)
-    why = reason(array)
-    return text + (f"; alone: {why}" if why else "")
+    return text + (f"\n{explained(why, '      ')}" if why else "")
+
+
+def explained(why: str, indent: str) -> str:
+    """Why calls were not merged, as lines that fit a terminal."""
+    return textwrap.fill(f"not merged: {why}", COLUMNS, initial_indent=indent, subsequent_indent=indent + "  ")
 
 
 def summary(tickets: list[int], tasks: int) -> str:
@@ -39,38 +53,77 @@ def reason(array: Array) -> str:
     return "no other call waits for the same, or task by task for the same arrays"
 
 
-def graph(arrays: list[Array]) -> str:
+def reasons(arrays: Sequence[Array]) -> list[str]:
+    """
+    For each array why it has no company; empty where it has, or where nothing here could have been its company.
+
+    Company must have the same options. What only waits for something else than all others is worth a word where
+    several do that: the one call at the end of a pipeline that waits for all is as it should be.
+    """
+    wants = [tuple(sorted((name, canonical(name, value)) for name, value in one.options.items())) for one in arrays]
+    whys = [reason(array) for array in arrays]
+    same_options = Counter(wants)
+    same_reason = Counter(zip(wants, whys))
+    told = []
+    for array, want, why in zip(arrays, wants, whys):
+        others = same_options[want] if array.alone else same_reason[want, why]
+        told.append(why if others > 1 else "")
+    return told
+
+
+def graph(arrays: Sequence[Array], options: Sequence[str] = ()) -> str:
     """
     All arrays, numbered in the order of submission, with those that each waits for; those that look the same share
     a line::
 
         1        100 tasks  align
+               --mem=4G --time=10
         2        100 tasks  call     <- 1 lane by lane
         3         30 jobs   clean    <- 1 of 1 (afterany)
-              alone: ...
+               not merged: ...
         33         1 job    summary  <- all of 2 (afterok)
+
+    Args:
+        options: What each array is submitted with, in words; none to leave that out.
     """
     number_of = {call.ticket: number for number, array in enumerate(arrays, 1) for call in array.calls}
-    alike: dict[tuple[bytes, int, str, str], list[int]] = defaultdict(list)
+    alike: dict[tuple[bytes, int, str, str, str], list[int]] = defaultdict(list)
+    whys = reasons(arrays)
     for number, array in enumerate(arrays, 1):
         waits = [f"{number_of[one.calls[0].ticket]} lane by lane" for one in array.upstream]
         waits += conditions(array.waits, arrays, number_of)
         arrow = (" or " if array.waits.any_of else ", ").join(waits)
         # Arrays are worth a line each; plain jobs come in thousands.
-        alike[job_name(array), 0 if array.is_plain else number, arrow, reason(array)].append(number)
+        own = 0 if array.is_plain else number
+        alike[job_name(array), own, arrow, whys[number - 1], options[number - 1] if options else ""].append(number)
     wide = min(30, max((len(name) for name, *_ in alike), default=0))
     lines = []
-    for (name, number, arrow, why), numbers in alike.items():
+    for (name, number, arrow, why, given), numbers in alike.items():
         size = counted(arrays[number - 1].size, "task") if number else counted(len(numbers), "job")
         count, word = size.split()
         shown = name.decode(errors="backslashreplace")
-        lines.append(f"{numbers[0]:>5}  {count:>6} {word:5}  {shown:{wide}}" + (f"  <- {arrow}" if arrow else ""))
+        lines += headed(f"{numbers[0]:>5}  {count:>6} {word:5}  {shown:{wide}}", arrow)
+        if given:
+            lines += textwrap.wrap(
+                given, COLUMNS, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False
+            )
         if why:
-            lines.append(f"{'':7}alone: {why}")
+            lines.append(explained(why, INDENT))
     return "\n".join(line.rstrip() for line in lines)
 
 
-def conditions(waits: Dependency, arrays: list[Array], number_of: dict[int, int]) -> list[str]:
+def headed(head: str, arrow: str) -> list[str]:
+    """The line of an array and, there or below, what it waits for."""
+    if not arrow:
+        return [head]
+    if len(head) + len(arrow) + 5 <= COLUMNS:
+        return [f"{head}  <- {arrow}"]
+    waits = textwrap.wrap(arrow, COLUMNS, initial_indent=f"{INDENT}<- ", subsequent_indent=f"{INDENT}   ")
+    more = [] if len(waits) <= MOST_LINES else [f"{INDENT}   ..."]
+    return [head, *waits[:MOST_LINES], *more]
+
+
+def conditions(waits: Dependency, arrays: Sequence[Array], number_of: dict[int, int]) -> list[str]:
     """What an array waits for as a whole: tasks of other arrays, and jobs that Slurm has already."""
     within: dict[tuple[int, str], int] = defaultdict(int)
     words = []

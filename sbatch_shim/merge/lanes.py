@@ -126,8 +126,8 @@ def keep_whole(members: list[Member], known: dict[int, Member], lookahead: int) 
                 alone.append(other)
 
 
-WAITS = "its tasks wait for those of another array (aftercorr)"
-WAITED = "another call waits for it in a way that needs an array of its own"
+WAITS = "its tasks wait one by one for those of another array (aftercorr)"
+WAITED = "another call waits for it as a whole, which Slurm can only say of an array of its own"
 
 
 def lanes_fit(member: Member, producer: Member, condition: Condition, lookahead: int) -> bool:

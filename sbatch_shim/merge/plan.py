@@ -144,18 +144,18 @@ def reason_alone(call: Call, body: bytes, waits: Dependency) -> str:
     """Why a call may not join others, or an empty string."""
     options = call.options
     if call.throttle:
-        return "it limits its own tasks (%)"
+        return "it limits how many of its own tasks run at a time (--array=...%N)"
     if any(condition.kind == "singleton" for condition in waits.conditions):
-        return "--dependency=singleton counts jobs, not tasks"
+        return "--dependency=singleton would let the tasks of an array run side by side"
     if call.is_array and "mail-type" in options:
-        return "one mail is sent for a whole array"
+        return "it asks for mail, and Slurm sends one mail for a whole array"
     if call.is_array:
         for kind in logs.KINDS:
             name = logs.expand(call, kind, call.tasks[0])
             if name is not None and name.on_node:
                 return f"only the node knows the name of its --{kind} file"
     if (b"scancel" in body or b"scontrol" in body) and (b"SLURM_JOB_ID" in body or b"SLURM_JOBID" in body):
-        return "the script manages itself by SLURM_JOB_ID"
+        return "its script hands $SLURM_JOB_ID to scancel or scontrol, which could mean the whole array"
     return ""
 
 

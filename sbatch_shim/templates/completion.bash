@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-# Completion of sarray for bash: . <(sarray completion bash)
+# Completion of sarray and sarray-flush for bash: . <(sarray completion bash)
+_sarray_flush_options='--dry-run --scripts --throttle --output --session --all --keep-names --keep-comments
+    --merge-comments --keep-arrays --final --feed --wide-lanes --any-cluster --retry --assume --local --json --parsable'
 _sarray() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]-} words=
     local verbs='run mode status flush submit cancel throttle rerun listen doctor gc completion'
@@ -18,10 +20,7 @@ _sarray() {
     elif [[ $word == -* ]]; then
         case $verb in
         status) words='--session --all --json --watch' ;;
-        flush | submit)
-            words='--dry-run --throttle --output --session --all --keep-names --keep-comments --merge-comments --keep-arrays --final --feed --wide-lanes --any-cluster --retry --assume --local
-                --json --parsable'
-            ;;
+        flush | submit) words=$_sarray_flush_options ;;
         cancel) words='--session --all --yes' ;;
         throttle) words='--max --requeue --kill' ;;
         rerun) words='--failed --json' ;;
@@ -41,4 +40,14 @@ _sarray() {
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
+_sarray_flush() {
+    local word=${COMP_WORDS[COMP_CWORD]} words=
+    case ${COMP_WORDS[COMP_CWORD - 1]} in
+    --session) words=$(sarray completion sessions 2>/dev/null) ;;
+    --assume) words='submitted lost' ;;
+    *) [[ $word != -* ]] || words="$_sarray_flush_options --help --version" ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
 complete -o default -F _sarray sarray
+complete -o default -F _sarray_flush sarray-flush

@@ -1,4 +1,4 @@
-# Completion of sarray for fish: sarray completion fish | source
+# Completion of sarray and sarray-flush for fish: sarray completion fish | source
 set -l verbs run mode status flush submit cancel throttle rerun listen doctor gc completion
 set -l sessions "(sarray completion sessions 2>/dev/null)"
 set -l tickets "(sarray completion tickets 2>/dev/null)"
@@ -11,6 +11,7 @@ complete -c sarray -n "__fish_seen_subcommand_from status" -l watch
 complete -c sarray -n "__fish_seen_subcommand_from status cancel flush submit" -l all
 complete -c sarray -n "__fish_seen_subcommand_from cancel" -s y -l yes
 complete -c sarray -n "__fish_seen_subcommand_from flush submit gc" -s n -l dry-run
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l scripts
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -s t -l throttle -x
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -s o -l output -r
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l keep-names
@@ -35,3 +36,24 @@ complete -c sarray -n "__fish_seen_subcommand_from gc" -l days -x
 complete -c sarray -n "__fish_seen_subcommand_from completion" -f -a "bash zsh fish"
 complete -c sarray -n "__fish_seen_subcommand_from mode" -f -a "auto queue pass"
 complete -c sarray -n "__fish_seen_subcommand_from run" -l mode -x -a "auto queue"
+complete -c sarray-flush -l session -x -a $sessions
+complete -c sarray-flush -l assume -x -a "submitted lost"
+complete -c sarray-flush -s t -l throttle -x
+complete -c sarray-flush -s o -l output -r
+complete -c sarray-flush -l retry -x
+complete -c sarray-flush -s n -l dry-run
+complete -c sarray-flush -s h -l help
+complete -c sarray-flush -l scripts
+complete -c sarray-flush -l all
+complete -c sarray-flush -l keep-names
+complete -c sarray-flush -l keep-comments
+complete -c sarray-flush -l merge-comments
+complete -c sarray-flush -l keep-arrays
+complete -c sarray-flush -l final
+complete -c sarray-flush -l wide-lanes
+complete -c sarray-flush -l feed
+complete -c sarray-flush -l any-cluster
+complete -c sarray-flush -l local
+complete -c sarray-flush -l json
+complete -c sarray-flush -l parsable
+complete -c sarray-flush -l version

@@ -1,5 +1,17 @@
 #compdef sarray
-# Completion of sarray for zsh: . <(sarray completion zsh)
+# Completion of sarray and sarray-flush for zsh: . <(sarray completion zsh)
+_sarray_flush() {
+    local session='--session[only this session]:session:($(sarray completion sessions 2>/dev/null))'
+    _arguments '(-n --dry-run)'{-n,--dry-run}'[submit nothing]' '(-t --throttle)'{-t,--throttle}'[at a time]:tasks' \
+        '--scripts[with the scripts]' '(-o --output)'{-o,--output}'[keep the scripts]:file:_files' $session \
+        '--all[all sessions]' '--keep-names[names keep calls apart]' '--keep-comments[comments keep calls apart]' \
+        '--keep-arrays[array calls stay alone]' '--final[what is refused is over]' '--feed[stay until all is in]' \
+        '--merge-comments[comments keep no calls apart]' '--wide-lanes[do not split arrays up]' \
+        '--any-cluster[also what is for another one]' \
+        '--retry[go on trying]:seconds' '--assume[decide what is not known]:fate:(submitted lost)' \
+        '--local[without Slurm]' '--json[print a document]' '--parsable[ids only]' '--version[print the version]' \
+        '(-h --help)'{-h,--help} '*:file:_files'
+}
 _sarray() {
     local -a verbs
     verbs=(
@@ -33,15 +45,7 @@ _sarray() {
             '(--json)--watch[show it again and again]' '(-h --help)'{-h,--help} "*$tickets"
         ;;
     flush | submit)
-        _arguments '(-n --dry-run)'{-n,--dry-run}'[submit nothing]' '(-t --throttle)'{-t,--throttle}'[at a time]:tasks' \
-            '(-o --output)'{-o,--output}'[keep the scripts]:file:_files' $session '--all[all sessions]' \
-            '--keep-names[names keep calls apart]' '--keep-comments[comments keep calls apart]' \
-            '--keep-arrays[array calls stay alone]' '--final[what is refused is over]' '--feed[stay until all is in]' \
-            '--merge-comments[comments keep no calls apart]' '--wide-lanes[do not split arrays up]' \
-            '--any-cluster[also what is for another one]' \
-            '--retry[go on trying]:seconds' '--assume[decide what is not known]:fate:(submitted lost)' \
-            '--local[without Slurm]' '--json[print a document]' '--parsable[ids only]' \
-            '(-h --help)'{-h,--help} '*:file:_files'
+        _sarray_flush
         ;;
     cancel)
         _arguments $session '--all[of all sessions]' '(-y --yes)'{-y,--yes}'[do not ask]' '(-h --help)'{-h,--help} \
@@ -66,3 +70,4 @@ _sarray() {
     esac
 }
 compdef _sarray sarray
+compdef _sarray_flush sarray-flush

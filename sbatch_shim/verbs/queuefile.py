@@ -8,11 +8,14 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush import cli
+from sbatch_shim.flush.preview import show_plan
 from sbatch_shim.request import Piped
 from sbatch_shim.shim import UnknownTicket, queue
 from sbatch_shim.spool import Session, sync_folder
@@ -21,22 +24,26 @@ from sbatch_shim.verbs.words import session_ends
 USAGE = """\
 usage: sarray submit [FILE|-] [options] [any option of sbatch, for all arrays]
 
-Submits the calls of a queue file, or without FILE those of this session, as job arrays. A queue file holds one sbatch
-call per line (the word sbatch may be left out), quoted as for a shell, with # comments; nothing is expanded.
+Submits the calls of a queue file, or without FILE those of this session, as job
+arrays. A queue file holds one sbatch call per line (the word sbatch may be left
+out), quoted as for a shell, with # comments; nothing is expanded.
 
-  -n, --dry-run     show the plan and the scripts; submit nothing
-  -t, --throttle N  at most N tasks of each array at a time
-  -o, --output FILE also keep the script in FILE (of several arrays: FILE, FILE-2, ...)
+  -n, --dry-run      show the plan; submit nothing (--scripts: and the scripts)
+  -t, --throttle N   at most N tasks of each array at a time
+  -o, --output FILE  also keep the script in FILE (of several arrays: FILE,
+                     FILE-2, ...), with -n too
 
-All options of sarray-flush are understood too; options of sbatch win over what the calls say.
+All options of sarray-flush are understood too; options of sbatch win over what
+the calls say.
 
 examples:
-  sarray submit                                     # this session, for example that of sarray listen
-  sarray submit jobs.conf -n | less                 # look first
+  sarray submit                       # this session, perhaps of sarray listen
+  sarray submit jobs.conf -n | less   # look first
   sarray submit jobs.conf -t 10 --reservation=monday
   echo "sbatch job.slurm" | sarray submit -
 
-Exit status: as of sarray-flush; 2 also for a line that cannot be queued (then nothing was submitted).
+Exit status: as of sarray-flush; 2 also for a line that cannot be queued (then
+nothing was submitted).
 """
 
 
@@ -129,8 +136,7 @@ def submit(context: Context, words: list[str]) -> int:
     wanted, rest = output_of(rest)
     if file is None and rest and (rest[-1] == "-" or os.path.isfile(rest[-1])) and not understood(rest):
         file = rest.pop()
-    session = None
-    own, wishes = cli.read_arguments(rest)
+    own, _ = cli.read_arguments(rest)
     if wanted and not os.access(os.path.dirname(wanted) or ".", os.W_OK):
         raise ShimError(f"{wanted} cannot be written; nothing was submitted")
     if file is not None:
@@ -142,7 +148,10 @@ def submit(context: Context, words: list[str]) -> int:
         try:
             queue_file(context, file, session)
             if "dry-run" in own:
-                cli.show_plan(session, cli.backend_for(own, context.state), wishes)
+                with kept_scripts(wanted) as more:
+                    options, wishes = cli.read_arguments([*rest, *more])
+                    backend = cli.backend_for(options, context.state)
+                    show_plan(session, backend, wishes, scripts="scripts" in options)
         except BaseException:
             forget(session)
             raise
@@ -153,13 +162,28 @@ def submit(context: Context, words: list[str]) -> int:
         os.rename(session.queue, Session(context.state, session.name).queue)
         sync_folder(session.folder)
         rest += ["--session", os.fsdecode(session.name)]
-    with tempfile.TemporaryDirectory(prefix="sarray-") as folder:
-        status = cli.run([*rest, "--output", folder] if wanted else rest)
-        for number, script in enumerate(sorted(Path(folder).iterdir()), 1):
-            shutil.move(script, wanted if number == 1 else f"{wanted}-{number}")
+    with kept_scripts(wanted) as more:
+        status = cli.run([*rest, *more])
     if status == 0 and file is None and not own.keys() & {"dry-run", "session", "help", "version"}:
         session_ends(context)
     return status
+
+
+@contextmanager
+def kept_scripts(wanted: str) -> Iterator[list[str]]:
+    """
+    Words for sarray-flush that make it keep its scripts, which then become FILE, FILE-2, ...
+
+    Args:
+        wanted: The first FILE; empty for none.
+    """
+    if not wanted:
+        yield []
+        return
+    with tempfile.TemporaryDirectory(prefix="sarray-") as folder:
+        yield ["--output", folder]
+        for number, script in enumerate(sorted(Path(folder).iterdir()), 1):
+            shutil.move(script, wanted if number == 1 else f"{wanted}-{number}")
 
 
 def understood(words: list[str]) -> bool:

@@ -23,11 +23,11 @@ from sbatch_shim.verbs.words import SHELLS, chosen_tickets, named_session, parse
 USAGE = """\
 usage: sarray VERB [options]
 
-  run CMD...              run a pipeline whose sbatch calls are merged, and submit them
+  run CMD...              run a pipeline, and submit its sbatch calls as arrays
   mode [auto|queue|pass]  what sbatch does where SARRAY_MODE is not set
   status [TICKET...]      what is queued, and what each call became
   flush                   submit the queued calls (the same as sarray-flush)
-  submit [FILE|-]         submit the calls of a queue file, or those of this session
+  submit [FILE|-]         submit the calls of a queue file, or of this session
   cancel [TICKET...]      drop queued calls, cancel submitted ones
   throttle JOB -n N       how many tasks of an array run at a time
   rerun TICKET|--failed   queue calls again whose tasks failed
@@ -41,7 +41,8 @@ sarray VERB --help tells more. Examples:
   sarray throttle 1000000003 -n 10 --requeue
   sarray cancel --session run7
 
-Exit status: 0 done; 1 something could not be done, and was named; 2 wrong usage; 127 no sbatch found.
+Exit status: 0 done; 1 something could not be done, and was named; 2 wrong
+usage; 127 no sbatch found.
 """
 UNKNOWN_TICKET = "0; 1 a number that is no ticket of yours, or Slurm does not answer; 2 wrong usage"
 
@@ -58,7 +59,7 @@ def status(context: Context, words: list[str]) -> int:
         "What is queued, and what each call became: array, state, exit code, log; how many submissions that saved, "
         "and why calls went to the real sbatch instead. States are asked of squeue and sacct, at most every 3 seconds.",
         [
-            "sarray status                    # all sessions of which something is queued or listed",
+            "sarray status                    # all of which something is queued or listed",
             "sarray status 2042021003         # one call",
             "sarray status --watch            # until every task has ended; Ctrl-C leaves",
             "sarray status --json | jq '.calls[] | select(.states.FAILED) | .log'",

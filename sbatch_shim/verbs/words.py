@@ -7,6 +7,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 
 from sbatch_shim.companions.context import Answer, Context
 from sbatch_shim.errors import ShimError
@@ -14,8 +15,8 @@ from sbatch_shim.flush import cli
 from sbatch_shim.spool import LAST_TICKET
 
 SHELLS = ("bash", "zsh", "fish")
-# The widest that a help text may be.
-COLUMNS = 100
+# What a terminal shows without breaking lines: the widest that a help text may be.
+COLUMNS = 80
 
 
 def parser_of(verb: str, does: str, examples: Sequence[str], statuses: str) -> argparse.ArgumentParser:
@@ -32,7 +33,7 @@ def parser_of(verb: str, does: str, examples: Sequence[str], statuses: str) -> a
         f"sarray {verb}",
         description=textwrap.fill(does, COLUMNS),
         epilog=f"examples:\n{told}\n\n{textwrap.fill(f'Exit status: {statuses}.', COLUMNS)}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=COLUMNS),
     )
 
 
