@@ -48,11 +48,14 @@ def test_an_array_call_and_others_share_arrays_within_the_limit(person: Person) 
 
 def test_a_dry_run_submits_and_claims_nothing(person: Person) -> None:
     person.queue("-J", "seen", "--wrap=echo {{ jinja }}")
-    for _ in range(2):
-        done = person.flush("-n")
+    for more in ([], ["--scripts"]):
+        done = person.flush("-n", *more)
         assert done.status == 0
         assert b"1 call becomes 1 submission" in done.out
-        assert b"echo {{ jinja }}" in done.out
+        assert (b"echo {{ jinja }}" in done.out) == bool(more)
+    assert person.flush("-n", "-o", "plan").status == 0
+    assert b"echo {{ jinja }}" in (person.home / "plan/plan-0001.sh").read_bytes()
+    assert person.flush("--scripts").status == 2
     assert shown(person, "%i") == []
     assert person.flush("--parsable").out.strip().isdigit()
 
