@@ -39,6 +39,8 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes, *, scripts: bo
     calls = [call for call in calls if not is_given_out(call.ticket)]
     if reserved:
         out.write(f"{counted(len(reserved), 'call')} with real ids would be released: {ranges(reserved)}\n".encode())
+        if not calls:
+            return
     limits = None
     for group in by_controller(backend, calls):
         limits = backend.limits(group[0]).narrowed(limits)
