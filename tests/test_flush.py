@@ -67,7 +67,7 @@ def test_nothing_queued_is_no_error_unless_others_hold_calls(person: Person) -> 
     person.queue("-o", "/dev/null", "--wrap=true")
     done = person.flush("--session", "mine")
     assert done.status == 1
-    assert b"session test holds 1 calls" in done.err
+    assert b"session test holds 1 call since" in done.err
     assert person.flush("--all").status == 0
     assert person.flush("--all").status == 0
 

@@ -312,7 +312,76 @@ def test_status_tells_of_sessions_states_and_what_was_not_queued(person: Person)
     text = run(person, "status").out.decode()
     assert "session b: 1 queued" in text and "session test: 10 failed" in text
     assert list(status(person, "--session", "b")) == [other]
-    assert b"b: 1 since" in run(person, "doctor").out
+    assert re.search(rb"b: 1 since .* \(wrap in ~\)", run(person, "doctor").out)
+
+
+@pytest.mark.slurm
+def test_status_tells_why_calls_wait_and_what_to_do(person: Person) -> None:
+    """Slurm's words for what was refused or never starts; filters; the commands that come next, and they work."""
+    fails = ticket_of(person.queue("-J", "fails", "-o", "fails.log", "--wrap=exit 3"))
+    never = ticket_of(person.queue("-J", "never", "-o", "/dev/null", f"--dependency=afterok:{fails}", "--wrap=true"))
+    held = ticket_of(person.queue("--hold", "-J", "held", "-o", "/dev/null", "--wrap=true"))
+    last = ticket_of(person.queue("--hold", "-J", "last", "-o", "/dev/null", "--wrap=true"))
+    assert person.flush("-p", "nosuch").status == 1
+    listed = json.loads(run(person, "status", "--json", "--queued").out)["calls"]
+    by_ticket = {str(call["ticket"]): call for call in listed}
+    assert by_ticket.pop(never)["states"] == {"QUEUED": 1}, "it waits for one that was refused"
+    assert {tuple(call["states"]) for call in by_ticket.values()} == {("REFUSED",)}
+    assert all("invalid partition" in call["reason"].lower() for call in by_ticket.values()), listed
+    assert b"next: sarray-flush  # submits 4 queued calls\n" in run(person, "status").out
+    assert person.flush().status == 0
+    deadline = time.monotonic() + 300
+    while "DependencyNeverSatisfied" not in run(person, "status", never).out.decode():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)  # between two looks; the condition decides
+    done = run(person, "status")
+    text = done.out.decode()
+    assert re.search(rf"^{held} +held +[\d_]+ +PENDING +JobHeldUser ", text, re.M), text
+    assert f"next: sarray cancel {never}  # what they wait for failed, so they never start\n" in text
+    assert "next: sarray rerun --failed  # queues again what failed: 1 call\n" in text
+    assert list(status(person, "--failed")) == [fails, never]
+    assert last in status(person, "--last")
+    assert "\x1b" not in text, "colours are for terminals"
+
+
+@pytest.mark.slurm
+@pytest.mark.parametrize("plain", ["", "1"])
+def test_status_on_a_terminal(person: Person, plain: str) -> None:
+    """Lines fit; what is refused has Slurm's words; colours obey NO_COLOR."""
+    ticket_of(person.queue("-J", "n" * 50, "-o", "d" * 60 + "/x.log", "--wrap=true"))
+    assert person.flush("-p", "nosuch").status == 1
+    with Terminal(person, "sarray", "status", columns=80, NO_COLOR=plain) as terminal:
+        assert terminal.ended() == 0
+        assert ("\x1b[31mREFUSED\x1b[0m" in terminal.raw) == (not plain)
+        text = re.sub(r"\x1b\[\d+m", "", terminal.raw)
+        assert max(len(line) for line in text.splitlines()[:2]) <= 80
+        assert "REASON OR LOG" in text
+
+
+@pytest.mark.slurm
+def test_status_of_many_calls_is_a_summary(person: Person) -> None:
+    """By session, told by folder and names; their names may be shortened where that is clear."""
+    for number in range(51):
+        person.queue("-J", f"n{number % 2}", "-o", "/dev/null", "--wrap=true")
+    in_b = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="tests.b")
+    other = ticket_of(person.run("sbatch", "--wrap=true", env=in_b))
+    text = run(person, "status").out.decode()
+    assert len(text.splitlines()) < 12
+    assert "session test: 51 queued\n" in text and ": n0, n1 in ~\n" in text
+    assert "52 calls; --long lists each" in text
+    assert len(run(person, "status", "--long").out.splitlines()) > 52
+    assert list(status(person, "--session", "tests")) == [other]
+    assert run(person, "status", "--session", "te").status == 2
+    assert len(status(person, "--session", "test")) == 51, "a whole name is itself"
+    done = person.flush("--session", "nothing.like.it")
+    assert (
+        b"session test holds 51 calls since " in done.err and b" (n0, n1 in ~): sarray-flush --session test" in done.err
+    )
+    assert b"session tests.b holds 1 call since " in done.err
+    assert person.flush("--session", "tests", "-n").out.startswith(b"1 call becomes")
+    assert person.flush("--session", "tests").status == 1, "what is submitted is named in full"
+    assert run(person, "cancel", "--session", "tests", "-y").status == 1
+    assert list(status(person, "--session", "tests.b").values()) == [{"QUEUED": 1}]
 
 
 @pytest.mark.slurm
@@ -378,7 +447,7 @@ MISTAKES = [
     (["stat"], 2),
     ([""], 2),
     (["help", "nosuch"], 2),
-    (["status", "12"], 2),
+    (["status", "12"], 1),
     (["status", "2042022000_3"], 2),
     (["status", "2000000001"], 1),
     (["status", "2000000001", "--all"], 2),

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from signal import SIG_DFL, SIGPIPE, signal
 
 from sbatch_shim import __version__
@@ -23,6 +23,7 @@ from sbatch_shim.flush.pace import FULL_SECONDS
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.preview import show_plan
 from sbatch_shim.flush.result import FlushResult, Outcome
+from sbatch_shim.flush.sessions import held_by, resolved
 from sbatch_shim.flush.wishes import Wishes
 from sbatch_shim.grammar import ARRAY, KIND, LETTER, OPTIONS, REQUIRED, ROLE, TAKES, long_name, parse
 from sbatch_shim.merge.graph import counted, describe, reason, reasons, summary
@@ -45,8 +46,8 @@ Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
   --scripts          with -n: show also the script of each array
   -t, --throttle N   at most N tasks of each array at a time (0: no limit)
   -o, --output DIR   also keep the scripts in DIR (with -n too)
-  --session NAME     the session to flush, or an unambiguous beginning of its
-                     name (default: $SARRAY_SESSION, else this login)
+  --session NAME     the session to flush (default: $SARRAY_SESSION, else this
+                     login); with -n the beginning of its name will do
   --all              flush every session that holds calls
   --keep-names       do not merge calls with different job names
   --keep-comments    do not merge calls with different comments (the default
@@ -295,7 +296,8 @@ def feed(
             return status
         if told != left:
             told = left
-            say(f"{counted(left, 'call')} wait for room; trying every {FEED_SECONDS:g} s, until Ctrl-C")
+            verb = "waits" if left == 1 else "wait"
+            say(f"{counted(left, 'call')} {verb} for room; trying every {FEED_SECONDS:g} s, until Ctrl-C")
         bar.draw(result.submitted, left)
         on = patience.stop.wait(FEED_SECONDS)
         bar.erase()
@@ -369,10 +371,14 @@ def what_next(result: FlushResult, state: bytes) -> Iterator[str]:
 
 def flush_command(tickets: list[int], state: bytes) -> str:
     """The command that flushes the sessions of these tickets, as it would be typed here."""
-    sessions = {name for ticket in tickets if (name := session_of(state, ticket)) is not None}
+    return flush_of({name for ticket in tickets if (name := session_of(state, ticket)) is not None}, state)
+
+
+def flush_of(sessions: Collection[bytes], state: bytes) -> str:
+    """The command that flushes these sessions, as it would be typed here."""
     if len(sessions) > 1:
         return "sarray-flush --all"
-    name = sessions.pop() if sessions else b""
+    name = next(iter(sessions), b"")
     return (
         "sarray-flush" if name in (b"", session_name(asked(state))) else f"sarray-flush --session {os.fsdecode(name)}"
     )
@@ -398,8 +404,8 @@ def nothing_queued(state: bytes, names: list[bytes], went: dict[str, int]) -> in
     say("nothing is queued in this session" + (f"; {passed.summary(went)}" if went else ""))
     for held in others[:10]:
         print(
-            f"sarray-flush: session {held.name} holds {held.count} calls since {describe_time(held.since)}: "
-            f"sarray-flush --session {held.name}",
+            f"sarray-flush: session {held.name} holds {counted(held.count, 'call')} since "
+            f"{describe_time(held.since)}{held_by(state, held.name)}: sarray-flush --session {held.name}",
             file=sys.stderr,
         )
     if len(others) > 10:
@@ -428,7 +434,9 @@ def run(words: list[str]) -> int:
     open_state(state)
     variables = asked(state)
     if "session" in own:
-        variables[b"SARRAY_SESSION"] = os.fsencode(own["session"])
+        named = os.fsencode(own["session"])
+        # What is submitted is named in full: a script whose session is empty must not submit another one's calls.
+        variables[b"SARRAY_SESSION"] = resolved(state, named) if "dry-run" in own else named
     names = [os.fsencode(held.name) for held in waiting_sessions(state)] if "all" in own else [session_name(variables)]
     backend = backend_for(own, state)
     if "dry-run" in own:

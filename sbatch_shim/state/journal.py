@@ -290,7 +290,7 @@ class History:
     Attributes:
         settled: The tickets that must not be submitted again: submitted, or of unknown outcome.
         in_flight: Those that are being submitted, or of which it is not known.
-        refused: Those that Slurm has refused, whatever followed.
+        refused: Those that Slurm has refused, whatever followed: the newest of its words, by ticket.
         refused_alone: Those that it refused for good, each by itself.
         failed: Refused for good and never tried again: Slurm's words, by ticket.
         assumed: Those that the user says were submitted.
@@ -303,7 +303,7 @@ class History:
     def __init__(self) -> None:
         self.settled: set[int] = set()
         self.in_flight: set[int] = set()
-        self.refused: set[int] = set()
+        self.refused: dict[int, str] = {}
         self.refused_alone: set[int] = set()
         self.failed: dict[int, str] = {}
         self.assumed: set[int] = set()
@@ -340,7 +340,7 @@ class History:
         elif isinstance(event, (Submitted, Collected, Ran)):
             self.land(event, folder)
         elif isinstance(event, RefusedEvent):
-            self.refused.update(tickets)
+            self.refused.update(dict.fromkeys(tickets, event.text))
             if len(tickets) == 1 and not event.passes:
                 self.refused_alone.update(tickets)
         elif isinstance(event, Failed):

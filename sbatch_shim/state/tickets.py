@@ -240,8 +240,8 @@ class SessionTickets:
         return QUEUED if ticket in self.queued else None
 
     def refusal(self, ticket: int) -> str:
-        """Why Slurm refused a failed call for good, in the last of its words."""
-        return last_words(self.history.failed.get(ticket, ""))
+        """Why Slurm refused a call, for good or when tried last, in the last of its words; empty if it did not."""
+        return last_words(self.history.failed.get(ticket) or self.history.refused.get(ticket, ""))
 
     def drop(self, tickets: list[int]) -> list[int]:
         """

@@ -19,7 +19,7 @@ _sarray() {
         words='bash zsh fish'
     elif [[ $word == -* ]]; then
         case $verb in
-        status) words='--session --all --json --watch' ;;
+        status) words='--session --last --all --failed --queued --long --json --watch' ;;
         flush | submit) words=$_sarray_flush_options ;;
         cancel) words='--session --all --yes' ;;
         throttle) words='--max --requeue --kill' ;;

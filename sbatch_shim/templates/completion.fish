@@ -8,6 +8,10 @@ complete -c sarray -n "__fish_seen_subcommand_from status cancel throttle rerun"
 complete -c sarray -n "__fish_seen_subcommand_from status cancel flush submit" -l session -x -a $sessions
 complete -c sarray -n "__fish_seen_subcommand_from status flush submit rerun doctor gc" -l json
 complete -c sarray -n "__fish_seen_subcommand_from status" -l watch
+complete -c sarray -n "__fish_seen_subcommand_from status" -l last
+complete -c sarray -n "__fish_seen_subcommand_from status" -l failed
+complete -c sarray -n "__fish_seen_subcommand_from status" -l queued
+complete -c sarray -n "__fish_seen_subcommand_from status" -l long
 complete -c sarray -n "__fish_seen_subcommand_from status cancel flush submit" -l all
 complete -c sarray -n "__fish_seen_subcommand_from cancel" -s y -l yes
 complete -c sarray -n "__fish_seen_subcommand_from flush submit gc" -s n -l dry-run

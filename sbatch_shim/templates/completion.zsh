@@ -41,7 +41,9 @@ _sarray() {
     ((CURRENT--))
     case $verb in
     status)
-        _arguments $session '--all[also what is not listed any more]' '(--watch)--json[print a document]' \
+        _arguments $session '--last[the session used last]' '--all[also what is not listed any more]' \
+            '(--queued)--failed[what failed]' '(--failed)--queued[what waits]' '--long[a row for each call]' \
+            '(--watch)--json[print a document]' \
             '(--json)--watch[show it again and again]' '(-h --help)'{-h,--help} "*$tickets"
         ;;
     flush | submit)

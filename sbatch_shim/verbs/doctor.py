@@ -16,6 +16,7 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends.controller import Controller
 from sbatch_shim.flush.backends.sbatch import find_command, is_ours, limits_of
 from sbatch_shim.flush.backends.sight import file_system, host, remember, sight_of
+from sbatch_shim.flush.sessions import held_by
 from sbatch_shim.keeping import attended, lock_path
 from sbatch_shim.merge.meaning import describe_time
 from sbatch_shim.spool import Lock, Session, open_state
@@ -100,7 +101,8 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
         wrong.append(f"the state folder cannot be used: {error}")
         return found, wrong
     found["sessions that hold calls"] = [
-        f"{held.name}: {held.count} since {describe_time(held.since)}" for held in waiting_sessions(context.state)
+        f"{held.name}: {held.count} since {describe_time(held.since)}{held_by(context.state, held.name)}"
+        for held in waiting_sessions(context.state)
     ]
     if run and sbatch is not None:
         found["round trip"] = round_trip(context, sbatch, cluster, wrong)

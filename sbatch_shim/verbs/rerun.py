@@ -24,7 +24,8 @@ from sbatch_shim.state.ids import TaskSet
 from sbatch_shim.state.journal import is_elsewhere
 from sbatch_shim.state.locks import exclusive
 from sbatch_shim.state.tickets import DROPPED, SUBMITTED, SessionTickets
-from sbatch_shim.verbs.status import BROKEN, States, all_tickets, pages_of
+from sbatch_shim.verbs.found import BROKEN
+from sbatch_shim.verbs.status import States, all_tickets, pages_of
 
 ENDED_OTHERWISE = (*BROKEN, "CANCELLED", "PREEMPTED")
 

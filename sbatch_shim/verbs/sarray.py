@@ -14,6 +14,7 @@ from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
 from sbatch_shim.flush.backends.sbatch import find_command
+from sbatch_shim.flush.sessions import newest
 from sbatch_shim.spool import open_state, session_name
 from sbatch_shim.state.faults import report
 from sbatch_shim.state.paths import TEMPLATES, state_folder
@@ -57,33 +58,56 @@ def status(context: Context, words: list[str]) -> int:
     parser = parser_of(
         "status",
         "What is queued, and what each call became: array, state, exit code, log; how many submissions that saved, "
-        "and why calls went to the real sbatch instead. States are asked of squeue and sacct, at most every 3 seconds.",
+        "and why calls went to the real sbatch instead. Of more than 50 calls it shows a summary, and what failed. "
+        "States are asked of squeue and sacct, at most every 3 seconds.",
         [
             "sarray status                    # all of which something is queued or listed",
             "sarray status 2042021003         # one call",
+            "sarray status --failed --last    # of the session that was used last",
             "sarray status --watch            # until every task has ended; Ctrl-C leaves",
             "sarray status --json | jq '.calls[] | select(.states.FAILED) | .log'",
         ],
         UNKNOWN_TICKET + "; 130 --watch was interrupted",
     )
     parser.add_argument("tickets", nargs="*", metavar="TICKET")
-    parser.add_argument("--session", metavar="NAME", help="only this session")
+    parser.add_argument("--session", metavar="NAME", help="only this session; the beginning of its name will do")
+    parser.add_argument("--last", action="store_true", help="only the session that was used last")
     parser.add_argument("--all", action="store_true", help="also sessions of which nothing is listed any more")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--failed",
+        dest="wanted",
+        action="store_const",
+        const="failed",
+        help="only what failed, was refused, or never starts",
+    )
+    which.add_argument(
+        "--queued", dest="wanted", action="store_const", const="queued", help="only what waits for a flush"
+    )
+    parser.add_argument("--long", action="store_true", help="a row for each call, however many")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print a document")
     how.add_argument("--watch", action="store_true", help="show it again and again, with a bar for each session")
     given = parser.parse_args(words)
+    if given.last + given.all + bool(given.tickets) + (given.session is not None) > 1:
+        raise cli.Usage("name tickets, --session, --last or --all, not several of them")
     tickets = chosen_tickets(given)
     context.everything = given.all
+    session = given.session
+    if given.last:
+        last = newest(context.state)
+        session = os.fsdecode(last) if last is not None else None
     if given.watch:
+        if given.wanted or given.long:
+            raise cli.Usage("--watch shows what failed first; it takes no --failed, --queued or --long")
         from sbatch_shim.verbs.watch import watch
 
-        return watch(context, tickets, given.session)
+        return watch(context, tickets, session)
     from sbatch_shim.verbs.status import show
 
     # All calls stay alive until the end; looking through them for garbage again and again takes a third of the time.
     gc_of_python.disable()
-    return show(context, tickets, given.session, given.json)
+    return show(context, tickets, session, given.wanted or "", as_json=given.json, long=given.long)
 
 
 def cancel(context: Context, words: list[str]) -> int:
@@ -106,7 +130,10 @@ def cancel(context: Context, words: list[str]) -> int:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     given = parser.parse_args(words)
     tickets = chosen_tickets(given)
-    name = session_name(cli.asked(context.state)) if given.session is None else named_session(context, given.session)
+    if given.session is None:
+        name = session_name(cli.asked(context.state))
+    else:
+        name = named_session(context, given.session, whole=True)
     return act(context, tickets, None if given.all else {name}, given.yes)
 
 

@@ -8,11 +8,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from dataclasses import replace as replace_of
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.contended import Holder
 from sbatch_shim.flush import cli, passed
+from sbatch_shim.flush.sessions import in_clause
 from sbatch_shim.keeping import attended, lock_path
 from sbatch_shim.merge import logs
 from sbatch_shim.spool import Session, replace, session_name, session_of
@@ -20,9 +22,7 @@ from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import JobId, ranges
 from sbatch_shim.state.journal import is_elsewhere
 from sbatch_shim.state.tickets import (
-    DROPPED,
     FAILED,
-    IN_FLIGHT,
     REFUSED,
     SUBMITTED,
     Job,
@@ -30,77 +30,29 @@ from sbatch_shim.state.tickets import (
     Tickets,
     elements,
 )
+from sbatch_shim.verbs.found import (
+    BROKEN,
+    ELSEWHERE,
+    ENDED,
+    FORGOTTEN,
+    NEVER,
+    OVER,
+    SHOWN,
+    UNKNOWN,
+    UNSUBMITTED,
+    About,
+    Found,
+    Line,
+)
+from sbatch_shim.verbs.view import interest, next_steps, rows_or_summary, summary
 from sbatch_shim.verbs.words import complaint, inherited_mode, named_session
 
 CACHE_SECONDS = 3
-BROKEN = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")
-ENDED = ("COMPLETED", "CANCELLED", "PREEMPTED", *BROKEN)
-# By sarray-flush --local, on this machine.
-RAN = "RAN_HERE"
-# Slurm answered, and does not know the job any more: it has ended, nobody can say how.
-FORGOTTEN = "FORGOTTEN"
-# Slurm did not answer.
-UNKNOWN = "UNKNOWN"
-# On another cluster, of which Slurm does not tell here.
-ELSEWHERE = "ELSEWHERE"
-# What will not change any more.
-OVER = (*ENDED, FORGOTTEN, RAN, "DROPPED")
-
-
-# Calls that no flush has submitted; the others are queued.
-SHOWN = {REFUSED: "REFUSED", FAILED: "FAILED", IN_FLIGHT: "UNCERTAIN", DROPPED: "DROPPED", None: RAN}
-
-
-@dataclass
-class Line:
-    """
-    One call.
-
-    Attributes:
-        job: The real job or array id; None while it is not submitted.
-        tasks: Its real ids.
-        states: State to number of tasks.
-        exit: The worst exit code of its ended tasks, as Slurm writes it; empty when none has ended.
-        log: Where its stdout goes; an array's with its local id's pattern left in.
-    """
-
-    ticket: int
-    session: str
-    name: str
-    job: int | None
-    tasks: list[str]
-    states: dict[str, int]
-    exit: str
-    log: str
-
-
-@dataclass
-class Found:
-    """
-    What there is to show.
-
-    Attributes:
-        sessions: Name to the states of its tasks.
-        totals: Over all lines.
-        passed: Why calls went to the real sbatch, and how many.
-        problems: A sentence for each thing that could not be known.
-    """
-
-    lines: list[Line]
-    sessions: dict[str, Counter[str]]
-    totals: dict[str, object]
-    passed: dict[str, int]
-    problems: list[str]
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing of it will change any more."""
-        return all(state in OVER for states in self.sessions.values() for state in states)
 
 
 class States:
     """
-    State and exit code of real tasks (`A_3`, `A`): from squeue, and from sacct for what that has forgotten.
+    State, exit code and reason of real tasks (`A_3`, `A`): from squeue, and from sacct for what that has forgotten.
 
     Args:
         jobs: What to ask about. Those that were submitted on another cluster are left out.
@@ -110,7 +62,7 @@ class States:
     """
 
     def __init__(self, context: Context, jobs: Iterable[Job]) -> None:
-        self.found: dict[str, tuple[str, str]] = {}
+        self.found: dict[str, tuple[str, str, str]] = {}
         self.problem = ""
         here = {job.origin.script: job for job in jobs if context.is_here(job.origin)}
         if here and not self.kept(context, here.keys()):
@@ -126,7 +78,7 @@ class States:
                 kept = json.load(stream)
             if not set(kept["scripts"]) >= scripts:
                 return False
-            self.found = {one: (state, code) for one, (state, code) in kept["states"].items()}
+            self.found = {one: (state, code, reason) for one, (state, code, reason) in kept["states"].items()}
         except (OSError, ValueError, KeyError, TypeError):
             return False
         return True
@@ -138,18 +90,18 @@ class States:
         Args:
             here: The jobs by their scripts, which tell them from others with their ids.
         """
-        form = "ArrayJobID:0|,ArrayTaskID:0|,State:0|,exit_code:0|,Command:0"
+        form = "ArrayJobID:0|,ArrayTaskID:0|,State:0|,exit_code:0|,Reason:0|,Command:0"
         words = ["-h", "-r", "-t", "all", "-u", str(os.getuid()), "-O", form]
         answer = context.run("squeue", words, SLURM_BITSTR_LEN="0")
         if answer.status != 0:
             self.problem = complaint(answer, "squeue does not answer")
-        for array, task, state, code, command in answer.rows("|", 5):
+        for array, task, state, code, reason, command in answer.rows("|", 6):
             if command not in here:
                 continue
             if ":" not in code:
                 waited = int(code) if code.isdigit() else 0  # as wait(2) gives it, before 24.11
                 code = f"{waited >> 8}:{waited & 127}"
-            self.found[array if task == "N/A" else f"{array}_{task}"] = (state, code)
+            self.found[array if task == "N/A" else f"{array}_{task}"] = (state, code, reason)
         known = {int(one.partition("_")[0]) for one in self.found}
         forgotten = [job for job in here.values() if job.number not in known]
         if forgotten:
@@ -171,13 +123,17 @@ class States:
                 continue
             folded = printed is not None and printed.folded
             many = [f"{printed.job}_{index}" for index in printed.tasks or ()] if printed and folded else [one]
-            self.found.update(dict.fromkeys(many, (state.partition(" ")[0], code)))
+            self.found.update(dict.fromkeys(many, (state.partition(" ")[0], code, "")))
 
-    def of(self, element: str) -> tuple[str, str]:
-        """State and exit code of a task."""
+    def of(self, element: str) -> tuple[str, str, str]:
+        """State, exit code and reason of a task."""
         # Slurm forgets the tasks of what it cancels while it waits: the array's own record stands for them.
         found = self.found.get(element) or self.found.get(element.partition("_")[0])
-        return found or (UNKNOWN if self.problem else FORGOTTEN, "")
+        return found or (UNKNOWN if self.problem else FORGOTTEN, "", "")
+
+
+# What the exit code says better, or what is none.
+NO_REASON = ("", "None", "NonZeroExitCode")
 
 
 def severity(code: str) -> tuple[int, ...]:
@@ -204,6 +160,7 @@ def line_of(ticket: int, pages: SessionTickets, states: States, *, here: bool) -
     job: int | None = None
     tasks: list[str] = []
     counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     code = ""
     if state == SUBMITTED:
         place = pages.places[ticket]
@@ -212,8 +169,10 @@ def line_of(ticket: int, pages: SessionTickets, states: States, *, here: bool) -
         if place.whole and place.spec is not None:
             tasks = [place.element(task) for task in place.local_ids]
         for one in tasks if here else ():
-            told, exit_code = states.of(one)
+            told, exit_code, why = states.of(one)
             counts[told] += 1
+            if told in ("PENDING", *BROKEN) and why not in NO_REASON:
+                reasons[why] += 1
             if told in ENDED and severity(exit_code) >= severity(code):
                 code = exit_code
         if not here:
@@ -221,6 +180,8 @@ def line_of(ticket: int, pages: SessionTickets, states: States, *, here: bool) -
     else:
         shown = SHOWN.get(state, "QUEUED")
         counts[shown] += len(call.tasks) if call and call.is_array else 1
+        if state in (FAILED, REFUSED) and pages.refusal(ticket):
+            reasons[pages.refusal(ticket)] += 1
     return Line(
         ticket,
         os.fsdecode(pages.session.name),
@@ -230,6 +191,10 @@ def line_of(ticket: int, pages: SessionTickets, states: States, *, here: bool) -
         dict(counts),
         code,
         log_of(call) if call else "?",
+        # Of several the one that never passes, else the commonest.
+        NEVER if NEVER in reasons else next((why for why, _ in reasons.most_common(1)), ""),
+        os.fsdecode(call.cwd) if call else "",
+        call.time if call else 0,
     )
 
 
@@ -309,7 +274,7 @@ def gather(context: Context, tickets: list[int], session: str | None) -> Found:
         "states": dict(total),
         "passed": dict(reasons),
     }
-    return Found(lines, by_session, totals, dict(reasons), problems)
+    return Found(lines, by_session, totals, dict(reasons), problems, about(lines))
 
 
 def keepers(found: Found, state: bytes) -> list[str]:
@@ -337,56 +302,47 @@ def refusals(chosen: list[tuple[int, SessionTickets]]) -> list[str]:
     return [f"refused after the answer: {ranges(tickets)}: {words}" for words, tickets in by_words.items()]
 
 
-def table(lines: list[Line]) -> list[str]:
-    """A row for each call, below a heading."""
-    rows = [("TICKET", "NAME", "JOB", "STATE", "EXIT", "LOG")]
+def about(lines: list[Line]) -> dict[str, About]:
+    """Which calls each session holds."""
+    found = {}
+    by_session: dict[str, list[Line]] = {}
     for line in lines:
-        job = ""
-        if line.job is not None:
-            job = line.tasks[0] if len(line.tasks) == 1 else str(line.job)
-        one = list(line.states.values()) == [1]
-        states = [state if one else f"{state}:{count}" for state, count in line.states.items()]
-        rows.append((str(line.ticket), line.name, job, ",".join(states), line.exit, line.log))
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
-    return [
-        printable("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]]).rstrip())
-        for row in rows
-    ]
+        by_session.setdefault(line.session, []).append(line)
+    for name, own in by_session.items():
+        known = [line for line in own if line.time]
+        if known:
+            names = [line.name for line in known]
+            found[name] = About(min(line.time for line in known), in_clause(names, known[0].folder))
+    return found
 
 
-def printable(text: str) -> str:
-    """A line as any terminal and any locale can show it: names and paths may hold what they like."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+def is_chosen(line: Line, wanted: str) -> bool:
+    """Whether a filter leaves a call: `failed` (also refused, or waiting for ever), `queued`, or empty for none."""
+    if wanted == "failed":
+        return interest(line.states, line.reason) == 0
+    return not wanted or bool(line.states.keys() & {*UNSUBMITTED, "UNCERTAIN"})
 
 
-def in_words(states: Counter[str]) -> str:
-    """The states of a session's tasks in words."""
-    return ", ".join(f"{count} {state.lower()}" for state, count in states.most_common())
+def show(
+    context: Context, tickets: list[int], session: str | None, wanted: str = "", *, as_json: bool, long: bool = False
+) -> int:
+    """
+    Print once; returns the exit status.
 
-
-def summary(found: Found) -> list[str]:
-    """Totals, and why calls were not queued."""
-    totals = found.totals
-    lines = [
-        f"calls: {totals['calls']}, submitted: {totals['submitted']}, as arrays or jobs: {totals['arrays']}, "
-        f"submissions saved: {totals['submissions_saved']}"
-    ]
-    return lines + [printable(f"{count} went to the real sbatch: {reason}") for reason, count in found.passed.items()]
-
-
-def show(context: Context, tickets: list[int], session: str | None, as_json: bool) -> int:
-    """Print once; returns the exit status."""
+    Args:
+        wanted: A filter (is_chosen); totals are of all calls.
+        long: A row for each call, however many.
+    """
     found = gather(context, tickets, session)
+    shown = replace_of(found, lines=[line for line in found.lines if is_chosen(line, wanted)])
     if as_json:
         sessions = [{"name": name, "states": dict(states)} for name, states in found.sessions.items()]
-        calls = [asdict(line) for line in found.lines]
+        calls = [asdict(line) for line in shown.lines]
         print(json.dumps({"sessions": sessions, "calls": calls, "totals": found.totals}, indent=1))
     elif found.lines:
-        several = found.sessions.items() if len(found.sessions) > 1 else ()
-        by_session = [f"session {name}: {in_words(states)}" for name, states in several]
-        print("\n".join([*table(found.lines), *by_session, *keepers(found, context.state), *summary(found)]))
+        told = rows_or_summary(shown, long=long or bool(tickets))
+        more = [*keepers(found, context.state), *summary(found), *next_steps(found, context.state)]
+        print("\n".join([*told, *more]))
     elif not tickets:
         print("\n".join(["no call is queued or listed (--all: also of sessions that ended)", *summary(found)[1:]]))
     for problem in (*found.problems, inherited_mode(context)):

@@ -6,10 +6,12 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping
 
 from sbatch_shim.companions.context import Context
-from sbatch_shim.verbs.status import BROKEN, CACHE_SECONDS, OVER, Found, gather, in_words, summary, table
+from sbatch_shim.merge.graph import counted
+from sbatch_shim.verbs.found import OVER, Found
+from sbatch_shim.verbs.status import CACHE_SECONDS, gather
+from sbatch_shim.verbs.view import colours, in_words, interest, summary, table
 
 # To another screen and without line wrap, and back, as less and top do; to the corner and clear.
 ENTER, LEAVE, CLEAR = "\x1b[?1049h\x1b[?7l\x1b[?25l", "\x1b[?25h\x1b[?7h\x1b[?1049l", "\x1b[H\x1b[J"
@@ -24,7 +26,7 @@ def bars(found: Found, width: int, room: int | None = None) -> list[str]:
     more = []
     if room is not None and len(sessions) > room:
         sessions = sorted(sessions, key=lambda one: interest(one[1]))[: room - 1]
-        more = [f"and {len(found.sessions) - len(sessions)} more sessions"]
+        more = [f"and {counted(len(found.sessions) - len(sessions), 'more session')}"]
     lines = []
     longest = max((len(name) for name, _ in sessions), default=0)
     for name, states in sessions:
@@ -36,24 +38,18 @@ def bars(found: Found, width: int, room: int | None = None) -> list[str]:
     return lines + more
 
 
-def interest(states: Mapping[str, int]) -> int:
-    """What is shown first where there is no room for all: tasks that run or failed, then those that will run."""
-    if any(state in ("RUNNING", *BROKEN) for state in states):
-        return 0
-    return 1 if any(state not in OVER for state in states) else 2
-
-
 def screen(found: Found, width: int, height: int) -> str:
     """All that fits: bars, as much of the table as there is room for, totals."""
     top, last = bars(found, width, max(2, height // 3)), [*summary(found)[:3], *found.problems[:2]]
     room = max(2, height - len(top) - len(last) - 2)
-    lines = found.lines
+    lines = sorted(found.lines, key=lambda line: interest(line.states, line.reason))
     more = []
     if len(lines) + 1 > room:
-        lines = sorted(lines, key=lambda line: interest(line.states))[: room - 2]
-        more = [f"and {len(found.lines) - len(lines)} more calls"]
-    shown = [*top, "", *table(lines), *more, *last]
-    return "\n".join(line[:width] for line in shown[: max(1, height - 1)])
+        lines = lines[: room - 2]
+        more = [f"and {counted(len(found.lines) - len(lines), 'more call')}"]
+    rows = table(lines, width, colour=colours())
+    cut = [[line[:width] for line in part] for part in ([*top, ""], [*more, *last])]
+    return "\n".join([*cut[0], *rows, *cut[1]][: max(1, height - 1)])
 
 
 def watch(context: Context, tickets: list[int], session: str | None) -> int:
@@ -64,10 +60,13 @@ def watch(context: Context, tickets: list[int], session: str | None) -> int:
     """
     terminal = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     before: list[str] = []
-    found = gather(context, tickets, session)
+    found: Found | None = None
     if terminal:
-        sys.stdout.write(ENTER)
+        # At once: many calls take a moment to read, and a busy controller to answer.
+        sys.stdout.write(f"{ENTER}{CLEAR}reading the calls and asking Slurm ...")
+        sys.stdout.flush()
     try:
+        found = gather(context, tickets, session)
         while True:
             size = shutil.get_terminal_size()
             if terminal:
@@ -84,7 +83,8 @@ def watch(context: Context, tickets: list[int], session: str | None) -> int:
     finally:
         if terminal:
             sys.stdout.write(LEAVE)
-            print("\n".join(bars(found, shutil.get_terminal_size().columns, ROOM)), flush=True)
+            if found is not None:
+                print("\n".join(bars(found, shutil.get_terminal_size().columns, ROOM)), flush=True)
     for problem in found.problems:
         print(f"sarray status: {problem}", file=sys.stderr)
     return 1 if found.problems else 0

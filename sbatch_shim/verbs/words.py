@@ -12,6 +12,7 @@ from functools import partial
 from sbatch_shim.companions.context import Answer, Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
+from sbatch_shim.flush.sessions import resolved
 from sbatch_shim.spool import LAST_TICKET
 
 SHELLS = ("bash", "zsh", "fish")
@@ -59,12 +60,20 @@ def chosen_tickets(given: argparse.Namespace) -> list[int]:
     return ticket_list(given.tickets)
 
 
-def named_session(context: Context, name: str) -> bytes:
-    """A session that somebody names; ShimError when there is none of this name."""
-    folder = os.path.join(context.state, b"sessions", os.fsencode(name))
-    if name in ("", ".", "..") or "/" in name or not os.path.isdir(folder):
+def named_session(context: Context, name: str, *, whole: bool = False) -> bytes:
+    """
+    A session that somebody names, or the only one whose name begins so; ShimError when there is none.
+
+    Args:
+        whole: The beginning of its name will not do.
+    """
+    found = os.fsencode(name)
+    if found and b"/" not in found and not whole:
+        found = resolved(context.state, found)
+    folder = os.path.join(context.state, b"sessions", found)
+    if found in (b"", b".", b"..") or b"/" in found or not os.path.isdir(folder):
         raise ShimError(f"there is no session {name!a} (sarray status --all shows all)")
-    return os.fsencode(name)
+    return found
 
 
 def inherited_mode(context: Context) -> str:

@@ -1,0 +1,92 @@
+"""Sessions as a person knows them: by the beginning of a name, and by the folder and the jobs that they hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+
+from sbatch_shim.errors import ShimError
+from sbatch_shim.spool import Session
+from sbatch_shim.state.journal import flush_folders
+from sbatch_shim.state.tickets import SessionTickets
+
+# Of so many calls of a session the names are looked at, evenly spread over it.
+SAMPLES = 30
+# So many of their names are told.
+NAMED = 3
+
+
+class Ambiguous(ShimError):
+    status = 2
+
+
+def session_names(state: bytes) -> list[bytes]:
+    """The sessions of a state folder, sorted."""
+    try:
+        return sorted(name for name in os.listdir(state + b"/sessions") if not name.startswith(b"."))
+    except OSError:
+        return []
+
+
+def resolved(state: bytes, name: bytes) -> bytes:
+    """
+    The session of this name, else the only one whose name begins so; without any the name itself.
+
+    Raises Ambiguous where several begin so.
+    """
+    known = session_names(state)
+    begin = [one for one in known if one.startswith(name)]
+    if name in known or not begin:
+        return name
+    if len(begin) > 1:
+        shown = ", ".join(os.fsdecode(one) for one in begin[:5]) + (", ..." if len(begin) > 5 else "")
+        raise Ambiguous(f"several sessions begin with {os.fsdecode(name)!a}: {shown}")
+    return begin[0]
+
+
+def newest(state: bytes) -> bytes | None:
+    """The session of which something was queued or flushed last; None where there is none."""
+    times: list[tuple[int, bytes]] = []
+    for name in session_names(state):
+        session = Session(state, name)
+        for path in (session.queue, *flush_folders(session)[-1:]):
+            try:
+                times.append((os.stat(path).st_mtime_ns, name))
+            except OSError:
+                pass
+    return max(times)[1] if times else None
+
+
+def whereabouts(pages: SessionTickets, tickets: Collection[int]) -> str:
+    """What a session's calls are, in a clause: their folder, and the names of some; empty when nothing can be read."""
+    ordered = sorted(tickets)
+    step = max(1, len(ordered) // SAMPLES)
+    calls = [call for call in map(pages.call, ordered[::step]) if call is not None]
+    if not calls:
+        return ""
+    return in_clause([call.shown_name for call in calls], os.fsdecode(calls[0].cwd))
+
+
+def in_clause(names: Iterable[str], folder: str) -> str:
+    """Job names, of which the first few are told, and the folder that they were called in."""
+    different = list(dict.fromkeys(names))
+    more = ", ..." if len(different) > NAMED else ""
+    return f"{', '.join(different[:NAMED])}{more} in {short_folder(folder)}"
+
+
+def short_folder(folder: str) -> str:
+    """A folder with ~ for the home folder."""
+    home = os.environ.get("HOME", "").rstrip("/")
+    if home and (folder == home or folder.startswith(home + "/")):
+        return "~" + folder[len(home) :]
+    return folder
+
+
+def held_by(state: bytes, name: str) -> str:
+    """`whereabouts` of what is queued in a session, in brackets behind a blank; empty when nothing can be read."""
+    try:
+        pages = SessionTickets(Session(state, os.fsencode(name))).read()
+        told = whereabouts(pages, pages.queued)
+    except (ShimError, OSError):
+        return ""
+    return f" ({told})" if told else ""

@@ -1,0 +1,90 @@
+"""What sarray status finds: calls, sessions, totals, and the words for their states."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from sbatch_shim.state.tickets import DROPPED, FAILED, IN_FLIGHT, REFUSED
+
+BROKEN = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")
+ENDED = ("COMPLETED", "CANCELLED", "PREEMPTED", *BROKEN)
+# By sarray-flush --local, on this machine.
+RAN = "RAN_HERE"
+# Slurm answered, and does not know the job any more: it has ended, nobody can say how.
+FORGOTTEN = "FORGOTTEN"
+# Slurm did not answer.
+UNKNOWN = "UNKNOWN"
+# On another cluster, of which Slurm does not tell here.
+ELSEWHERE = "ELSEWHERE"
+# What will not change any more.
+OVER = (*ENDED, FORGOTTEN, RAN, "DROPPED")
+# A reason of squeue: a task that waits for one that failed.
+NEVER = "DependencyNeverSatisfied"
+# Calls that no flush has submitted; the others are queued.
+SHOWN = {REFUSED: "REFUSED", FAILED: "FAILED", IN_FLIGHT: "UNCERTAIN", DROPPED: "DROPPED", None: RAN}
+# Of those the ones that a flush submits.
+UNSUBMITTED = {"QUEUED", "REFUSED"}
+
+
+@dataclass
+class Line:
+    """
+    One call.
+
+    Attributes:
+        job: The real job or array id; None while it is not submitted.
+        tasks: Its real ids.
+        states: State to number of tasks.
+        exit: The worst exit code of its ended tasks, as Slurm writes it; empty when none has ended.
+        log: Where its stdout goes; an array's with its local id's pattern left in.
+        reason: Why tasks wait, or could not be started, in Slurm's words; empty for none.
+        folder: Where sbatch was called.
+        time: When, in seconds since the epoch; 0: its record is gone.
+    """
+
+    ticket: int
+    session: str
+    name: str
+    job: int | None
+    tasks: list[str]
+    states: dict[str, int]
+    exit: str
+    log: str
+    reason: str
+    folder: str
+    time: int
+
+
+@dataclass
+class About:
+    """What a session is: when its first call was made, in seconds since the epoch, and its calls in a clause."""
+
+    since: int
+    what: str
+
+
+@dataclass
+class Found:
+    """
+    What there is to show.
+
+    Attributes:
+        sessions: Name to the states of its tasks.
+        totals: Over all lines.
+        passed: Why calls went to the real sbatch, and how many.
+        problems: A sentence for each thing that could not be known.
+        about: Which calls a session holds, by its name.
+    """
+
+    lines: list[Line]
+    sessions: dict[str, Counter[str]]
+    totals: dict[str, object]
+    passed: dict[str, int]
+    problems: list[str]
+    about: dict[str, About]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it will change any more."""
+        return all(state in OVER for states in self.sessions.values() for state in states)
