@@ -75,7 +75,7 @@ def test_a_call_that_meets_a_fault_does_not_hold_up_the_others(person: Person, w
 
 def test_a_dry_run_shows_the_others(person: Person) -> None:
     queue_three(person)
-    done = run(person, FOR_ONE["render"] + FLUSH, "-n", "--local")
+    done = run(person, FOR_ONE["render"] + FLUSH, "-n", "--scripts", "--local")
     assert b"Traceback" not in done.err and b"cannot be submitted: TypeError" in done.out, done
     assert done.out.count(b"\n== ") == 3
 
