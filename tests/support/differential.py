@@ -44,7 +44,8 @@ def normalise(data: bytes, known: list[bytes], prefix: Path) -> bytes:
     # The times and process ids that Slurm writes into its own lines.
     data = re.sub(rb"AT \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", b"AT <time>", data)
     data = re.sub(rb"^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\] error: ", b"[<time>] error: ", data, flags=re.M)
-    return data
+    # A process ended by itself between slurmstepd's look and its signal: a race of Slurm's own, directly and merged.
+    return re.sub(rb"^slurmstepd[^\n]*: failed signal [^\n]* No such process\n", b"", data, flags=re.M)
 
 
 def trace(result: Result, work: Path, prefix: Path) -> Trace:
