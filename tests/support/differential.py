@@ -45,7 +45,7 @@ def normalise(data: bytes, known: list[bytes], prefix: Path) -> bytes:
     data = re.sub(rb"AT \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", b"AT <time>", data)
     data = re.sub(rb"^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\] error: ", b"[<time>] error: ", data, flags=re.M)
     # A process ended by itself between slurmstepd's look and its signal: a race of Slurm's own, directly and merged.
-    return re.sub(rb"^slurmstepd[^\n]*: failed signal [^\n]* No such process\n", b"", data, flags=re.M)
+    return re.sub(rb"^slurmstepd[^\n]*: failed signal 18 [^\n]* No such process\n", b"", data, flags=re.M)
 
 
 def trace(result: Result, work: Path, prefix: Path) -> Trace:
