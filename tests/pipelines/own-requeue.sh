@@ -32,6 +32,9 @@ flush
 until [ "$(squeue -h -o '%j %t' | grep 't[24]' | sort)" = "t2 PD
 t4 PD" ]; do again || break; done
 until [ -s after.1 ] && [ -s after.3 ]; do again || break; done
+# A job that starts again within the second in which it was stopped is killed: "Job credential revoked".
+second=$(date +%s)
+until [ "$(date +%s)" != "$second" ]; do again || break; done
 for i in 2 4; do
     id=$(sed -n ${i}p ids)
     squeue -h -j "$id" -o '%i %j %t %Z' >>seen
