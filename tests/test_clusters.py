@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from support.faults import Cluster, free_port, wait_for
-from support.person import CLUSTER, SYSTEM_PATH, Person, Result
+from support.person import SYSTEM_PATH, Person, Result
 
 from sbatch_shim.spool import Session
 from sbatch_shim.state.journal import flush_folders
@@ -30,9 +30,8 @@ FORM = "%i|%j|%T"
 
 @pytest.fixture(scope="module")
 def clusters(scratch: Path) -> Iterator[tuple[Cluster, Cluster]]:
-    port = int(next(line for line in Path(CLUSTER).read_text().splitlines() if "SlurmctldPort" in line).split("=")[1])
-    here = Cluster(scratch / "one", free_port(port + 20))
-    there = Cluster(scratch / "two", free_port(here.port + 5))
+    here = Cluster(scratch / "one", free_port())
+    there = Cluster(scratch / "two", free_port(here.port))
     yield here, there
     here.stop()
     there.stop()

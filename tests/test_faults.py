@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.faults import CUT_ANSWER, LOSE_ANSWER, LOSE_REQUEST, PASS, Cluster, Proxy, free_port, spawn, wait_for
-from support.person import CLUSTER, SYSTEM_PATH, Person, Result
+from support.person import SYSTEM_PATH, Person, Result
 
 from sbatch_shim.spool import Session
 from sbatch_shim.state.calls import look
@@ -27,8 +27,7 @@ KEEPERS_CALLS = ("mkdir", "flock", "ftruncate", "pwrite64", "write", "unlink", "
 
 @pytest.fixture(scope="module")
 def cluster(scratch: Path) -> Iterator[Cluster]:
-    port = int(next(line for line in Path(CLUSTER).read_text().splitlines() if "SlurmctldPort" in line).split("=")[1])
-    found = Cluster(scratch / "cluster", free_port(port + 5))
+    found = Cluster(scratch / "cluster", free_port())
     yield found
     found.stop()
 

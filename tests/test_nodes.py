@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.differential import differences, run_both
 from support.faults import Cluster, free_port
-from support.person import CLUSTER, SYSTEM_PATH, USER, Person, Result
+from support.person import SYSTEM_PATH, USER, Person, Result
 
 HERE = Path(__file__).parent
 needs_root = pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="needs root and a test user")
@@ -66,9 +66,8 @@ def hidden(scratch: Path) -> Path:
 @pytest.fixture(scope="module")
 def nodes(scratch: Path, hidden: Path) -> Iterator[Cluster]:
     """Three nodes; the last has an empty folder in the place of `hidden`."""
-    port = int(re.search(r"^SlurmctldPort=(\d+)", Path(CLUSTER).read_text(), re.M)[1])  # type: ignore[index]
     last = "PartitionName=last Nodes=n3 MaxTime=INFINITE State=UP"
-    cluster = Cluster(scratch / "nodes", free_port(port + 60), last, nodes=3, hides=str(hidden))
+    cluster = Cluster(scratch / "nodes", free_port(), last, nodes=3, hides=str(hidden))
     yield cluster
     cluster.stop()
 

@@ -72,7 +72,7 @@ def strict(scratch: Path) -> Iterator[Cluster]:
     folder = scratch / "strict"
     folder.mkdir()
     (folder / "job_submit.lua").write_text(RULES)
-    cluster = Cluster(folder, free_port(18900), "JobSubmitPlugins=lua")
+    cluster = Cluster(folder, free_port(), "JobSubmitPlugins=lua")
     yield cluster
     cluster.stop()
 
@@ -83,7 +83,7 @@ def reading(scratch: Path) -> Iterator[Cluster]:
     folder = scratch / "reading"
     folder.mkdir()
     (folder / "job_submit.lua").write_text(READER)
-    cluster = Cluster(folder, free_port(18900), "JobSubmitPlugins=lua")
+    cluster = Cluster(folder, free_port(), "JobSubmitPlugins=lua")
     yield cluster
     cluster.stop()
 
@@ -94,7 +94,7 @@ def limited(scratch: Path) -> Iterator[Cluster]:
     if "slurmdbd" not in Path(CLUSTER).read_text():
         pytest.skip("needs slurmdbd")
     extra = "AccountingStorageEnforce=associations,limits"
-    cluster = Cluster(scratch / "limited", free_port(18950), extra, accounting=True)
+    cluster = Cluster(scratch / "limited", free_port(), extra, accounting=True)
     slurm = {**os.environ, "SLURM_CONF": cluster.conf}
     for words in (
         f"add account lab MaxSubmitJobs={MOST}",
@@ -499,7 +499,7 @@ def test_five_hundred_calls_in_chains_pass_a_limit_of_forty(counted: Person) -> 
 def hurried(person: Person, scratch: Path) -> Iterator[Person]:
     """At a site that takes few requests of a user in a second (rl_enable, since 23.02; unknown to 22.05)."""
     extra = "SlurmctldParameters=rl_enable,rl_bucket_size=3,rl_refill_rate=1,rl_refill_period=1,rl_table_size=64"
-    cluster = Cluster(scratch / "hurried", free_port(18900), extra)
+    cluster = Cluster(scratch / "hurried", free_port(), extra)
     user = at(person, cluster)
     yield user
     user.cancel_all()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.differential import differences, run_both
 from support.faults import Cluster, free_port
-from support.person import CLUSTER, USER, Person
+from support.person import USER, Person
 
 HERE = Path(__file__).parent
 needs_root = pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="needs root and a test user")
@@ -38,9 +37,8 @@ def site(scratch: Path) -> Iterator[Cluster]:
     prolog = scratch / "task-prolog"
     prolog.write_text(TASK_PROLOG)
     prolog.chmod(0o755)
-    port = int(re.search(r"^SlurmctldPort=(\d+)", Path(CLUSTER).read_text(), re.M)[1])  # type: ignore[index]
     settings = f"TaskProlog={prolog}\nPropagatePrioProcess=1\nAccountingStoreFlags=job_script"
-    cluster = Cluster(scratch / "site", free_port(port + 50), settings)
+    cluster = Cluster(scratch / "site", free_port(), settings)
     yield cluster
     cluster.stop()
 

@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from support.person import Person
+from support.person import CLUSTER, Person
 
 HERE = Path(__file__).parent.parent
 SUBMIT = struct.pack(">H", 4003)  # REQUEST_SUBMIT_BATCH_JOB, in the header of a message
@@ -122,8 +122,17 @@ def wait_for(condition: object, seconds: float = 300) -> None:
         time.sleep(0.02)
 
 
-def free_port(first: int) -> int:
-    """The first of a row of three ports that nobody listens on."""
+def free_port(after: int = 0) -> int:
+    """
+    The first of a row of three ports that nobody listens on.
+
+    Args:
+        after: A port to begin behind; by default that of the run's own cluster, since runs beside each other have
+            theirs some hundred apart, and two that look at once must not find the same.
+    """
+    if not after:
+        after = int(re.findall(r"(?m)^SlurmctldPort=(\d+)", Path(CLUSTER).read_text())[0])
+    first = after + 5
     while True:
         if all(not listening(first + more) for more in range(3)):
             return first
