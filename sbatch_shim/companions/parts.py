@@ -67,6 +67,17 @@ class Part:
             return tasks
         return f"{ticket}_[{tasks}]" if self.folded else f"{ticket}_{tasks}"
 
+    @property
+    def single(self) -> int | None:
+        """The one task that it is of; None for a plain call, and for tasks that wait together."""
+        return self.tasks[0] if self.tasks and not self.folded else None
+
+    def tasks_apart(self) -> list[Part]:
+        """A part for each of its tasks; itself where it has none."""
+        if not self.tasks:
+            return [self]
+        return [replace(self, tasks=[task], folded=False) for task in self.tasks]
+
 
 def whole(call: Call) -> Part:
     """A call that waits as a whole, as squeue shows an array or a job that nothing has touched."""

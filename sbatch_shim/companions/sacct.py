@@ -13,22 +13,26 @@ import time
 
 from sbatch_shim.companions import as_shown, clusters
 from sbatch_shim.companions.context import Context, listable, write
+from sbatch_shim.companions.formats import waiting
 from sbatch_shim.companions.formats.columns import LOGS
 from sbatch_shim.companions.formats.separators import FIELD
 from sbatch_shim.companions.formats.table import BRIEF, DEFAULT, HIDDEN, LAST, LONG, Output, Row, columns_of
+from sbatch_shim.companions.listing import translated, unsubmitted, with_states
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read
 from sbatch_shim.companions.parts import Part, Selection, selection_of, shares, shares_of_rest, whole
 from sbatch_shim.companions.this_job import with_own_job
 from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.state.calls import Call
-from sbatch_shim.state.ids import NO_JOB, JobId, TaskSet
+from sbatch_shim.state.ids import NO_JOB, TaskSet
 from sbatch_shim.state.lazy import re
 from sbatch_shim.state.plain import replace
 from sbatch_shim.state.tickets import DROPPED, FAILED, IN_FLIGHT, SUBMITTED, Job, SessionTickets, elements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from sbatch_shim.companions.formats.waiting import Value
 
 
 TABLE: Table = {
@@ -138,133 +142,20 @@ class Accounting:
         sys.stderr.buffer.write(answer.err)
         if answer.status != 0:
             return answer.status
-        table = Output(answer.out, header, columns, parsable)
+        output = Output(answer.out, header, columns, parsable)
         self.tickets.refresh()
+        rows = Rows(self, output).all()
         delimiter = os.fsencode(self.line.last("delimiter") or "|")
         # The last of -p and -P decides.
         ends = [name for name, _ in self.line.options if name in ("parsable", "parsable2")][-1:] == ["parsable"]
-        top = b"" if self.line.has("noheader") else table.header
-        write(top + b"".join(table.line(texts, delimiter, ends) for texts in self.rows(table)))
+        top = b"" if self.line.has("noheader") else header
+        write(top + b"".join(output.line(texts, delimiter, ends=ends) for texts in rows))
         return answer.status
-
-    def rows(self, table: Output) -> list[list[bytes]]:
-        """All rows: ours in the order of their tickets, in the places where those of merged jobs stood."""
-        ours: list[tuple[tuple[int, int], list[bytes]]] = []
-        out: list[list[bytes]] = []
-        places: list[int] = []
-        seen: set[int] = set()
-        kept_names: set[str] = set()
-        lines: dict[str, str] = {}
-        for row in table.rows:
-            found = JobId.printed(row.id)
-            raw = row.raw.partition(".")[0]
-            if "." not in row.id:
-                lines[raw] = row.submitted  # which the steps that follow do not tell
-            job = self.tickets.accounted(found.job, row.cluster, lines.get(raw, "")) if found else None
-            if found is None or job is None:
-                if self.tickets.hides(lines.get(raw, "").rpartition(" ")[2]):
-                    continue  # a pool's
-                if found is not None and found.job in self.wanted.for_tickets and not self.names(found, row):
-                    continue  # another's, with the id that a ticket's job has elsewhere
-                # Steps have names of their own and follow their job.
-                base = row.id.partition(".")[0]
-                if "." not in row.id and self.wanted.has_name(row.name):
-                    kept_names.add(base)
-                if self.wanted.names is None or base in kept_names:
-                    out.append(row.texts)
-                continue
-            for shown in self.shares(found, row, job, table):
-                seen.add(shown.ticket)
-                call = self.tickets.call(shown.ticket)
-                chosen = shown if self.names(found, row) else self.takes(shown, found.step)
-                if chosen is not None and self.wanted.has_name(self.tickets.name(shown.ticket, row.name)):
-                    order = (chosen.ticket, chosen.tasks[0] if chosen.tasks else 0)
-                    ours.append((order, self.merged(table, row, chosen, found.step, call)))
-                    places.append(len(out))
-                    out.append([])
-        ours.sort(key=lambda one: one[0])
-        for at, (_, texts) in zip(places, ours):
-            out[at] = texts
-        return out + self.unsubmitted(table, seen)
-
-    def names(self, found: JobId, row: Row) -> bool:
-        """Whether a row is asked for by a real id."""
-        return self.wanted.names_record(found, row.raw.partition(".")[0], self.step_asked(found.step))
-
-    def step_asked(self, step: str) -> str:
-        """The step that an id must name to have this row; a step means its job with -X."""
-        return "" if self.line.has("allocations") else step
 
     def takes(self, shown: Part, step: str = "") -> Part | None:
         """What -j wants of a row: of an array that waits no single tasks."""
         chosen = self.wanted.takes(shown, step)
         return None if shown.folded and chosen is not shown else chosen
-
-    def shares(self, found: JobId, row: Row, job: Job, table: Output) -> list[Part]:
-        """The calls that a row tells of."""
-        raw = row.raw.partition(".")[0]
-        if found.tasks is None:
-            # For a moment, a task that starts stands under its array's id alone.
-            return [] if job.is_array else shares(job, TaskSet(), folded=False, raw=raw)
-        if not found.folded:
-            return shares(job, found.tasks, folded=False, raw=raw)
-        # sacct cuts a long list.
-        tasks = found.tasks or self.pending_tasks(job, row.id)
-        if not tasks:
-            others = (JobId.printed(one.id) for one in table.rows)
-            same = (one.task for one in others if one is not None and one.job == found.job)
-            return shares_of_rest(job, (task for task in same if task is not None))
-        return shares(job, tasks, folded=True)
-
-    def pending_tasks(self, job: Job, printed: str) -> TaskSet:
-        """The waiting tasks of an array whose list sacct cuts short, with the limit that stands behind the list."""
-        answer = self.context.run("squeue", ["-h", "-t", "PD", "-j", str(job.number), "-o", "%K"], SLURM_BITSTR_LEN="0")
-        limit = re.search(r"%([0-9]+)\]?$", printed)
-        indices = [index for line in answer.out.decode().splitlines() for index in TaskSet.parse(line)]
-        return TaskSet(tuple(sorted(indices)), int(limit[1]) if limit else 0)
-
-    def merged(self, table: Output, row: Row, shown: Part, step: str, call: Call | None) -> list[bytes]:
-        """The columns of a row of ours."""
-        texts = list(row.texts)
-        for at, column in enumerate(table.columns):
-            text = self.own_text(column.name, shown, step, call)
-            if column.name == "jobname" and not step:
-                text = self.tickets.name(shown.ticket, row.name)
-            if column.name == "comment" and not step:
-                text = self.tickets.comment(shown.ticket, os.fsdecode(texts[at]))
-            blank = column.name in ("workdir", "submitline", *LOGS) and not texts[at].strip()
-            if text is not None and not blank:
-                texts[at] = os.fsencode(text)
-        return texts
-
-    def own_text(self, column: str, shown: Part, step: str, call: Call | None) -> str | None:
-        """What one of our columns shows; None where the real sacct's text is right."""
-        if column == "jobid":
-            return shown.ids("jobarrayid") + step
-        if column == "jobidraw":
-            return shown.ids("jobid") + step
-        if call is None or step:
-            return None
-        if column == "jobname":
-            return call.shown_name
-        if column == "workdir":
-            return os.fsdecode(call.folder)
-        if column == "submitline":
-            return as_shown.submit_line(call)
-        if column in LOGS and self.line.has("expand-patterns"):
-            return as_shown.log_name(self.context, call, LOGS[column], shown, joined=False)
-        return as_shown.log_pattern(call, LOGS[column]) if column in LOGS else None
-
-    def unsubmitted(self, table: Output, seen: set[int]) -> list[list[bytes]]:
-        """Rows of the calls that Slurm does not know."""
-        found = []
-        for shown, values in self.unknown(seen):
-            texts = []
-            for column in table.columns:
-                text = self.own_text(column.name, shown, "", values.call)
-                texts.append(os.fsencode(waiting_text(column.name, values) if text is None else text))
-            found.append(texts)
-        return found
 
     def unknown(self, seen: set[int]) -> Iterator[tuple[Part, Unsubmitted]]:
         """
@@ -272,28 +163,25 @@ class Accounting:
 
         sacct looks at a span of time, and lists in it without -j only what may start.
         """
-        for ticket, pages, state in sorted(self.waiting() + self.unaccounted(seen), key=lambda one: one[0]):
-            call = pages.call(ticket)
-            if ticket in seen or call is None or not self.passes(state) or not self.wanted.has_name(call.shown_name):
-                continue
-            if (
-                self.wanted.anything
-                and state not in (DROPPED, FAILED)
-                and {"hold", "begin", "dependency"} & call.options.keys()
-            ):
-                continue
+        listed = not self.wanted.anything
+
+        def wanted(call: Call, state: str) -> list[Part]:
+            if not self.passes(state) or not self.wanted.has_name(call.shown_name):
+                return []
+            may_start = not {"hold", "begin", "dependency"} & call.options.keys()
+            if not (listed or may_start or state in (DROPPED, FAILED)):
+                return []
             shown = self.takes(whole(call))
             if shown is None:
-                continue
-            each = [shown]
-            if self.line.has("array") and shown.tasks:
-                each = [replace(shown, tasks=[task], folded=False) for task in shown.tasks]
-            for one in each:
-                yield one, Unsubmitted(self.context, call, state)
+                return []
+            return shown.tasks_apart() if self.line.has("array") else [shown]
+
+        calls = sorted(self.waiting() + self.unaccounted(seen), key=lambda one: one[0])
+        return unsubmitted(self.context, calls, wanted, seen)
 
     def waiting(self) -> list[tuple[int, SessionTickets, str]]:
         """The calls that wait for a flush, and the dropped ones that sacct would still list."""
-        found = [(ticket, pages, pages.state(ticket) or "") for ticket, pages in self.tickets.unsubmitted()]
+        found = [*with_states(self.tickets.unsubmitted())]
         midnight = time.mktime((*time.localtime()[:3], 0, 0, 0, 0, 0, -1))
         for pages in self.tickets.pages.values():
             found += [
@@ -351,48 +239,141 @@ class Accounting:
         return not self.line.has("nodelist", "accounts", "qos", "partition", "gid", "group", "completion")
 
 
+class Rows:
+    """
+    The rows of one look at the accounting.
+
+    Args:
+        output: Those of the real sacct.
+    """
+
+    def __init__(self, accounting: Accounting, output: Output) -> None:
+        self.accounting = accounting
+        self.context = accounting.context
+        self.tickets = accounting.tickets
+        self.wanted = accounting.wanted
+        self.output = output
+        # By raw id, the words of a job's sbatch, which the steps that follow do not tell.
+        self.lines: dict[str, str] = {}
+        # Other jobs that are shown.
+        self.kept: set[str] = set()
+
+    def all(self) -> list[list[bytes]]:
+        """All rows: ours in the order of their tickets, in the places where those of merged jobs stood."""
+        seen: set[int] = set()
+        out = translated(self, self.output.rows, seen, by_ticket)
+        values = waiting.by_name(waiting.SACCT)
+        for part, call in self.accounting.unknown(seen):
+            texts = [self.unsubmitted_text(column.name, part, call, values) for column in self.output.columns]
+            out.append(list(map(os.fsencode, texts)))
+        return out
+
+    def parts(self, row: Row) -> list[Part] | None:
+        """The calls that a row tells of; None for another job."""
+        job = self.job(row)
+        if row.id is None or job is None:
+            return None
+        if row.id.tasks is None:
+            # For a moment, a task that starts stands under its array's id alone.
+            return [] if job.is_array else shares(job, TaskSet(), folded=False, raw=row.raw_job)
+        if not row.id.folded:
+            return shares(job, row.id.tasks, folded=False, raw=row.raw_job)
+        # sacct cuts a long list.
+        tasks = row.id.tasks or self.pending_tasks(job, row)
+        if tasks:
+            return shares(job, tasks, folded=True)
+        ids = (one.id for one in self.output.rows)
+        tasks_of = (one.task for one in ids if one is not None and one.job == job.number)
+        return shares_of_rest(job, (task for task in tasks_of if task is not None))
+
+    def job(self, row: Row) -> Job | None:
+        """The merged job that a row tells of, or a row of a step that follows it."""
+        if not row.is_step:
+            self.lines[row.raw_job] = row.submitted
+        if row.id is None:
+            return None
+        return self.tickets.accounted(row.id.job, row.cluster, self.lines.get(row.raw_job, ""))
+
+    def others(self, row: Row) -> list[list[bytes]]:
+        if self.tickets.hides(self.lines.get(row.raw_job, "").rpartition(" ")[2]):
+            return []  # a pool's
+        if row.id is not None and row.id.job in self.wanted.for_tickets and not self.is_named(row):
+            return []  # another's, with the id that a ticket's job has elsewhere
+        # Steps have names of their own and follow their job.
+        base = row.printed.partition(".")[0]
+        if not row.is_step and self.wanted.has_name(row.name):
+            self.kept.add(base)
+        return [row.texts] if self.wanted.names is None or base in self.kept else []
+
+    def ours(self, row: Row, part: Part) -> list[list[bytes]]:
+        step = row.id.step if row.id is not None else ""
+        chosen = part if self.is_named(row) else self.accounting.takes(part, step)
+        if chosen is None or not self.wanted.has_name(self.tickets.name(part.ticket, row.name)):
+            return []
+        call = self.tickets.call(part.ticket)
+        texts = list(row.texts)
+        for at, column in enumerate(self.output.columns):
+            text = self.own_text(column.name, chosen, step, call)
+            if column.name == "jobname" and not step:
+                text = self.tickets.name(part.ticket, row.name)
+            if column.name == "comment" and not step:
+                text = self.tickets.comment(part.ticket, os.fsdecode(texts[at]))
+            blank = column.name in ("workdir", "submitline", *LOGS) and not texts[at].strip()
+            if text is not None and not blank:
+                texts[at] = os.fsencode(text)
+        return [texts]
+
+    def is_named(self, row: Row) -> bool:
+        """Whether a row is asked for by a real id; a step means its job with -X."""
+        if row.id is None:
+            return False
+        step = "" if self.accounting.line.has("allocations") else row.id.step
+        return self.wanted.names_record(row.id, row.raw_job, step)
+
+    def pending_tasks(self, job: Job, row: Row) -> TaskSet:
+        """The waiting tasks of an array whose list sacct cuts short, with the limit that stands behind the list."""
+        answer = self.context.run("squeue", ["-h", "-t", "PD", "-j", str(job.number), "-o", "%K"], SLURM_BITSTR_LEN="0")
+        limit = re.search(r"%([0-9]+)\]?$", row.printed)
+        indices = [index for line in answer.out.decode().splitlines() for index in TaskSet.parse(line)]
+        return TaskSet(tuple(sorted(indices)), int(limit[1]) if limit else 0)
+
+    def own_text(self, column: str, shown: Part, step: str, call: Call | None) -> str | None:
+        """What one of our columns shows; None where the real sacct's text is right."""
+        if column == "jobid":
+            return shown.ids("jobarrayid") + step
+        if column == "jobidraw":
+            return shown.ids("jobid") + step
+        if call is None or step:
+            return None
+        if column == "jobname":
+            return call.shown_name
+        if column == "workdir":
+            return os.fsdecode(call.folder)
+        if column == "submitline":
+            return as_shown.submit_line(call)
+        if column not in LOGS:
+            return None
+        if self.accounting.line.has("expand-patterns"):
+            return as_shown.log_name(self.context, call, LOGS[column], shown, joined=False)
+        return as_shown.log_pattern(call, LOGS[column])
+
+    def unsubmitted_text(self, column: str, part: Part, values: Unsubmitted, known: dict[str, Value]) -> str:
+        """What a column shows of a call that Slurm does not know; nothing where that is not clear."""
+        own = self.own_text(column, part, "", values.call)
+        if own is not None or column not in known:
+            return own or ""
+        value = known[column](values)
+        return str(value) if value is not None else ""
+
+
+def by_ticket(ours: list[tuple[Part, list[bytes]]]) -> None:
+    ours.sort(key=lambda one: (one[0].ticket, (one[0].tasks or [0])[0]))
+
+
 def asked_jobs(line: Line) -> str | None:
     """The values of all -j; None without one, or where they are empty. sacct reads a number up to a blank."""
     values = ",".join(value for option, value in line.options if option == "jobs" and value)
     return re.sub(r"(?<=[0-9])\s[^,]*", "", values) or None
-
-
-def waiting_text(column: str, values: Unsubmitted) -> str:
-    """What any other column shows of a call that is not submitted."""
-    state = f"CANCELLED by {values.user_id}" if values.dropped else values.state
-    code = "1:0" if values.failed else "0:0"
-    table: dict[str, Callable[[], str]] = {
-        "account": lambda: values.option("account", ""),
-        "alloccpus": lambda: as_shown.allocated(values),
-        "ncpus": lambda: as_shown.allocated(values),
-        "reqcpus": lambda: values.cpus,
-        "partition": lambda: values.partition,
-        "qos": lambda: values.option("qos", ""),
-        "state": lambda: state,
-        "exitcode": lambda: code,
-        "derivedexitcode": lambda: "0:0",
-        "user": lambda: values.user,
-        "uid": lambda: str(values.user_id),
-        "submit": lambda: values.submitted,
-        "start": lambda: "None" if values.over else "Unknown",
-        "end": lambda: "Unknown",
-        "elapsed": lambda: "00:00:00",
-        "elapsedraw": lambda: "0",
-        "nodelist": lambda: "None assigned",
-        "reason": lambda: values.reason,
-        "timelimit": lambda: values.time_limit if "time" in values.call.options else "Partition_Limit",
-        "timelimitraw": lambda: values.raw_time_limit if "time" in values.call.options else "Partition_Limit",
-        "allocnodes": lambda: "0",
-        "nnodes": lambda: values.nodes,
-        "reqnodes": lambda: values.nodes,
-        "cluster": lambda: values.context.cluster,
-        "gid": lambda: str(values.group_id),
-        "group": lambda: values.group,
-        "eligible": lambda: "Unknown",
-        **{column: lambda: "00:00:00" for column in ("cputime", "suspended", "systemcpu", "totalcpu", "usercpu")},
-        **{column: lambda: "0" for column in ("associd", "consumedenergy", "consumedenergyraw", "cputimeraw")},
-    }
-    return table[column]() if column in table else ""
 
 
 def main(context: Context) -> int:

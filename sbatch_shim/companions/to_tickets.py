@@ -35,9 +35,9 @@ def shown_condition(condition: Condition, tickets: Tickets, state: str) -> str:
 
 
 def waiting_dependency(call: Call, tickets: Tickets) -> str:
-    """What Slurm would show of the dependency of a call that no flush has submitted."""
+    """What Slurm would show of the dependency of a call that no flush has submitted; empty for none."""
     separator = "?" if b"?" in (call.options.get("dependency") or b"") else ","
-    return separator.join(shown_condition(one, tickets, "(unfulfilled)") for one in conditions_of(call)) or "(null)"
+    return separator.join(shown_condition(one, tickets, "(unfulfilled)") for one in conditions_of(call))
 
 
 def dependency_with_tickets(spec: str, tickets: Tickets, call: Call | None, index: int) -> str:

@@ -50,10 +50,9 @@ class Unsubmitted:
         elif not self.dropped and any(is_dropped(ticket) for ticket in ticket_numbers(unmet)):
             self.reason = "DependencyNeverSatisfied"
 
-    def option(self, name: str, missing: str = "(null)") -> str:
-        """An option as the caller wrote it."""
-        value = self.call.options.get(name)
-        return os.fsdecode(value) if value else missing
+    def option(self, name: str) -> str:
+        """An option as the caller wrote it; empty where it was not given."""
+        return os.fsdecode(self.call.options.get(name) or b"")
 
     @property
     def user(self) -> str:
@@ -67,21 +66,50 @@ class Unsubmitted:
             return str(self.group_id)
 
     @property
+    def killer(self) -> str | None:
+        """Who cancelled it."""
+        return self.user if self.dropped else None
+
+    @property
+    def accounted_state(self) -> str:
+        """As sacct shows it."""
+        return f"CANCELLED by {self.user_id}" if self.dropped else self.state
+
+    @property
+    def exit_code(self) -> str:
+        return "1:0" if self.failed else "0:0"
+
+    @property
+    def start(self) -> str:
+        """As sacct shows it."""
+        return "None" if self.over else "Unknown"
+
+    @property
     def dependency(self) -> str:
+        """Empty for none."""
         return waiting_dependency(self.call, self.context.tickets)
 
     @property
     def partition(self) -> str:
-        return self.option("partition", "") or self.context.default_partition
+        return self.option("partition") or self.context.default_partition
 
     @property
     def nodes(self) -> str:
-        return self.option("nodes", "1").partition("-")[0]
+        return (self.option("nodes") or "1").partition("-")[0]
 
     @property
     def cpus(self) -> str:
-        tasks, each = self.option("ntasks", "1"), self.option("cpus-per-task", "1")
+        tasks, each = self.option("ntasks") or "1", self.option("cpus-per-task") or "1"
         return str(int(tasks) * int(each)) if tasks.isdigit() and each.isdigit() else "1"
+
+    @property
+    def nice(self) -> int | None:
+        given = self.option("nice")
+        return int(given) if given.isdigit() else None
+
+    @property
+    def memory(self) -> str:
+        return self.option("mem") or self.option("mem-per-cpu") or "0"
 
     @property
     def submitted(self) -> str:
@@ -89,15 +117,16 @@ class Unsubmitted:
         return time.strftime(form if "%" in form else "%Y-%m-%dT%H:%M:%S", time.localtime(self.call.time))
 
     @property
-    def limit(self) -> int:
-        """Minutes, -1 for none."""
+    def limit(self) -> int | None:
+        """Minutes; None for no limit."""
         given = self.call.options.get("time")
-        return -1 if given is None else minutes(given)
+        limit = -1 if given is None else minutes(given)
+        return limit if limit >= 0 else None
 
     @property
     def time_limit(self) -> str:
         """As scontrol and sacct show it: `[days-]hh:mm:ss`."""
-        return "UNLIMITED" if self.limit < 0 else long_form(self.limit)
+        return "UNLIMITED" if self.limit is None else long_form(self.limit)
 
     @property
     def least_limit(self) -> str:
@@ -108,13 +137,13 @@ class Unsubmitted:
     @property
     def raw_time_limit(self) -> str:
         """As sacct's TimelimitRaw: minutes."""
-        return "UNLIMITED" if self.limit < 0 else str(self.limit)
+        return "UNLIMITED" if self.limit is None else str(self.limit)
 
     @property
     def short_time_limit(self) -> str:
         """As squeue shows it: without hours and minutes that are zero in front."""
         text = self.time_limit
-        if self.limit < 0 or self.limit >= 1440:
+        if self.limit is None or self.limit >= 1440:
             return text
         return text.removeprefix("00:").removeprefix("0")
 
@@ -123,4 +152,4 @@ def long_form(limit: int) -> str:
     """Minutes as `[days-]hh:mm:ss`."""
     days, rest = divmod(limit, 1440)
     hours, left = divmod(rest, 60)
-    return f"{f'{days}-' if days else ''}{hours:02}:{left:02}:00"
+    return f"{days}-{hours:02}:{left:02}:00" if days else f"{hours:02}:{left:02}:00"

@@ -7,8 +7,8 @@ import os
 from sbatch_shim.companions.context import Answer, Context
 from sbatch_shim.companions.formats.separators import END, FIELD, START
 from sbatch_shim.companions.options import Line, Unreadable, Unseparable
-from sbatch_shim.companions.parts import Entry
-from sbatch_shim.state.ids import DIGITS, JobId
+from sbatch_shim.companions.parts import Part
+from sbatch_shim.state.ids import DIGITS
 from sbatch_shim.state.lazy import re
 from sbatch_shim.state.plain import cached_property, dataclass
 
@@ -72,7 +72,7 @@ class Field:
         """The suffix, as bytes."""
         return os.fsencode(self.suffix)
 
-    def show(self, text: str, folded: bool = False) -> bytes:
+    def show(self, text: str, *, folded: bool = False) -> bytes:
         """
         A value of ours as squeue would print it.
 
@@ -229,11 +229,11 @@ def asked(context: Context, line: Line, layout: Layout, kind: Kind) -> tuple[Ans
     return answer, layout
 
 
-def sort_by_id(ours: list[tuple[int, bytes]], given: str) -> None:
-    """Rows of ours, each with its ticket, in the order of their tickets, where --sort is first of all by id."""
+def sort_by_id(ours: list[tuple[Part, bytes]], given: str) -> None:
+    """Rows of ours in the order of their tickets, where --sort is first of all by id."""
     order = re.match(r"([+-]?)[iAF]", given) if given else None
     if order:
-        ours.sort(key=lambda one: one[0], reverse=order[1] == "-")
+        ours.sort(key=lambda one: one[0].ticket, reverse=order[1] == "-")
 
 
 def parts_of(out: bytes, layout: Layout) -> Iterator[tuple[bytes, list[str], list[bytes]]]:
@@ -254,28 +254,6 @@ def parts_of(out: bytes, layout: Layout) -> Iterator[tuple[bytes, list[str], lis
         if len(parts) != layout.hidden + len(layout.fields):
             raise Unseparable("squeue printed a row of other fields than it was asked for")
         yield before, [os.fsdecode(part).strip() for part in parts[: layout.hidden]], parts[layout.hidden :]
-
-
-@dataclass
-class Row(Entry):
-    """
-    A row of the real squeue.
-
-    Attributes:
-        before: Text in front of it (the date of --long).
-        texts: The columns as squeue printed them.
-    """
-
-    before: bytes
-    texts: list[bytes]
-
-
-def rows_of(out: bytes, layout: Layout) -> list[Row]:
-    """The rows of jobs."""
-    found = []
-    for before, (raw, one, command, name), texts in parts_of(out, layout):
-        found.append(Row(JobId.printed(one), raw, name, command, before, texts))
-    return found
 
 
 def assemble(layout: Layout, texts: list[bytes], before: bytes = b"") -> bytes:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from sbatch_shim.companions import as_shown
 from sbatch_shim.companions.context import Context, write
+from sbatch_shim.companions.formats import waiting
 from sbatch_shim.companions.formats.columns import LOGS
 from sbatch_shim.companions.formats.document_form import DocumentForm, JsonJob, plain
+from sbatch_shim.companions.listing import translated, unsubmitted, with_states
 from sbatch_shim.companions.options import Line
 from sbatch_shim.companions.parts import Entry, Part, shares, shares_of_entry, whole
 from sbatch_shim.companions.this_job import own_element
@@ -18,9 +20,11 @@ from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_JOB, JobId, TaskSet
 from sbatch_shim.state.lazy import json
-from sbatch_shim.state.tickets import SessionTickets, Tickets
+from sbatch_shim.state.tickets import Named, Tickets
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
     from sbatch_shim.companions.sacct import Accounting
     from sbatch_shim.companions.squeue import Queue
 
@@ -33,12 +37,6 @@ def document_in(out: bytes) -> tuple[bytes, JsonJob | None]:
         return (out[:at], json.loads(text)) if at >= 0 else (out, None)
     except ValueError:
         return out, None
-
-
-def settle(tickets: Tickets, jobs: list[JsonJob]) -> None:
-    """Wait for the flushes that have these jobs to note them."""
-    entries = map(entry_of, jobs)
-    tickets.settle((entry.id.job if entry.id else None, entry.command) for entry in entries)
 
 
 def printed(document: JsonJob, jobs: list[JsonJob], words: list[str]) -> bytes:
@@ -76,31 +74,63 @@ def squeue(queue: Queue) -> tuple[int, bytes]:
     before, document = document_in(answer.out)
     if answer.status != 0 or document is None:
         return answer.status, answer.out
-    words = ["squeue", *context.words]
-    if queue.only_state:
-        return 0, before + printed(document, states(queue, document["jobs"]), words)
-    form = DocumentForm.of(document)
-    settle(context.tickets, document["jobs"])
-    kept: list[JsonJob] = []
-    seen: set[int] = set()
-    for job in document["jobs"]:
-        found = shares_of(context.tickets, job, document["jobs"])
-        seen.update(one.ticket for one in found)
-        asked = not form.filtered or (queue.wanted.has_name(job["name"]) and queue.wanted.names_other(entry_of(job)))
-        if not found and asked and not context.tickets.hides(job.get("command") or ""):
-            kept.append(uncut(job))
-        for one in found:
-            chosen = queue.chosen(one, entry_of(job)) if form.filtered else one
-            if chosen is not None:
-                kept.append({**job, **own_members(context, form, chosen, job)})
-    for ticket, pages in context.tickets.unsubmitted() if not form.filtered else queue.waiting:
-        call = pages.call(ticket)
-        if ticket in seen or call is None or (form.filtered and not queue.passes(call)):
-            continue
-        chosen = queue.chosen(whole(call), None) if form.filtered else whole(call)
-        if chosen is not None:
-            kept.append(waiting_job(context, form, call, chosen, pages))
-    return 0, before + printed(document, kept, words)
+    kept = states(queue, document["jobs"]) if queue.only_state else Squeue(queue, document).jobs()
+    return 0, before + printed(document, kept, ["squeue", *context.words])
+
+
+class Jobs:
+    """The jobs of a document of squeue or scontrol."""
+
+    def __init__(self, context: Context, document: JsonJob) -> None:
+        self.context = context
+        self.tickets = context.tickets
+        self.form = DocumentForm.of(document)
+        self.printed: list[JsonJob] = document["jobs"]
+        entries = map(entry_of, self.printed)
+        # The flushes that have these jobs note them.
+        self.tickets.settle((entry.id.job if entry.id else None, entry.command) for entry in entries)
+
+    def parts(self, job: JsonJob) -> list[Part] | None:
+        return shares_of(self.tickets, job, self.printed) or None
+
+    def is_hidden(self, job: JsonJob) -> bool:
+        """Whether it is an element of a pool, of which nobody was told."""
+        return self.tickets.hides(job.get("command") or "")
+
+    def ours(self, job: JsonJob, part: Part) -> list[JsonJob]:
+        return [{**job, **own_members(self.context, self.form, part, job)}]
+
+    def unsubmitted(self, part: Part, values: Unsubmitted) -> JsonJob:
+        """A call that no flush has submitted."""
+        blank = self.form.waiting("queue", waiting.members(waiting.QUEUE, values))
+        return {**blank, **waiting_members(self.context, self.form, values.call, part)}
+
+    def all_unsubmitted(self, seen: Container[int] = ()) -> Iterator[tuple[Part, Unsubmitted]]:
+        calls = with_states(self.tickets.unsubmitted())
+        return unsubmitted(self.context, calls, lambda call, _: [whole(call)], seen)
+
+
+class Squeue(Jobs):
+    """squeue's; 22.05 ignores all filters in a document."""
+
+    def __init__(self, queue: Queue, document: JsonJob) -> None:
+        super().__init__(queue.context, document)
+        self.queue = queue
+
+    def jobs(self) -> list[JsonJob]:
+        """What the document shows."""
+        seen: set[int] = set()
+        kept = translated(self, self.printed, seen)
+        more = self.queue.unsubmitted(seen) if self.form.filtered else self.all_unsubmitted(seen)
+        return kept + [self.unsubmitted(part, values) for part, values in more]
+
+    def others(self, job: JsonJob) -> list[JsonJob]:
+        wanted = not self.form.filtered or self.queue.wants_other(entry_of(job))
+        return [uncut(job)] if wanted and not self.is_hidden(job) else []
+
+    def ours(self, job: JsonJob, part: Part) -> list[JsonJob]:
+        chosen = self.queue.chosen(part, entry_of(job)) if self.form.filtered else part
+        return super().ours(job, chosen) if chosen is not None else []
 
 
 def entry_of(job: JsonJob) -> Entry:
@@ -134,122 +164,107 @@ def uncut(job: JsonJob) -> JsonJob:
     return {**job, "array_task_string": tasks.shown()} if tasks else job
 
 
-def own_members(context: Context, form: DocumentForm, shown: Part, job: JsonJob | None = None) -> JsonJob:
-    """
-    The members of a job in squeue's or scontrol's document that tell of the call.
-
-    Args:
-        job: As the real command wrote it; None where no flush has submitted it.
-    """
-    call = context.tickets.call(shown.ticket)
-    found: JsonJob = {
-        "job_id": int(shown.ids("jobid")),
-        "array_job_id": form.number(shown.ticket if call is not None and call.is_array else 0),
-        "array_task_id": form.number(shown.tasks[0] if shown.tasks and not shown.folded else None),
-        "array_task_string": form.text(shown.ids("arraytaskid") if shown.folded else ""),
+def id_members(form: DocumentForm, part: Part, *, is_array: bool) -> JsonJob:
+    """The members that tell of the call's ids."""
+    number = int(part.ids("jobid"))
+    return {
+        "job_id": number,
+        "array_job_id": form.number(part.ticket if is_array else 0),
+        "array_task_id": form.number(part.single),
+        "array_task_string": form.text(part.ids("arraytaskid") if part.folded else ""),
     }
-    step = job.get("step_id") if job else None
+
+
+def script_of(context: Context, form: DocumentForm, call: Call) -> str | None:
+    script = as_shown.command(context, call)
+    return form.text("" if script == "(null)" else script)
+
+
+def log_of(context: Context, form: DocumentForm, call: Call, kind: str, part: Part) -> str:
+    """The name of a log; 22.05 shows the pattern, and none for a default."""
+    if form.filtered:
+        return as_shown.log_name(context, call, kind, part)
+    return as_shown.log_pattern(call, kind) if kind == "input" or kind in call.options else ""
+
+
+def waiting_members(context: Context, form: DocumentForm, call: Call, part: Part) -> JsonJob:
+    """The members of a call that no flush has submitted, in squeue's or scontrol's document."""
+    return {
+        **id_members(form, part, is_array=call.is_array),
+        "name": call.shown_name,
+        "current_working_directory": os.fsdecode(call.folder),
+        "command": script_of(context, form, call),
+        **{f"standard_{kind}": log_of(context, form, call, kind, part) for kind in LOGS.values()},
+    }
+
+
+def own_members(context: Context, form: DocumentForm, part: Part, job: JsonJob) -> JsonJob:
+    """The members of a job in squeue's or scontrol's document that tell of the call."""
+    tickets = context.tickets
+    call = tickets.call(part.ticket)
+    found = id_members(form, part, is_array=call is not None and call.is_array)
+    step = job.get("step_id")
     if isinstance(step, dict) and isinstance(step.get("job_id"), dict):  # 26.05
-        found["step_id"] = {**step, "job_id": form.number(int(shown.ids("jobid")))}
+        found["step_id"] = {**step, "job_id": form.number(found["job_id"])}
     if call is None:
         return found
-    found["name"] = context.tickets.name(shown.ticket, job["name"]) if job else call.shown_name
-    if job and "comment" in job:
-        found["comment"] = form.text(context.tickets.comment(shown.ticket, job["comment"] or ""))
-    if job is not None and job.get("submit_line"):
+    found["name"] = tickets.name(part.ticket, job["name"])
+    if "comment" in job:
+        found["comment"] = form.text(tickets.comment(part.ticket, job["comment"] or ""))
+    if job.get("submit_line"):
         found["submit_line"] = as_shown.submit_line(call)
-    real = job["current_working_directory"] if job else ""
-    found["current_working_directory"] = (
-        context.tickets.folder(shown.ticket, real) if real else os.fsdecode(call.folder)
-    )
-    script = as_shown.command(context, call)
-    found["command"] = form.text("" if script == "(null)" else script)
-    if job is not None:
-        found["dependency"] = dependency_with_tickets(job["dependency"], context.tickets, call, shown.index)
-    for kind in ("output", "error", "input"):
-        if job is not None and as_shown.is_updated(context, call, kind, job[f"standard_{kind}"]):
+    found["current_working_directory"] = tickets.folder(part.ticket, job["current_working_directory"] or "")
+    found["command"] = script_of(context, form, call)
+    found["dependency"] = dependency_with_tickets(job["dependency"], tickets, call, part.index)
+    for column, kind in LOGS.items():
+        name, expanded = f"standard_{kind}", f"{column}_expanded"
+        if as_shown.is_updated(context, call, kind, job[name]):
             continue
-        expanded = f"std{kind.removesuffix('put') if kind != 'error' else 'err'}_expanded"
-        if job is not None and job.get(expanded):
-            found[expanded] = as_shown.log_name(context, call, kind, shown)
-        if job is not None and expanded in job:
-            found[f"standard_{kind}"] = as_shown.raw_pattern(call, kind)
-            continue
-        given = kind == "input" or kind in call.options
-        text = as_shown.log_pattern(call, kind) if given else ""
-        found[f"standard_{kind}"] = as_shown.log_name(context, call, kind, shown) if form.filtered else text
+        if job.get(expanded):
+            found[expanded] = as_shown.log_name(context, call, kind, part)
+        if expanded in job:
+            found[name] = as_shown.raw_pattern(call, kind)
+        else:
+            found[name] = log_of(context, form, call, kind, part)
     return found
 
 
-def waiting_job(context: Context, form: DocumentForm, call: Call, shown: Part, pages: SessionTickets) -> JsonJob:
-    """A call that no flush has submitted, in squeue's or scontrol's document."""
-    values = Unsubmitted(context, call, pages.state(call.ticket) or "")
-    known = {
-        "account": values.option("account", "") or None,
-        "array_max_tasks": call.throttle,
-        "cluster": context.cluster,
-        "comment": values.option("comment", ""),
-        "cpus": int(values.cpus),
-        "dependency": values.dependency if call.options.get("dependency") else "",
-        "excluded_nodes": values.option("exclude", ""),
-        "features": values.option("constraint", ""),
-        "group_id": values.group_id,
-        "group_name": values.group,
-        "hold": "hold" in call.options,
-        "job_state": form.state(values.state),
-        "licenses": values.option("licenses", ""),
-        "mail_user": values.user,
-        "nice": number_in(values.option("nice", "")),
-        "node_count": number_in(values.nodes),
-        "partition": values.partition,
-        "qos": values.option("qos", ""),
-        "required_nodes": values.option("nodelist", ""),
-        "requeue": "no-requeue" not in call.options,
-        "resv_name": values.option("reservation", ""),
-        "state_reason": values.reason,
-        "submit_time": call.time,
-        "tasks": number_in(values.option("ntasks", "")),
-        "time_limit": values.limit if values.limit >= 0 else None,
-        "user_id": values.user_id,
-        "user_name": values.user,
-        "wckey": values.option("wckey", ""),
-    }
-    return {**form.waiting("queue", known), **own_members(context, form, shown)}
-
-
-def number_in(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
-
-
 def states(queue: Queue, jobs: list[JsonJob]) -> list[JsonJob]:
-    """
-    --only-job-state: an id and a state for each job and each task of an array.
-
-    With one task that waits come all that wait of its array (tried on 24.11).
-    """
+    """--only-job-state: an id and a state for each job and each task of an array."""
     queue.tickets.refresh()
-    rows: list[tuple[JsonJob, Part | None]] = []
-    for job in jobs:
+    seen: set[int] = set()
+    kept = translated(States(queue, jobs), jobs, seen)
+
+    def wanted(call: Call, _: str) -> list[Part]:
+        each = whole(call).tasks_apart()
+        return each if queue.passes(call) and any(map(queue.wanted.takes, each)) else []
+
+    more = unsubmitted(queue.context, with_states(queue.waiting), wanted, seen)
+    return kept + [{"job_id": part.ids("jobarrayid"), "state": ["PENDING"]} for part, _ in more]
+
+
+class States:
+    """The jobs of such a document: with one task that waits come all that wait of its array (tried on 24.11)."""
+
+    def __init__(self, queue: Queue, jobs: list[JsonJob]) -> None:
+        self.queue = queue
+        parts = ((job, part) for job in jobs for part in self.parts(job) or () if "PENDING" in job["state"])
+        self.waiting = {part.ticket for _, part in parts if queue.wanted.takes(part)}
+
+    def parts(self, job: JsonJob) -> list[Part] | None:
         printed = JobId.printed(job["job_id"])
-        merged = queue.tickets.job_here(printed.job) if printed else None  # no command is told
+        merged = self.queue.tickets.job_here(printed.job) if printed else None  # no command is told
         if printed is None or merged is None:
-            rows.append((job, None))
-        else:
-            rows += [(job, one) for one in shares(merged, printed.tasks or TaskSet(), folded=False)]
-    seen = {shown.ticket for _, shown in rows if shown}
-    for ticket, pages in queue.waiting:
-        call = pages.call(ticket)
-        if ticket not in seen and call is not None and queue.passes(call):
-            each = [Part(ticket, [task]) for task in call.tasks] if call.is_array else [whole(call)]
-            rows += [({"state": ["PENDING"]}, one) for one in each]
-    waiting = {shown.ticket for job, shown in rows if shown and "PENDING" in job["state"] and queue.wanted.takes(shown)}
-    kept: list[JsonJob] = []
-    for job, shown in rows:
-        if shown is None:
-            kept.append(job)
-        elif queue.wanted.takes(shown) or ("PENDING" in job["state"] and shown.ticket in waiting):
-            kept.append({"job_id": shown.ids("jobarrayid"), "state": job["state"]})
-    return kept
+            return None
+        return shares(merged, printed.tasks or TaskSet(), folded=False)
+
+    def others(self, job: JsonJob) -> list[JsonJob]:
+        return [job]
+
+    def ours(self, job: JsonJob, part: Part) -> list[JsonJob]:
+        if self.queue.wanted.takes(part) or ("PENDING" in job["state"] and part.ticket in self.waiting):
+            return [{"job_id": part.ids("jobarrayid"), "state": job["state"]}]
+        return []
 
 
 def scontrol(context: Context, line: Line, given: str | None) -> int:
@@ -260,83 +275,128 @@ def scontrol(context: Context, line: Line, given: str | None) -> int:
     """
     named = context.tickets.named(given) if given else None
     element = own_element(context, given) if given and named is None else None
-    asked = [element or given] if given else []
+    asked = element or given
     if named is not None:
-        asked = [str(named.place.job if named.submitted else NO_JOB)]
-    words = Line(asked_as_json(line).options, ["show", "job", *(one for one in asked if one)]).words()
+        asked = str(named.place.job if named.submitted else NO_JOB)
+    words = Line(asked_as_json(line).options, ["show", "job", *filter(None, [asked])]).words()
     answer = context.run("scontrol", words, SLURM_BITSTR_LEN="0")
-    translated = {str(one): given or "" for one in asked}
-    sys.stderr.buffer.write(error_with_tickets(answer.err, context.tickets, translated))
+    translation = {asked: given} if asked and given else {}
+    sys.stderr.buffer.write(error_with_tickets(answer.err, context.tickets, translation))
     before, document = document_in(answer.out)
     if document is None:
         write(answer.out)
         return answer.status
-    form = DocumentForm.of(document)
-    settle(context.tickets, document["jobs"])
-    kept: list[JsonJob] = []
-    for job in document["jobs"]:
-        entry = entry_of(job)
-        if element is not None and element not in (entry.raw, str(entry.id)):
-            continue
-        shown = shares_of(context.tickets, job, document["jobs"])
-        mine = [one for one in shown if named is None or one.ticket == named.ticket]
-        if shown:
-            kept += [{**job, **own_members(context, form, one, job)} for one in mine]
-        elif named is None:
-            kept.append(uncut(job))
-    waiting = context.tickets.unsubmitted() if not given else []
-    if named is not None and not named.submitted:
-        waiting = [(named.ticket, named.held)]
-    for ticket, where in waiting:
-        call = where.call(ticket)
-        if call is not None:
-            kept.append(waiting_job(context, form, call, whole(call), where))
+    kept = Scontrol(context, document, named, element).jobs(given)
     write(before + printed(document, kept, line.operands))
     return answer.status
 
 
+class Scontrol(Jobs):
+    """
+    scontrol's.
+
+    Args:
+        named: The call that is asked for; None for another job or for all.
+        element: The job that is asked for, where it is that of a merged task by its own id.
+    """
+
+    def __init__(self, context: Context, document: JsonJob, named: Named | None, element: str | None) -> None:
+        super().__init__(context, document)
+        self.named = named
+        self.element = element
+
+    def jobs(self, given: str | None) -> list[JsonJob]:
+        """What the document shows; all where nothing is asked for."""
+        kept = translated(self, filter(self.is_asked, self.printed), set())
+        more = iter(()) if given else self.all_unsubmitted()
+        if self.named is not None and not self.named.submitted:
+            calls = with_states([(self.named.ticket, self.named.held)])
+            more = unsubmitted(self.context, calls, lambda call, _: [whole(call)])
+        return kept + [self.unsubmitted(part, values) for part, values in more]
+
+    def is_asked(self, job: JsonJob) -> bool:
+        entry = entry_of(job)
+        return self.element is None or self.element in (entry.raw, str(entry.id))
+
+    def others(self, job: JsonJob) -> list[JsonJob]:
+        return [uncut(job)] if self.named is None and not self.is_hidden(job) else []
+
+    def ours(self, job: JsonJob, part: Part) -> list[JsonJob]:
+        return super().ours(job, part) if self.named is None or self.named.ticket == part.ticket else []
+
+
 def sacct(accounting: Accounting) -> int:
     """Print sacct's document; returns the exit status."""
-    context, wanted = accounting.context, accounting.wanted
+    context = accounting.context
     answer = context.run("sacct", asked_as_json(accounting.real_line()).words())
     sys.stderr.buffer.write(answer.err)
     before, document = document_in(answer.out)
     if answer.status != 0 or document is None:
         write(answer.out)
         return answer.status
-    form = DocumentForm.of(document)
-    tickets = context.tickets
-    tickets.refresh()
-    kept: list[JsonJob] = []
+    context.tickets.refresh()
+    form = Sacct(accounting, document)
     seen: set[int] = set()
-    for job in document["jobs"]:
+    kept = translated(form, form.printed, seen)
+    kept += [form.unsubmitted(part, values) for part, values in accounting.unknown(seen)]
+    write(before + printed(document, kept, ["sacct", *context.words]))
+    return 0
+
+
+class Sacct:
+    """The jobs of sacct's document."""
+
+    def __init__(self, accounting: Accounting, document: JsonJob) -> None:
+        self.accounting = accounting
+        self.context = accounting.context
+        self.tickets = accounting.tickets
+        self.wanted = accounting.wanted
+        self.form = DocumentForm.of(document)
+        self.printed: list[JsonJob] = document["jobs"]
+
+    def entry(self, job: JsonJob) -> Entry:
         array = job["array"]
         task = plain(array["task_id"])
-        number = plain(array["job_id"]) or job["job_id"]
-        merged = tickets.accounted(number, job["cluster"], job.get("submit_line") or "")
-        if merged is None:
-            id_ = JobId(number, None if task is None else TaskSet((task,)))
-            asked = number not in wanted.for_tickets or wanted.names_record(id_, str(job["job_id"]))
-            kept += [job] if asked and wanted.has_name(job["name"]) else []
-            continue
+        tasks = TaskSet.of_mask(array["task"]) if task is None else TaskSet((task,))
+        id_ = JobId(plain(array["job_id"]) or job["job_id"], tasks or None, folded=task is None and bool(tasks))
+        return Entry(id_, str(job["job_id"]), job["name"], "")
 
-        def own_entries(number: int = number) -> list[int]:
-            same = (one["array"] for one in document["jobs"])
+    def is_named(self, entry: Entry) -> bool:
+        """Whether a job is asked for by a real id."""
+        return entry.id is not None and self.wanted.names_record(entry.id, entry.raw)
+
+    def parts(self, job: JsonJob) -> list[Part] | None:
+        entry = self.entry(job)
+        number = entry.id.job if entry.id else 0
+        merged = self.tickets.accounted(number, job["cluster"], job.get("submit_line") or "")
+        if merged is None:
+            return None
+
+        def own_entries() -> list[int]:
+            same = (one["array"] for one in self.printed)
             indices = [plain(one["task_id"]) for one in same if plain(one["job_id"]) == number]
             return [index for index in indices if index is not None]
 
-        tasks = TaskSet.of_mask(array["task"]) if task is None else TaskSet((task,))
-        id_ = JobId(number, tasks or None, folded=task is None and bool(tasks))
-        found = shares_of_entry(merged, Entry(id_, str(job["job_id"]), job["name"], ""), own_entries)
-        for shown in found:
-            seen.add(shown.ticket)
-            real = wanted.names_record(id_, str(job["job_id"]))
-            chosen = shown if real else accounting.takes(shown)
-            if chosen is not None and wanted.has_name(tickets.name(shown.ticket, job["name"])):
-                kept.append({**job, **accounted_members(context, form, chosen, job)})
-    kept += [waiting_record(form, shown, values) for shown, values in accounting.unknown(seen)]
-    write(before + printed(document, kept, ["sacct", *context.words]))
-    return 0
+        return shares_of_entry(merged, entry, own_entries)
+
+    def others(self, job: JsonJob) -> list[JsonJob]:
+        entry = self.entry(job)
+        mine = entry.id is not None and entry.id.job in self.wanted.for_tickets
+        asked = not mine or self.is_named(entry)
+        hidden = self.tickets.hides((job.get("submit_line") or "").rpartition(" ")[2])
+        return [job] if asked and not hidden and self.wanted.has_name(job["name"]) else []
+
+    def ours(self, job: JsonJob, part: Part) -> list[JsonJob]:
+        chosen = part if self.is_named(self.entry(job)) else self.accounting.takes(part)
+        if chosen is None or not self.wanted.has_name(self.tickets.name(part.ticket, job["name"])):
+            return []
+        return [{**job, **accounted_members(self.context, self.form, chosen, job)}]
+
+    def unsubmitted(self, part: Part, values: Unsubmitted) -> JsonJob:
+        """A call that Slurm does not know."""
+        record = self.form.waiting("accounting", waiting.members(waiting.ACCOUNTING, values))
+        own = {"name": values.call.shown_name, "working_directory": os.fsdecode(values.call.folder)}
+        return {**record, **accounted_members(self.context, self.form, part, {**record, **own}), **own}
 
 
 def accounted_members(context: Context, form: DocumentForm, shown: Part, job: JsonJob) -> JsonJob:
@@ -376,7 +436,7 @@ def array_members(form: DocumentForm, shown: Part) -> JsonJob:
         mask = form.text("")
     return {
         "job_id": 0 if shown.tasks is None else shown.ticket,
-        "task_id": form.number(tasks[0] if tasks and not shown.folded else None),
+        "task_id": form.number(shown.single),
         "task": mask,
     }
 
@@ -388,27 +448,3 @@ def own_step(step: JsonJob, number: int) -> JsonJob:
     if isinstance(step["id"], dict):
         return {**step, "id": {**step["id"], "job_id": number}}
     return {**step, "id": f"{number}.{str(step['id']).partition('.')[2]}"}
-
-
-def waiting_record(form: DocumentForm, shown: Part, values: Unsubmitted) -> JsonJob:
-    """A call that Slurm does not know, in sacct's document."""
-    known = {
-        "account": values.option("account", "") or None,
-        "array": {"limits": {"max": {"running": {"tasks": shown.throttle}}}},
-        "cluster": values.context.cluster,
-        "constraints": values.option("constraint", ""),
-        "group": values.group,
-        "hold": "hold" in values.call.options,
-        "kill_request_user": values.user if values.dropped else None,
-        "name": values.call.shown_name,
-        "partition": values.partition,
-        "qos": values.option("qos", ""),
-        "required": {"CPUs": int(values.cpus)},
-        "state": {"current": form.state(values.state), "reason": values.reason},
-        "time": {"limit": values.limit if values.limit >= 0 else None, "submission": values.call.time},
-        "user": values.user,
-        "wckey": {"wckey": values.option("wckey", "")},
-        "working_directory": os.fsdecode(values.call.folder),
-    }
-    record = form.waiting("accounting", known)
-    return {**record, **accounted_members(values.context, form, shown, record)}

@@ -53,21 +53,22 @@ class DocumentForm:
     def text(self, value: str) -> str | None:
         return None if self.plain_values and not value else value
 
-    def state(self, name: str) -> Any:
-        return [name] if self.version >= 40 else name
-
     def waiting(self, kind: str, values: JsonJob) -> JsonJob:
         """
         A job that waits.
 
         Args:
             kind: `queue` for squeue and scontrol, or `accounting`.
-            values: What is known of it, numbers plain; what this version does not show is left out.
+            values: What is known of it, numbers plain or as text; what this version does not show is left out.
         """
         return {name: self.written(value, values.get(name)) for name, value in blank_of(kind, self.version).items()}
 
     def written(self, blank: Any, value: Any) -> Any:
         """A value in the form that the blank has; None for the blank itself."""
+        if isinstance(blank, list) and value is not None:
+            return [value]
+        if isinstance(value, str) and (type(blank) is int or (isinstance(blank, dict) and "set" in blank)):
+            value = int(value) if value.isdigit() else None
         if isinstance(blank, dict) and "set" in blank:
             if self.plain_values and value is None:
                 number = blank["number"] if blank["set"] else None

@@ -7,21 +7,24 @@ import sys
 
 from sbatch_shim.companions import as_shown, clusters
 from sbatch_shim.companions.context import Context, write
+from sbatch_shim.companions.formats import waiting
+from sbatch_shim.companions.formats.rows import text_of
+from sbatch_shim.companions.listing import translated, unsubmitted, with_states
 from sbatch_shim.companions.options import Line
-from sbatch_shim.companions.parts import Part, shares, shares_of_rest
+from sbatch_shim.companions.parts import Part, shares, shares_of_rest, whole
 from sbatch_shim.companions.this_job import own_element
 from sbatch_shim.companions.to_tickets import dependency_with_tickets, error_with_tickets
 from sbatch_shim.companions.unsubmitted import Unsubmitted
 from sbatch_shim.errors import ShimError
 from sbatch_shim.state.calls import Call
-from sbatch_shim.state.ids import NO_TASK, JobId, TaskSet
+from sbatch_shim.state.ids import NO_TASK, TaskSet
 from sbatch_shim.state.lazy import pattern, re
 from sbatch_shim.state.plain import replace
-from sbatch_shim.state.tickets import Named, elements
+from sbatch_shim.state.tickets import Named, SessionTickets, elements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 HEAD = pattern(r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName=")
@@ -50,7 +53,10 @@ class Records:
         names: dict[str, str] = {}
         if named is not None:
             if not named.submitted:
-                return self.print_records([record_of_queued(self.context, named)])
+                found = records_of_queued(self.context, [(named.ticket, named.held)], named.tasks)
+                if not found:
+                    raise ShimError(f"the record of {named.ticket} cannot be read")
+                return self.print_records(found)
             asked = [str(named.place.job)]
             names[asked[0]] = given or ""
         elif given:
@@ -60,14 +66,9 @@ class Records:
         text = answer.out.decode(errors="surrogateescape")
         self.context.tickets.refresh()
         originals = re.split(r"^(?=JobId=)", text, flags=re.M)
-        records: list[str] = []
-        for record in originals:
-            records += self.translated(record, originals, named)
+        records = translated(Jobs(self.context, originals, named), originals, set())
         if not given:
-            records += [
-                record_of_queued(self.context, Named(JobId(ticket), held))
-                for ticket, held in self.context.tickets.unsubmitted()
-            ]
+            records += records_of_queued(self.context, self.context.tickets.unsubmitted())
             records = [record for record in records if not record.startswith("No jobs")] or records
         if named is not None and answer.status == 0 and not records and not clusters.has(self.context, named.job):
             return self.context.become(self.context.words)  # Slurm knows no such job, and says so
@@ -160,35 +161,51 @@ class Records:
             write(record.encode(errors="surrogateescape"))
         return 0
 
-    def translated(self, record: str, others: list[str], wanted: Named | None) -> list[str]:
-        """A record of the real scontrol as those of our calls; as it is for other jobs."""
+
+class Jobs:
+    """
+    The records of one `scontrol show job`.
+
+    Args:
+        records: What the real scontrol has printed.
+        wanted: The call that is asked for; None for another job, or for all.
+    """
+
+    def __init__(self, context: Context, records: list[str], wanted: Named | None) -> None:
+        self.context = context
+        self.records = records
+        self.wanted = wanted
+
+    def parts(self, record: str) -> list[Part] | None:
         head = HEAD.match(record)
         if head is None:
-            return [record] if record else []
-        raw, array, tasks = head[1], int(head[2] or head[1]), head[3] or ""
-        command = re.search(r"^   Command=(.*)$", record, re.M)
-        job = self.context.tickets.await_job(array, command[1] if command else "")
-        if job is None and command and self.context.tickets.hides(command[1]):
-            return []
+            return None
+        array, tasks = int(head[2] or head[1]), head[3] or ""
+        job = self.context.tickets.await_job(array, command_in(record))
         if job is None:
-            return [cut_tasks(record)] if wanted is None else []
+            return None
         if tasks == str(NO_TASK):
-            heads = (HEAD.match(other) for other in others)
+            heads = (HEAD.match(other) for other in self.records)
             same = (one[3] for one in heads if one and one[2] == str(array) and one[3] != str(NO_TASK))
-            found = shares_of_rest(job, (index for spec in same for index in TaskSet.parse(spec)))
-        else:
-            found = shares(job, TaskSet.parse(tasks), folded=not tasks.isdigit(), raw=raw)
-        records = []
-        for shown in found:
-            if wanted is not None and wanted.ticket != shown.ticket:
-                continue
-            each = [shown]
-            if wanted is not None and wanted.tasks is not None:
-                # A record for each, as scontrol shows `A_3` of an array that waits.
-                some = [task for task in shown.tasks or () if task in wanted.tasks]
-                each = [replace(shown, tasks=[task], folded=False) for task in some]
-            records += [self.rewrite(record, head[4], one) for one in each]
-        return records
+            return shares_of_rest(job, (index for spec in same for index in TaskSet.parse(spec)))
+        return shares(job, TaskSet.parse(tasks), folded=not tasks.isdigit(), raw=head[1])
+
+    def others(self, record: str) -> list[str]:
+        if HEAD.match(record) is None:
+            return [record] if record else []
+        hidden = self.wanted is not None or self.context.tickets.hides(command_in(record))
+        return [] if hidden else [cut_tasks(record)]
+
+    def ours(self, record: str, part: Part) -> list[str]:
+        each = [part]
+        if self.wanted is not None and self.wanted.ticket != part.ticket:
+            each = []
+        elif self.wanted is not None and self.wanted.tasks is not None:
+            # A record for each, as scontrol shows `A_3` of an array that waits.
+            some = [task for task in part.tasks or () if task in self.wanted.tasks]
+            each = [replace(part, tasks=[task], folded=False) for task in some]
+        head = HEAD.match(record)
+        return [self.rewrite(record, head[4], one) for one in each] if head is not None else []
 
     def rewrite(self, record: str, rest: str, shown: Part) -> str:
         """One record of a call."""
@@ -246,6 +263,12 @@ def cut_tasks(record: str) -> str:
     return re.sub(r" ArrayTaskId=([^ ]+)", cut, record, count=1)
 
 
+def command_in(record: str) -> str:
+    """The script's path; empty where the record tells none."""
+    found = re.search(r"^   Command=(.*)$", record, re.M)
+    return found[1] if found else ""
+
+
 def own_line(context: Context, call: Call, key: str, shown: Part) -> str | None:
     """The value of a line that tells of the call; None for all others."""
     if key == "Command":
@@ -260,37 +283,58 @@ def own_line(context: Context, call: Call, key: str, shown: Part) -> str | None:
     return as_shown.log_name(context, call, kind, shown, joined=context.version < as_shown.STDERR_AS_GIVEN)
 
 
-def record_of_queued(context: Context, named: Named) -> str:
-    """What scontrol would show of a job that waits."""
-    call = named.call
-    if call is None:
-        raise ShimError(f"the record of {named.ticket} cannot be read")
-    tasks = None
+# The lines of a record of what waits, by what stands in them. Not all calls, and versions, have the last ones.
+WAITING_LINES = (
+    "UserId GroupId MCS_label",
+    "Priority Nice Account QOS",
+    "JobState Reason Dependency",
+    "Requeue Restarts BatchFlag Reboot ExitCode",
+    "RunTime TimeLimit TimeMin",
+    "SubmitTime EligibleTime",
+    "StartTime EndTime Deadline",
+    "Partition",
+    "NumNodes NumCPUs NumTasks",
+    "Command",
+    "WorkDir",
+    "Comment",
+    "StdErr",
+    "StdIn",
+    "StdOut",
+    "Power",
+)
+
+
+def records_of_queued(
+    context: Context, calls: Iterable[tuple[int, SessionTickets]], tasks: TaskSet | None = None
+) -> list[str]:
+    """
+    What scontrol would show of calls that wait.
+
+    Args:
+        tasks: Those that are asked for; None for all.
+    """
+
+    def wanted(call: Call, _: str) -> list[Part]:
+        if tasks is None or not call.is_array:
+            return [whole(call)]
+        some = [task for task in call.tasks if task in tasks]
+        return [replace(whole(call), tasks=some, folded=len(some) > 1)]
+
+    return [record_of_queued(*one) for one in unsubmitted(context, with_states(calls), wanted)]
+
+
+def record_of_queued(part: Part, values: Unsubmitted) -> str:
+    context, call = values.context, values.call
+    first = f"JobId={part.ids('jobid')}"
     if call.is_array:
-        tasks = [task for task in call.tasks if named.tasks is None or task in named.tasks]
-    folded = tasks is not None and (len(tasks) > 1 or named.tasks is None)
-    shown = Part(named.ticket, tasks, folded=folded, throttle=call.throttle)
-    values = Unsubmitted(context, call, named.state or "")
-    first = f"JobId={shown.ids('jobid')}"
-    if tasks is not None:
-        first += f" ArrayJobId={named.ticket} ArrayTaskId={shown.ids('arraytaskid')}"
-    least = values.least_limit
-    comment = [f"Comment={os.fsdecode(call.comment)}" + as_shown.comment_end(context)] if call.comment else []
-    lines = [
-        f"{first} JobName={call.shown_name}",
-        f"UserId={values.user}({values.user_id}) GroupId={values.group}({values.group_id}) MCS_label=N/A",
-        f"Priority=0 Nice={values.option('nice', '0')} Account={values.option('account')} QOS={values.option('qos')}",
-        f"JobState={values.state} Reason={values.reason} Dependency={values.dependency}",
-        f"Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode={'1:0' if values.failed else '0:0'}",
-        f"RunTime=00:00:00 TimeLimit={values.time_limit} TimeMin={least}",
-        f"SubmitTime={values.submitted} EligibleTime=Unknown",
-        "StartTime=Unknown EndTime=Unknown Deadline=N/A",
-        f"Partition={values.partition}",
-        f"NumNodes={values.nodes} NumCPUs={values.cpus} NumTasks={values.option('ntasks', '1')}",
-        *(f"{key}={own_line(context, call, key, shown)}" for key in ("Command", "WorkDir")),
-        *comment,
-        *(f"{key}={own_line(context, call, key, shown)}" for key in ("StdErr", "StdIn", "StdOut")),
-        *([] if context.version >= as_shown.NO_POWER else ["Power="]),
-        "",
-    ]
-    return "\n   ".join(lines) + "\n\n"
+        first += f" ArrayJobId={part.ticket} ArrayTaskId={part.ids('arraytaskid')}"
+    known = {key: text_of(value(values)) for key, value in waiting.by_name(waiting.RECORD).items()}
+    known.update((key, own_line(context, call, key, part) or "") for key in ("Command", "WorkDir", *LOG_LINES))
+    lines = [f"{first} JobName={call.shown_name}"]
+    if call.comment:
+        known["Comment"] = os.fsdecode(call.comment) + as_shown.comment_end(context)
+    if context.version < as_shown.NO_POWER:
+        known["Power"] = ""
+    keys = ([key for key in line.split() if key in known] for line in WAITING_LINES)
+    lines += [" ".join(f"{key}={known[key]}" for key in line) for line in keys if line]
+    return "\n   ".join([*lines, ""]) + "\n\n"

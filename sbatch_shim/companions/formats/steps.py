@@ -8,8 +8,10 @@ import time
 from sbatch_shim.companions import clusters
 from sbatch_shim.companions.context import Context
 from sbatch_shim.companions.formats.columns import STEPS, Layout, asked, assemble, parts_of, sort_by_id
+from sbatch_shim.companions.formats.rows import Row
+from sbatch_shim.companions.listing import translated
 from sbatch_shim.companions.options import Line
-from sbatch_shim.companions.parts import Entry, Part, selection_of, shares
+from sbatch_shim.companions.parts import Part, selection_of, shares
 from sbatch_shim.companions.this_job import own_element
 from sbatch_shim.state.ids import NO_JOB, JobId, split_ids
 
@@ -35,46 +37,55 @@ def ids(shown: Part, name: str, step: str) -> str:
     return "0" if name == "arrayjobid" and shown.tasks is None else shown.ids(name)
 
 
-def ask(context: Context, line: Line, layout: Layout) -> tuple[int, bytes]:
-    """The whole output, and the exit status; as with the real squeue names and states select no step."""
-    tickets = context.tickets
-    wanted = selection_of(tickets, line.last("jobs"), None)
-    real = line.without("jobs", "steps", "long")
-    steps = line.last("steps")
-    real.options.append(("steps", None if steps is None else real_steps(context, steps)))
-    if not wanted.anything:
-        real.options.append(("jobs", ",".join(wanted.asked) or str(NO_JOB)))
-    answer, layout = asked(context, real, layout, STEPS)
-    sys.stderr.buffer.write(answer.err)
-    if answer.status != 0 and not answer.out:
-        return answer.status, b""
-    tickets.refresh()
-    head = time.strftime("%a %b %d %H:%M:%S %Y\n").encode() if line.has("long") and not line.has("noheader") else b""
-    rows: list[bytes] = []
-    ours: list[tuple[int, bytes]] = []
-    places: list[int] = []
-    parts = list(parts_of(answer.out, layout))
-    printed = (JobId.printed(one) for _, (_, one), _ in parts)
-    jobs = clusters.jobs_with(context, {found.job for found in printed if found is not None})
-    for before, (raw, one), texts in parts:
-        found = JobId.printed(one)
-        job = jobs.get(found.job) if found else None
-        if found is None or job is None:
-            if found is not None and not wanted.names_other(Entry(found, raw if raw.isdigit() else "", "", "")):
-                continue
-            rows.append(assemble(layout, texts, before))
-            continue
-        entry = Entry(found, raw if raw.isdigit() else "", "", "")
-        for shown in shares(job, entry.tasks, folded=False, raw=entry.raw):
-            if not (wanted.takes_real(shown, entry, job) or wanted.takes(shown)):
-                continue
-            for at, column in enumerate(layout.fields):
-                if column.name in ("stepid", "jobid", "arrayjobid", "arraytaskid"):
-                    texts[at] = column.show(ids(shown, column.name, found.step[1:]))
-            places.append(len(rows))
-            ours.append((shown.ticket, assemble(layout, texts, before)))
-            rows.append(b"")
-    sort_by_id(ours, line.last("sort") or context.variable("SQUEUE_SORT") or "i")
-    for at, (_, text) in zip(places, ours):
-        rows[at] = text
-    return answer.status, head + b"".join(rows)
+class Steps:
+    """The rows of one look at the steps; as with the real squeue names and states select none."""
+
+    def __init__(self, context: Context, line: Line) -> None:
+        self.context = context
+        self.line = line
+        self.wanted = selection_of(context.tickets, line.last("jobs"), None)
+
+    def real_line(self) -> Line:
+        """The line for the real squeue, but for the format."""
+        line = self.line.without("jobs", "steps", "long")
+        steps = self.line.last("steps")
+        line.options.append(("steps", None if steps is None else real_steps(self.context, steps)))
+        if not self.wanted.anything:
+            line.options.append(("jobs", ",".join(self.wanted.asked) or str(NO_JOB)))
+        return line
+
+    def ask(self, layout: Layout) -> tuple[int, bytes]:
+        """The whole output, and the exit status."""
+        answer, self.layout = asked(self.context, self.real_line(), layout, STEPS)
+        sys.stderr.buffer.write(answer.err)
+        if answer.status != 0 and not answer.out:
+            return answer.status, b""
+        self.context.tickets.refresh()
+        rows = []
+        for before, (raw, one), texts in parts_of(answer.out, self.layout):
+            rows.append(Row(JobId.printed(one), raw if raw.isdigit() else "", "", "", before, texts))
+        self.jobs = clusters.jobs_with(self.context, {row.id.job for row in rows if row.id is not None})
+        order = self.line.last("sort") or self.context.variable("SQUEUE_SORT") or "i"
+        out = translated(self, rows, set(), lambda ours: sort_by_id(ours, order))
+        if self.line.has("long") and not self.line.has("noheader"):
+            out.insert(0, time.strftime("%a %b %d %H:%M:%S %Y\n").encode())
+        return answer.status, b"".join(out)
+
+    def parts(self, row: Row) -> list[Part] | None:
+        job = self.jobs.get(row.id.job) if row.id else None
+        return None if job is None else shares(job, row.tasks, folded=False, raw=row.raw)
+
+    def others(self, row: Row) -> list[bytes]:
+        if row.id is not None and not self.wanted.names_other(row):
+            return []
+        return [assemble(self.layout, row.texts, row.before)]
+
+    def ours(self, row: Row, part: Part) -> list[bytes]:
+        job = self.jobs.get(row.id.job) if row.id else None
+        if row.id is None or job is None or not (self.wanted.takes_real(part, row, job) or self.wanted.takes(part)):
+            return []
+        texts = list(row.texts)
+        for at, column in enumerate(self.layout.fields):
+            if column.name in ("stepid", "jobid", "arrayjobid", "arraytaskid"):
+                texts[at] = column.show(ids(part, column.name, row.id.step[1:]))
+        return [assemble(self.layout, texts, row.before)]

@@ -12,6 +12,7 @@ import os
 
 from sbatch_shim.companions.formats.separators import FIELD
 from sbatch_shim.companions.options import Unseparable
+from sbatch_shim.state.ids import JobId
 from sbatch_shim.state.plain import dataclass
 
 DEFAULT = "jobid,jobname,partition,account,alloccpus,state,exitcode"
@@ -69,16 +70,23 @@ class Row:
     A row of sacct.
 
     Attributes:
+        printed: Its id; id: the same taken apart, None for a job of another kind.
+        raw_job: The job id of this very task.
         submitted: The words of the job's sbatch; of a step maybe none.
         texts: The caller's columns as printed.
     """
 
-    id: str
-    raw: str
+    printed: str
+    id: JobId | None
+    raw_job: str
     name: str
     cluster: str
     submitted: str
     texts: list[bytes]
+
+    @property
+    def is_step(self) -> bool:
+        return "." in self.printed
 
 
 class Output:
@@ -117,14 +125,15 @@ class Output:
                 raise Unseparable("sacct printed a row of other fields than it was asked for")
             record = []
             job, raw, name, cluster, submitted = (os.fsdecode(part) for part in parts[:5])
-            self.rows.append(Row(job, raw, name, cluster, submitted, parts[5:-1]))
+            raw_job = raw.partition(".")[0]
+            self.rows.append(Row(job, JobId.printed(job), raw_job, name, cluster, submitted, parts[5:-1]))
         if record:
             raise Unseparable("a row is not whole")
 
-    def line(self, texts: list[bytes], delimiter: bytes, ends: bool) -> bytes:
+    def line(self, texts: list[bytes], delimiter: bytes, *, ends: bool) -> bytes:
         """A row as sacct prints it."""
         if self.parsable:
-            return delimiter.join(texts) + (delimiter if ends else b"") + b"\n"
+            return delimiter.join([*texts, b""] if ends else texts) + b"\n"
         return b"".join(self.cell(at, text) for at, text in enumerate(texts)) + b"\n"
 
     def cell(self, at: int, text: bytes) -> bytes:
