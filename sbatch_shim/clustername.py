@@ -65,4 +65,6 @@ def named_in(path: bytes, depth: int = 0) -> bytes:
 
 def included(path: bytes, name: bytes) -> bytes:
     """The path of an included file: one that is relative stands beside the file that includes it."""
-    return name if name[:1] == b"/" else path.rpartition(b"/")[0] + b"/" + name
+    if name[:1] == b"/":
+        return name
+    return path.rpartition(b"/")[0] + b"/" + name

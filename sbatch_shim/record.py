@@ -133,7 +133,9 @@ def tail_ticket(tail: bytes, size: int) -> "int | None":
         ticket, length, start = int(tail[5:15]), int(tail[16:26]), int(tail[27:39])
     except ValueError:
         return None
-    return ticket if start + HEAD_BYTES + length + TAIL_BYTES == size else None
+    if start + HEAD_BYTES + length + TAIL_BYTES != size:
+        return None
+    return ticket
 
 
 def frames(data: bytes, start: int) -> "tuple[list[tuple[int, bytes]], int]":

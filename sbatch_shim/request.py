@@ -242,7 +242,9 @@ def dependency_of(words: "list[bytes]", script: "bytes | None") -> "bytes | None
         return last(from_directives(script_of(words, script), ignore_pbs=True), "dependency")
     except HandOver:
         place = dependency_place(words)
-        return words[place[0]][place[1] :] if place else None
+        if not place:
+            return None
+        return words[place[0]][place[1] :]
 
 
 def dependency_place(words: "list[bytes]") -> "tuple[int, int] | None":
@@ -264,7 +266,9 @@ def dependency_place(words: "list[bytes]") -> "tuple[int, int] | None":
         elif word[:1] != b"-" and (found is None or found[0] != at) and is_file(word):
             break  # the script: what follows is its own
         at += 1
-    return found if found is not None and found[0] < len(words) else None
+    if found is not None and found[0] < len(words):
+        return found
+    return None
 
 
 def is_file(path: bytes) -> bool:
@@ -411,6 +415,8 @@ def script_of(words: "list[bytes]", script: "bytes | None") -> bytes:
         command_line, _, rest = read_words(words, judge=False)
         folder = last(command_line, "chdir") or posix.getcwdb()
         path = find_script(rest[0], folder, posix.environ) if rest else b""
-        return read_script(path) if path and pipe_at(path) is None else b""
+        if path and pipe_at(path) is None:
+            return read_script(path)
+        return b""
     except (HandOver, OSError):
         return b""

@@ -564,7 +564,9 @@ def noted_cluster(state: bytes, environment: "dict[bytes, bytes]", real: bytes) 
             from sbatch_shim import clustername
 
             name = clustername.note(path, link)
-        return b"" if name == NAMELESS else name
+        if name == NAMELESS:
+            return b""
+        return name
     return b""
 
 

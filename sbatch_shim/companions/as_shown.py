@@ -54,7 +54,9 @@ def log_pattern(call: Call, kind: str) -> str:
     """A log's name with its patterns; empty for stderr joined to stdout."""
     pattern = logs.pattern_of(call, kind)
     if pattern is None:
-        return "/dev/null" if kind == "input" else ""
+        if kind == "input":
+            return "/dev/null"
+        return ""
     return os.fsdecode(b"".join(logs.placed(call, kind, pattern)))
 
 
@@ -93,7 +95,9 @@ def log_name(context: Context, call: Call, kind: str, shown: Part, joined: bool 
 
     def value(found: re.Match[bytes]) -> bytes:
         letter, width = found[2], int(found[1] or 0)
-        return values[letter].rjust(min(width, 10), b"0") if letter in values else b"%"
+        if letter not in values:
+            return b"%"
+        return values[letter].rjust(min(width, 10), b"0")
 
     padded = re.search(b"%[0-9%]", pattern) and context.version >= PADDING
     letters = b"%([0-9]*)([Aajux]|(?<=%)%)" if padded else b"%()([Aajux])"
@@ -144,12 +148,16 @@ def log_column(context: Context, call: Call, column: str, shown: Part, expanded:
         kind = "output"
     if kind == "output" and kind not in call.options and not early:
         return os.path.join(os.fsdecode(call.folder), f"slurm-{shown.ids('jobid')}.out")
-    return log_name(context, call, kind, shown) if expanded else log_pattern(call, kind)
+    if expanded:
+        return log_name(context, call, kind, shown)
+    return log_pattern(call, kind)
 
 
 def comment_end(context: Context) -> str:
     """What scontrol writes behind a comment."""
-    return "" if context.version >= BARE_COMMENT else " "
+    if context.version >= BARE_COMMENT:
+        return ""
+    return " "
 
 
 def submit_line(call: Call) -> str:
@@ -159,4 +167,6 @@ def submit_line(call: Call) -> str:
 
 def allocated(values: Unsubmitted) -> str:
     """sacct's AllocCPUS of what waits."""
-    return "0" if values.context.version >= CPUS_LATER else values.cpus
+    if values.context.version >= CPUS_LATER:
+        return "0"
+    return values.cpus

@@ -51,12 +51,16 @@ def with_records(context: Context, ids: list[str]) -> list[str]:
 def array_instead(one: str, whole: set[int]) -> str:
     """The id of an element's array, where that goes as a whole; any other id as it is."""
     found = JobId.printed(one)
-    return str(found.job) if found is not None and found.task is not None and found.job in whole else one
+    if found is not None and found.task is not None and found.job in whole:
+        return str(found.job)
+    return one
 
 
 def in_parts(waiting: set[int], going: list[int]) -> list[list[int]]:
     """An update of all that waits would change the common record and split nothing."""
-    return [going] if len(going) < len(waiting) else [going[:-1], going[-1:]]
+    if len(going) < len(waiting):
+        return [going]
+    return [going[:-1], going[-1:]]
 
 
 @dataclass

@@ -87,7 +87,9 @@ class Context:
 
     def variable(self, name: str) -> str | None:
         value = self.environment.get(os.fsencode(name))
-        return None if value is None else os.fsdecode(value)
+        if value is None:
+            return None
+        return os.fsdecode(value)
 
     @cached_property
     def tickets(self) -> Tickets:
@@ -111,7 +113,9 @@ class Context:
     def cluster(self) -> str:
         """The name of this cluster; empty where Slurm does not answer."""
         found = re.search(rb"^ClusterName *= (.*)$", self.run("scontrol", ["show", "config"]).out, re.M)
-        return found[1].decode(errors="surrogateescape") if found else ""
+        if not found:
+            return ""
+        return found[1].decode(errors="surrogateescape")
 
     @cached_property
     def clusters(self) -> tuple[str, ...]:
@@ -134,7 +138,9 @@ class Context:
     def version(self) -> tuple[int, int]:
         """Of the real commands; the controller's is this one or newer."""
         found = re.search(rb" ([0-9]+)\.([0-9]+)", self.run(self.command, ["--version"]).out)
-        return (int(found[1]), int(found[2])) if found else (22, 5)
+        if found:
+            return (int(found[1]), int(found[2]))
+        return (22, 5)
 
     def tool(self, name: str) -> str:
         """The real command of this name: beside ours, else on PATH."""

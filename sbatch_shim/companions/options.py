@@ -38,7 +38,9 @@ class Line:
     def last(self, *names: str) -> str | None:
         """The value of the last of these options; None when none was given (or it has no value)."""
         found = [value for name, value in self.options if name in names]
-        return found[-1] if found else None
+        if not found:
+            return None
+        return found[-1]
 
     def has(self, *names: str) -> bool:
         return any(name in names for name, _ in self.options)
@@ -50,7 +52,9 @@ class Line:
     def words(self) -> list[str]:
         """As words again, operands last."""
         words = [f"--{name}" if value is None else f"--{name}={value}" for name, value in self.options]
-        return [*words, "--", *self.operands] if self.operands else words
+        if self.operands:
+            return [*words, "--", *self.operands]
+        return words
 
 
 def long_name(given: str, table: Table) -> str:

@@ -32,7 +32,9 @@ class Entry:
     @property
     def tasks(self) -> TaskSet:
         """The tasks that it tells of; none of a plain job, or where they are not told."""
-        return self.id.tasks or TaskSet() if self.id is not None else TaskSet()
+        if self.id is not None:
+            return self.id.tasks or TaskSet()
+        return TaskSet()
 
 
 @dataclass
@@ -59,18 +61,24 @@ class Part:
         """The value of an id field, by its name in squeue's --Format."""
         ticket = str(self.ticket)
         if name in ("jobid", "arrayjobid") or (name == "jobarrayid" and self.tasks is None):
-            return self.raw if name == "jobid" and self.raw else ticket
+            if name == "jobid" and self.raw:
+                return self.raw
+            return ticket
         if self.tasks is None:
             return "N/A"
         tasks = TaskSet(tuple(self.tasks), self.throttle).shown() if self.folded else str(self.tasks[0])
         if name == "arraytaskid":
             return tasks
-        return f"{ticket}_[{tasks}]" if self.folded else f"{ticket}_{tasks}"
+        if self.folded:
+            return f"{ticket}_[{tasks}]"
+        return f"{ticket}_{tasks}"
 
     @property
     def single(self) -> int | None:
         """The one task that it is of; None for a plain call, and for tasks that wait together."""
-        return self.tasks[0] if self.tasks and not self.folded else None
+        if self.tasks and not self.folded:
+            return self.tasks[0]
+        return None
 
     def tasks_apart(self) -> list[Part]:
         """A part for each of its tasks; itself where it has none."""
@@ -194,7 +202,9 @@ class Selection:
         if shown.tasks is None or not shown.folded:
             return shown
         some = [task for task in tasks if task is not None]
-        return replace(shown, tasks=some, folded=len(some) > 1, throttle=0) if some != shown.tasks else shown
+        if some != shown.tasks:
+            return replace(shown, tasks=some, folded=len(some) > 1, throttle=0)
+        return shown
 
     def names_record(self, printed: JobId, raw: str, step: str = "") -> bool:
         """
@@ -226,7 +236,9 @@ class Selection:
         if shown.tasks is None or any(one.tasks is None for one in targets):
             return shown
         chosen = [task for task in shown.tasks if any(task in (one.tasks or ()) for one in targets)]
-        return replace(shown, tasks=chosen) if chosen else None
+        if not chosen:
+            return None
+        return replace(shown, tasks=chosen)
 
 
 def selection_of(tickets: Tickets, jobs: str | None, names: str | None) -> Selection:

@@ -155,7 +155,9 @@ class Accounting:
     def takes(self, shown: Part, step: str = "") -> Part | None:
         """What -j wants of a row: of an array that waits no single tasks."""
         chosen = self.wanted.takes(shown, step)
-        return None if shown.folded and chosen is not shown else chosen
+        if shown.folded and chosen is not shown:
+            return None
+        return chosen
 
     def unknown(self, seen: set[int]) -> Iterator[tuple[Part, Unsubmitted]]:
         """
@@ -174,7 +176,9 @@ class Accounting:
             shown = self.takes(whole(call))
             if shown is None:
                 return []
-            return shown.tasks_apart() if self.line.has("array") else [shown]
+            if self.line.has("array"):
+                return shown.tasks_apart()
+            return [shown]
 
         calls = sorted(self.waiting() + self.unaccounted(seen), key=lambda one: one[0])
         return unsubmitted(self.context, calls, wanted, seen)
@@ -275,7 +279,9 @@ class Rows:
             return None
         if row.id.tasks is None:
             # For a moment, a task that starts stands under its array's id alone.
-            return [] if job.is_array else shares(job, TaskSet(), folded=False, raw=row.raw_job)
+            if job.is_array:
+                return []
+            return shares(job, TaskSet(), folded=False, raw=row.raw_job)
         if not row.id.folded:
             return shares(job, row.id.tasks, folded=False, raw=row.raw_job)
         # sacct cuts a long list.
@@ -303,7 +309,9 @@ class Rows:
         base = row.printed.partition(".")[0]
         if not row.is_step and self.wanted.has_name(row.name):
             self.kept.add(base)
-        return [row.texts] if self.wanted.names is None or base in self.kept else []
+        if self.wanted.names is None or base in self.kept:
+            return [row.texts]
+        return []
 
     def ours(self, row: Row, part: Part) -> list[list[bytes]]:
         step = row.id.step if row.id is not None else ""
@@ -363,7 +371,9 @@ class Rows:
         if own is not None or column not in known:
             return own or ""
         value = known[column](values)
-        return str(value) if value is not None else ""
+        if value is None:
+            return ""
+        return str(value)
 
 
 def by_ticket(ours: list[tuple[Part, list[bytes]]]) -> None:

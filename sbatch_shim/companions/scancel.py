@@ -105,7 +105,9 @@ def state_name(given: str) -> str:
 
 def first_named(named: Named) -> str:
     """The ticket, with the first of the tasks that were asked for."""
-    return str(named.ticket) if named.tasks is None else f"{named.ticket}_{named.tasks.ids[0]}"
+    if named.tasks is None:
+        return str(named.ticket)
+    return f"{named.ticket}_{named.tasks.ids[0]}"
 
 
 def queued_values(pages: SessionTickets, ticket: int) -> dict[str, str]:

@@ -126,7 +126,9 @@ class Control:
             kept += [re.sub(r"_([0-9,-]+):", r"_[\1]:", one, count=1) if about[2] else one for one in said]
             failed |= bool(said) and about[4] != "No error"
         sys.stderr.write("".join(kept) if failed else "")
-        return answer.status if failed or not answer.err else 0
+        if failed or not answer.err:
+            return answer.status
+        return 0
 
     def by_number(self, words: list[str]) -> int:
         """wait_job, and listpids, whose table has a column of numbers."""
@@ -152,7 +154,8 @@ class Control:
             if not tasks:
                 found.append(f"{text} for job {ticket}\n")
                 continue
-            tasks = tasks if asked is None else [task for task in tasks if task in asked]
+            if asked is not None:
+                tasks = [task for task in tasks if task in asked]
             if tasks:
                 found.append(f"{ticket}_{ranges(tasks)}: {text}\n")
         # Elements that nobody has: what stands for a task id that the call did not ask for.

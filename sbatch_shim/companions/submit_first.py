@@ -18,7 +18,9 @@ def placed(context: Context, named: Named) -> list[str]:
         submit_session(context, named.held)
     if named.submitted:
         # Slurm knows no such id, and says so.
-        return named.elements() if clusters.has(context, named.job) else [str(named.id)]
+        if clusters.has(context, named.job):
+            return named.elements()
+        return [str(named.id)]
     reasons = {
         FAILED: "Slurm has refused it, so that it never ran; see sarray status",
         DROPPED: "it was cancelled before it was submitted",

@@ -63,7 +63,9 @@ def own_element(context: Context, word: str) -> str | None:
     if word != context.variable("SLURM_JOB_ID") and (array is None or word != f"{array}_{task}"):
         return None
     own = own_job(context)
-    return own.element if own else None
+    if not own:
+        return None
+    return own.element
 
 
 def with_own_job(context: Context, jobs: str) -> str:

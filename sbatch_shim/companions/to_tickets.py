@@ -17,7 +17,9 @@ IN_ERROR = pattern(r"(?m)((?:^|job (?:id )?|Job |job_id=|JobId=))([0-9]{1,10})(_
 def conditions_of(call: Call | None) -> tuple[Condition, ...]:
     """What a call waits for by its own words."""
     try:
-        return parse(call.options.get("dependency")).conditions if call else ()
+        if not call:
+            return ()
+        return parse(call.options.get("dependency")).conditions
     except BadDependency:
         return ()
 
@@ -110,7 +112,9 @@ def error_with_tickets(text: bytes, tickets: Tickets, given: dict[str, str]) -> 
             folded = (found[3] or "").startswith("_[")
             some = TaskSet(tuple(sorted(numbers))) if numbers and found[3] else None
             named.append(str(JobId(ticket, some, folded=folded)))
-        return found[1] + ",".join(named) if named else found[0]
+        if named:
+            return found[1] + ",".join(named)
+        return found[0]
 
     said = text.decode(errors="surrogateescape")
     for real in sorted(given, key=len, reverse=True):

@@ -68,21 +68,29 @@ class Unsubmitted:
     @property
     def killer(self) -> str | None:
         """Who cancelled it."""
-        return self.user if self.dropped else None
+        if not self.dropped:
+            return None
+        return self.user
 
     @property
     def accounted_state(self) -> str:
         """As sacct shows it."""
-        return f"CANCELLED by {self.user_id}" if self.dropped else self.state
+        if self.dropped:
+            return f"CANCELLED by {self.user_id}"
+        return self.state
 
     @property
     def exit_code(self) -> str:
-        return "1:0" if self.failed else "0:0"
+        if self.failed:
+            return "1:0"
+        return "0:0"
 
     @property
     def start(self) -> str:
         """As sacct shows it."""
-        return "None" if self.over else "Unknown"
+        if self.over:
+            return "None"
+        return "Unknown"
 
     @property
     def dependency(self) -> str:
@@ -100,12 +108,16 @@ class Unsubmitted:
     @property
     def cpus(self) -> str:
         tasks, each = self.option("ntasks") or "1", self.option("cpus-per-task") or "1"
-        return str(int(tasks) * int(each)) if tasks.isdigit() and each.isdigit() else "1"
+        if tasks.isdigit() and each.isdigit():
+            return str(int(tasks) * int(each))
+        return "1"
 
     @property
     def nice(self) -> int | None:
         given = self.option("nice")
-        return int(given) if given.isdigit() else None
+        if not given.isdigit():
+            return None
+        return int(given)
 
     @property
     def memory(self) -> str:
@@ -121,23 +133,31 @@ class Unsubmitted:
         """Minutes; None for no limit."""
         given = self.call.options.get("time")
         limit = -1 if given is None else minutes(given)
-        return limit if limit >= 0 else None
+        if limit < 0:
+            return None
+        return limit
 
     @property
     def time_limit(self) -> str:
         """As scontrol and sacct show it: `[days-]hh:mm:ss`."""
-        return "UNLIMITED" if self.limit is None else long_form(self.limit)
+        if self.limit is None:
+            return "UNLIMITED"
+        return long_form(self.limit)
 
     @property
     def least_limit(self) -> str:
         """`--time-min` as scontrol shows it."""
         given = self.call.options.get("time-min")
-        return "N/A" if given is None else long_form(minutes(given))
+        if given is None:
+            return "N/A"
+        return long_form(minutes(given))
 
     @property
     def raw_time_limit(self) -> str:
         """As sacct's TimelimitRaw: minutes."""
-        return "UNLIMITED" if self.limit is None else str(self.limit)
+        if self.limit is None:
+            return "UNLIMITED"
+        return str(self.limit)
 
     @property
     def short_time_limit(self) -> str:
@@ -152,4 +172,6 @@ def long_form(limit: int) -> str:
     """Minutes as `[days-]hh:mm:ss`."""
     days, rest = divmod(limit, 1440)
     hours, left = divmod(rest, 60)
-    return f"{days}-{hours:02}:{left:02}:00" if days else f"{hours:02}:{left:02}:00"
+    if days:
+        return f"{days}-{hours:02}:{left:02}:00"
+    return f"{hours:02}:{left:02}:00"

@@ -31,7 +31,9 @@ class OwnConditions:
         if all(session_of(state, ticket) is not None for ticket in ticket_numbers(spec)):
             return state
         own = own_job(self.context)
-        return own.state if own else state
+        if own:
+            return own.state
+        return state
 
     def is_here(self, origin: Origin) -> bool:
         """Whether a submission went to the cluster that takes the call."""

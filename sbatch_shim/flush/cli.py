@@ -276,7 +276,9 @@ def fate(outcome: Outcome, failed: Container[int]) -> str:
         return f"job {outcome.job}"
     if outcome.uncertain:
         return "uncertain"
-    return "refused" if outcome.array.calls[0].ticket in failed else "kept"
+    if outcome.array.calls[0].ticket in failed:
+        return "refused"
+    return "kept"
 
 
 def say(text: str) -> None:
@@ -379,9 +381,9 @@ def flush_of(sessions: Collection[bytes], state: bytes) -> str:
     if len(sessions) > 1:
         return "sarray-flush --all"
     name = next(iter(sessions), b"")
-    return (
-        "sarray-flush" if name in (b"", session_name(asked(state))) else f"sarray-flush --session {os.fsdecode(name)}"
-    )
+    if name in (b"", session_name(asked(state))):
+        return "sarray-flush"
+    return f"sarray-flush --session {os.fsdecode(name)}"
 
 
 def asked(state: bytes) -> dict[bytes, bytes]:
@@ -410,13 +412,17 @@ def nothing_queued(state: bytes, names: list[bytes], went: dict[str, int]) -> in
         )
     if len(others) > 10:
         print(f"sarray-flush: and {len(others) - 10} more; sarray-flush --all flushes all", file=sys.stderr)
-    return 1 if others else 0
+    if others:
+        return 1
+    return 0
 
 
 def backend_for(own: dict[str, str], state: bytes) -> Backend:
     """What the arrays are given to, by our own options."""
     path = os.environ.get("PATH", os.defpath)
-    return Local(state) if "local" in own else Slurm(lambda: real_sbatch(path))
+    if "local" in own:
+        return Local(state)
+    return Slurm(lambda: real_sbatch(path))
 
 
 def run(words: list[str]) -> int:

@@ -100,12 +100,16 @@ def doubt(event: Event) -> str:
     """Why nobody can be asked about an event of unknown outcome."""
     if isinstance(event, Started):
         return f"job {event.job} was cut short while it ran here, so some of its tasks may have run"
-    return event.text if isinstance(event, Worded) else ""
+    if not isinstance(event, Worded):
+        return ""
+    return event.text
 
 
 def script_of(event: Event) -> str:
     """The file that an event of unknown outcome names; empty for none."""
-    return event.script if isinstance(event, (Submitting, Damaged)) else ""
+    if not isinstance(event, (Submitting, Damaged)):
+        return ""
+    return event.script
 
 
 def claimed_until(folders: list[bytes]) -> set[int]:
@@ -121,7 +125,9 @@ def behind(outcome: Outcome) -> str:
     """Why what waits for an array that was not submitted is not submitted either."""
     if outcome.final:
         return REFUSED_BEHIND
-    return ELSEWHERE if outcome.text == ELSEWHERE else LEFT_BEHIND
+    if outcome.text == ELSEWHERE:
+        return ELSEWHERE
+    return LEFT_BEHIND
 
 
 class Flush:
@@ -386,7 +392,9 @@ class Flush:
         finally:
             if not claimed and not os.listdir(folder):
                 os.rmdir(folder)
-        return folder if claimed else None
+        if not claimed:
+            return None
+        return folder
 
     def submit_all(
         self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None], number: int = 0

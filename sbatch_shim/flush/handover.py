@@ -73,7 +73,9 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None, own: S
     if not dependency:
         return words
     real = real_dependency(dependency, state, own, for_array=True)
-    return words if real is None else with_option(words, b"--dependency=" + real.spec)
+    if real is None:
+        return words
+    return with_option(words, b"--dependency=" + real.spec)
 
 
 def real_dependency(spec: bytes, state: bytes, own: Surroundings, for_array: bool) -> Dependency | None:
@@ -104,7 +106,9 @@ def real_dependency(spec: bytes, state: bytes, own: Surroundings, for_array: boo
 
     def place(ticket: int) -> Place:
         # A number like a ticket's that nobody was told stays, for Slurm to judge.
-        return tickets.placer(own.is_here)(ticket) if named else Place(ticket, None, None, whole=True, tasks=1, end=1)
+        if named:
+            return tickets.placer(own.is_here)(ticket)
+        return Place(ticket, None, None, whole=True, tasks=1, end=1)
 
     return with_places(found or waits, place, for_array)
 

@@ -123,7 +123,9 @@ class Keeper:
             found = os.stat(self.session.queue)
         except OSError:
             return None
-        return (found.st_ino, found.st_size) if found.st_size > EMPTY_QUEUE else None
+        if found.st_size <= EMPTY_QUEUE:
+            return None
+        return (found.st_ino, found.st_size)
 
     def leave(self) -> bool:
         """Give up the lock, if really nothing is queued: a call that comes later starts another keeper."""

@@ -49,7 +49,9 @@ class Stop:
     @property
     def status(self) -> int:
         """The exit status that a shell gives to the signal; 0 when there was none."""
-        return 128 + self.signal if self.signal else 0
+        if not self.signal:
+            return 0
+        return 128 + self.signal
 
     def wait(self, seconds: float) -> bool:
         """Let time pass; False when a signal cut it short."""

@@ -53,7 +53,9 @@ class Room:
 
     def bound(self, array: Array | Call) -> int | None:
         """How many tasks of this kind may be tried; None for any number."""
-        return self.left if kind_of(array) in self.kinds else None
+        if kind_of(array) not in self.kinds:
+            return None
+        return self.left
 
     def accepted(self, array: Array) -> None:
         """Slurm has taken it."""

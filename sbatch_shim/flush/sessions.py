@@ -54,7 +54,9 @@ def newest(state: bytes) -> bytes | None:
                 times.append((os.stat(path).st_mtime_ns, name))
             except OSError:
                 pass
-    return max(times)[1] if times else None
+    if not times:
+        return None
+    return max(times)[1]
 
 
 def whereabouts(pages: SessionTickets, tickets: Collection[int]) -> str:
@@ -89,4 +91,6 @@ def held_by(state: bytes, name: str) -> str:
         told = whereabouts(pages, pages.queued)
     except (ShimError, OSError):
         return ""
-    return f" ({told})" if told else ""
+    if not told:
+        return ""
+    return f" ({told})"

@@ -49,7 +49,9 @@ class Member:
 
     @property
     def tasks(self) -> list[int]:
-        return self.call.tasks if self.call.is_array else [0]
+        if self.call.is_array:
+            return self.call.tasks
+        return [0]
 
     @property
     def common(self) -> tuple[bool, frozenset[Condition]]:

@@ -41,8 +41,12 @@ def pattern_of(call: Call, kind: str) -> bytes | None:
     if given is None:
         if kind != "output":
             return None
-        return b"slurm-%A_%a.out" if call.is_array else b"slurm-%j.out"
-    return b"/dev/null" if given.lower() == b"none" else given
+        if call.is_array:
+            return b"slurm-%A_%a.out"
+        return b"slurm-%j.out"
+    if given.lower() == b"none":
+        return b"/dev/null"
+    return given
 
 
 def placed(call: Call, kind: str, pattern: bytes) -> tuple[bytes, bytes]:
@@ -55,7 +59,9 @@ def placed(call: Call, kind: str, pattern: bytes) -> tuple[bytes, bytes]:
     if pattern[:1] == b"/":
         return b"", pattern
     folder = call.folder.rstrip(b"/") + b"/"
-    return (b"", folder + pattern) if kind in call.options else (folder, pattern)
+    if kind in call.options:
+        return (b"", folder + pattern)
+    return (folder, pattern)
 
 
 def literal(path: bytes) -> bytes:

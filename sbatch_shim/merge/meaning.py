@@ -21,7 +21,9 @@ def canonical(name: str, value: bytes | None) -> bytes | None:
     if kind == "user-env":
         return b""  # its value is for root alone
     if value is None:
-        return b"100" if kind == "nice" else None
+        if kind == "nice":
+            return b"100"
+        return None
     if kind == "mem":
         return b"%d" % megabytes(value)
     if kind in ("time", "time-min"):

@@ -127,7 +127,9 @@ class Array:
 
 
 def task_count(call: Call) -> int:
-    return len(call.tasks) if call.is_array else 1
+    if not call.is_array:
+        return 1
+    return len(call.tasks)
 
 
 def waited_for_as_arrays(waits: Sequence[Dependency]) -> set[int]:
@@ -370,7 +372,9 @@ class Block:
             return []
         spans = {(member.offset, tuple(member.tasks)) for member in self.groups[0].members if member.call.is_array}
         ids = spans.pop()[1] if len(spans) == 1 else ()
-        return list(ids) if len(ids) == self.size else []
+        if len(ids) != self.size:
+            return []
+        return list(ids)
 
 
 def first_index(member: Member, at: int, ids: Sequence[int]) -> int | None:
@@ -383,7 +387,9 @@ def first_index(member: Member, at: int, ids: Sequence[int]) -> int | None:
     """
     if not ids:
         return at
-    return None if member.call.is_array else ids[at]
+    if member.call.is_array:
+        return None
+    return ids[at]
 
 
 def settled(array: Array) -> Array:

@@ -71,7 +71,9 @@ def array_variables(call: Call) -> dict[bytes, bytes]:
 def common_folder(array: Array) -> bytes | None:
     """The folder that all calls start in; None where they differ."""
     folders = {call.folder for call in array.calls}
-    return folders.pop() if len(folders) == 1 else None
+    if len(folders) != 1:
+        return None
+    return folders.pop()
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,9 @@ def render(
 def appends(array: Array, limits: Limits) -> bool:
     """Whether the array's logs are appended to."""
     mode = array.options.get("open-mode")
-    return mode[:1].lower() == b"a" if mode else limits.appends_to_logs
+    if mode:
+        return mode[:1].lower() == b"a"
+    return limits.appends_to_logs
 
 
 def log_lines(opening: Opening, index: int) -> bytes:

@@ -117,7 +117,9 @@ def submission_of(
 def job_name(array: Array) -> bytes:
     """What squeue shows: the calls' name, or the first one's and how many more there are."""
     names = list(dict.fromkeys(os.fsencode(call.shown_name) for call in array.calls))
-    return names[0] if len(names) == 1 else b"%s+%d" % (names[0], len(names) - 1)
+    if len(names) == 1:
+        return names[0]
+    return b"%s+%d" % (names[0], len(names) - 1)
 
 
 def array_spec(array: Array, throttle: int | None) -> bytes | None:

@@ -35,7 +35,9 @@ class Environment:
         """The value of a variable, or None."""
         if name in self.changed:
             return self.changed[name]
-        return None if name in self.removed else self.base.get(name)
+        if name in self.removed:
+            return None
+        return self.base.get(name)
 
     def whole(self) -> dict[bytes, bytes]:
         """All variables."""
@@ -88,7 +90,9 @@ class Call:
     def tasks(self) -> list[int]:
         """The local ids of an array call; empty for a plain one."""
         spec = self.options.get("array")
-        return indices(spec)[0] if spec is not None else []
+        if spec is None:
+            return []
+        return indices(spec)[0]
 
     @property
     def is_array(self) -> bool:
@@ -98,7 +102,9 @@ class Call:
     def throttle(self) -> int:
         """The call's own limit of tasks at a time, 0 for none."""
         spec = self.options.get("array")
-        return indices(spec)[1] if spec is not None else 0
+        if spec is None:
+            return 0
+        return indices(spec)[1]
 
     def body(self) -> bytes:
         """The script as the job will run it."""
@@ -112,7 +118,9 @@ class Call:
             return given
         if self.source == request.WRAP:
             return b"wrap"
-        return os.path.basename(self.script) if self.source == request.FILE else None
+        if self.source != request.FILE:
+            return None
+        return os.path.basename(self.script)
 
     @property
     def shown_name(self) -> str:
@@ -136,7 +144,9 @@ class Call:
     def folder(self) -> bytes:
         """Where the job starts and relative logs go: `--chdir` made absolute, else the caller's folder."""
         chdir = self.options.get("chdir")
-        return self.cwd if chdir is None else os.path.join(self.cwd, chdir)
+        if chdir is None:
+            return self.cwd
+        return os.path.join(self.cwd, chdir)
 
 
 @dataclass
@@ -168,7 +178,9 @@ def comment_of_all(calls: list[Call]) -> bytes:
     comments = list(dict.fromkeys(call.comment for call in calls))
     first = next((comment for comment in comments if comment), b"")
     told = first if len(comments) == 1 else b"%s+%d" % (first, len(comments) - 1)
-    return told if len(told) < MAX_TEXT else first
+    if len(told) < MAX_TEXT:
+        return told
+    return first
 
 
 def load(session: Session, path: bytes) -> tuple[list[Call], list[str]]:
@@ -398,7 +410,9 @@ def in_doubt(session: Session) -> list[Event]:
 
 def since(event: Event) -> int | None:
     """When a submission was made, in seconds since the epoch by the controller's clock; None: not known."""
-    return event.asked.since if isinstance(event, Submitting) and event.asked is not None else None
+    if isinstance(event, Submitting) and event.asked is not None:
+        return event.asked.since
+    return None
 
 
 @dataclass

@@ -133,7 +133,9 @@ class Submitting(Event):
             found.update(self.asked.to_json())
         if self.lanes is not None:
             found["lanes"] = {"elements": self.lanes.elements, "name": self.lanes.name}
-        return {**found, "pool": True} if self.pool else found
+        if self.pool:
+            return {**found, "pool": True}
+        return found
 
     @classmethod
     def read(cls, told: dict[str, Any], array: int, tickets: Collection[int]) -> Submitting:
@@ -158,7 +160,9 @@ class Placed(Event):
 
     def to_json(self) -> dict[str, Any]:
         found = {"event": self.word, "array": self.array, "job": self.job, "tickets": self.tickets}
-        return {**found, "pool": True} if self.pool else found
+        if self.pool:
+            return {**found, "pool": True}
+        return found
 
     @classmethod
     def read(cls, told: dict[str, Any], array: int, tickets: Collection[int]) -> Placed:
@@ -230,7 +234,9 @@ class Refused(Worded):
 
     def more(self) -> dict[str, Any]:
         found = {"status": self.status, "text": self.text}
-        return {**found, "passes": True} if self.passes else found
+        if self.passes:
+            return {**found, "passes": True}
+        return found
 
     @classmethod
     def read(cls, told: dict[str, Any], array: int, tickets: Collection[int]) -> Refused:

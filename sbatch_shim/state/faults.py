@@ -19,7 +19,9 @@ MOST_BYTES = 1_000_000
 def in_words(error: BaseException) -> str:
     """What went wrong in a few words, on one line."""
     said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    if said:
+        return f"{type(error).__name__}: {said}"
+    return type(error).__name__
 
 
 def report(error: BaseException, state: bytes) -> str:

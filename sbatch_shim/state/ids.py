@@ -158,7 +158,9 @@ class JobId:
         if not any(digit in word for digit in DIGITS):
             return None
         found = cls.given(word)
-        return found if found is not None and found.is_ticket else None
+        if found is not None and found.is_ticket:
+            return found
+        return None
 
     @classmethod
     def printed(cls, text: str) -> JobId | None:
@@ -184,7 +186,9 @@ class JobId:
     @property
     def task(self) -> int | None:
         """The one task of an element's id `7_3`; None for all other ids."""
-        return self.tasks.ids[0] if self.tasks and not self.folded else None
+        if self.tasks and not self.folded:
+            return self.tasks.ids[0]
+        return None
 
     def __str__(self) -> str:
         if self.tasks is None:

@@ -92,7 +92,9 @@ UNKNOWN_ORIGIN = Origin("")
 def script_of(command: str) -> str:
     """The script of a merged job from its command as Slurm tells it; any other command as it is."""
     found = WITH_ARGUMENTS.match(command)
-    return str(found[1]) if found else command
+    if found:
+        return str(found[1])
+    return command
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,9 @@ class Place:
         index = self.span.index_of(local_id)
         if index is not None:
             return index
-        return local_id if self.first is None else max(self.end, local_id)
+        if self.first is None:
+            return local_id
+        return max(self.end, local_id)
 
 
 # How a line begins.
@@ -363,7 +367,9 @@ class History:
 
     def origin(self, key: tuple[bytes, int]) -> Origin:
         """Where the array went, by flush folder and number."""
-        return Origin.of(self.tried[key]) if key in self.tried else UNKNOWN_ORIGIN
+        if key in self.tried:
+            return Origin.of(self.tried[key])
+        return UNKNOWN_ORIGIN
 
     def places(self, kind: type[Placed]) -> dict[int, Place]:
         """Where tickets run, by events of one type."""

@@ -19,7 +19,9 @@ def state_folder() -> str:
 
     folder = platformdirs.user_state_dir("sarray")
     # Older versions of platformdirs take a relative $XDG_STATE_HOME, which does not count.
-    return folder if os.path.isabs(folder) else os.path.expanduser("~/.local/state/sarray")
+    if os.path.isabs(folder):
+        return folder
+    return os.path.expanduser("~/.local/state/sarray")
 
 
 def prefix() -> Path:

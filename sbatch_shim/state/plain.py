@@ -93,7 +93,9 @@ else:
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def same(self, other):
-        return values_of(self) == values_of(other) if type(other) is type(self) else NotImplemented
+        if type(other) is type(self):
+            return values_of(self) == values_of(other)
+        return NotImplemented
 
     def code(self):
         return hash(tuple(values_of(self)))

@@ -38,7 +38,9 @@ def payload_of(path: bytes, ticket: int) -> bytes | None:
             if number == ticket:
                 payload = os.pread(descriptor, size, start + HEAD_BYTES)
                 whole = os.pread(descriptor, HEAD_BYTES + size + TAIL_BYTES, start)
-                return payload if payload and whole == frame(ticket, payload, start) else None
+                if payload and whole == frame(ticket, payload, start):
+                    return payload
+                return None
             if number < ticket:
                 low = start + HEAD_BYTES + size + TAIL_BYTES
             else:

@@ -28,7 +28,9 @@ class Span:
     @property
     def size(self) -> int:
         """The number of tasks."""
-        return 1 if self.local_ids is None else len(self.local_ids)
+        if self.local_ids is None:
+            return 1
+        return len(self.local_ids)
 
     @property
     def indices(self) -> Sequence[int]:
@@ -43,7 +45,9 @@ class Span:
         at = bisect_left(ids, local_id)
         if at == len(ids) or ids[at] != local_id:
             return None
-        return local_id if self.first is None else self.first + at
+        if self.first is None:
+            return local_id
+        return self.first + at
 
     def local_id_of(self, index: int) -> int | None:
         """
@@ -57,4 +61,6 @@ class Span:
             return index
         if not self.first <= index < self.first + self.size:
             raise KeyError(index)
-        return None if self.local_ids is None else self.local_ids[index - self.first]
+        if self.local_ids is None:
+            return None
+        return self.local_ids[index - self.first]

@@ -111,7 +111,9 @@ class Job:
     def last_task(self, ticket: int) -> int | None:
         """The highest local id of an array call; None for a plain one."""
         place = self.places[ticket]
-        return None if place.spec is None else place.local_ids[-1]
+        if place.spec is None:
+            return None
+        return place.local_ids[-1]
 
     def shares(self, ids: Iterable[int | None]) -> dict[int, list[int | None]]:
         """Tasks by ticket: their local ids."""
@@ -237,7 +239,9 @@ class SessionTickets:
             return FAILED
         if ticket in self.history.refused:
             return REFUSED
-        return QUEUED if ticket in self.queued else None
+        if ticket not in self.queued:
+            return None
+        return QUEUED
 
     def refusal(self, ticket: int) -> str:
         """Why Slurm refused a call, for good or when tried last, in the last of its words; empty if it did not."""
@@ -466,12 +470,16 @@ class Tickets:
         if name is None:
             return None
         held = self.look_up(ticket, name)
-        return held if held.state(ticket) is not None else None
+        if held.state(ticket) is None:
+            return None
+        return held
 
     def call(self, ticket: int) -> Call | None:
         """A call by its ticket; None for a number that nobody was told, or when its record is gone."""
         pages = self.find(ticket)
-        return pages.call(ticket) if pages else None
+        if not pages:
+            return None
+        return pages.call(ticket)
 
     def name(self, ticket: int, real: str) -> str:
         """
@@ -483,12 +491,16 @@ class Tickets:
         pages = self.find(ticket)
         call = pages.call(ticket) if pages else None
         if pages is None or call is None or real in ("", call.shown_name):
-            return call.shown_name if call else real
+            if call:
+                return call.shown_name
+            return real
         job = pages.jobs[ticket]
         others = (pages.call(other) for _, other, _ in job.entries)
         merged = re.fullmatch(r"(.*)\+[0-9]+", real, re.S)
         names = {one.shown_name for one in others if one is not None}
-        return call.shown_name if merged and merged[1] in names else real
+        if merged and merged[1] in names:
+            return call.shown_name
+        return real
 
     def comment(self, ticket: int, real: str) -> str:
         """
@@ -505,12 +517,16 @@ class Tickets:
         if job.comment is None:
             calls = [pages.call(other) for _, other, _ in job.entries]
             job.comment = os.fsdecode(comment_of_all([one for one in calls if one is not None]))
-        return os.fsdecode(call.comment) if real == job.comment else real
+        if real == job.comment:
+            return os.fsdecode(call.comment)
+        return real
 
     def home(self, ticket: int) -> str:
         """The folder of the array that a submitted call is in."""
         pages = self.find(ticket)
-        return os.path.dirname(pages.jobs[ticket].origin.script) if pages and ticket in pages.jobs else ""
+        if pages and ticket in pages.jobs:
+            return os.path.dirname(pages.jobs[ticket].origin.script)
+        return ""
 
     def folder(self, ticket: int, real: str) -> str:
         """
@@ -532,7 +548,9 @@ class Tickets:
         told = os.path.commonpath(folders) + "/"
         if real == "/" and self.hides(pages.jobs[ticket].origin.script):
             return own
-        return own if len(folders) > 1 and told.startswith(real.rstrip("/") + "/") else real
+        if len(folders) > 1 and told.startswith(real.rstrip("/") + "/"):
+            return own
+        return real
 
     def await_placed(self, ticket: int) -> SessionTickets | None:
         """Like find, but waits a moment for a ticket that is being submitted right now."""
@@ -548,12 +566,16 @@ class Tickets:
         """What a word names, if it is a ticket that somebody was told; waits a moment for one that is in flight."""
         found = JobId.of_ticket(word) or self.given_out(word)
         held = self.await_placed(found.job) if found else None
-        return Named(found, held) if found is not None and held is not None else None
+        if found is not None and held is not None:
+            return Named(found, held)
+        return None
 
     def given_out(self, word: str) -> JobId | None:
         """The same for a word whose number sbatch answered with in place of a ticket."""
         found = JobId.given(word)
-        return found if found is not None and session_of(self.state, found.job) is not None else None
+        if found is not None and session_of(self.state, found.job) is not None:
+            return found
+        return None
 
     def await_job(self, number: int, command: str) -> Job | None:
         """Like `job`, but waits a moment for the flush to note it where the script is one of ours."""
@@ -617,5 +639,7 @@ class Tickets:
 def elements(place: Place, tasks: Iterable[int] | None) -> list[str]:
     """The real ids of a ticket's tasks: the job's own id where they are all of it."""
     if tasks is None:
-        return [str(place.job)] if place.whole else place.elements()
+        if place.whole:
+            return [str(place.job)]
+        return place.elements()
     return [place.element(task) for task in tasks]

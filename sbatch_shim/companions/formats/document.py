@@ -34,7 +34,9 @@ def document_in(out: bytes) -> tuple[bytes, JsonJob | None]:
     at = out.find(b"{")
     try:
         text = out[at:].decode(errors="surrogateescape")
-        return (out[:at], json.loads(text)) if at >= 0 else (out, None)
+        if at >= 0:
+            return (out[:at], json.loads(text))
+        return (out, None)
     except ValueError:
         return out, None
 
@@ -126,11 +128,15 @@ class Squeue(Jobs):
 
     def others(self, job: JsonJob) -> list[JsonJob]:
         wanted = not self.form.filtered or self.queue.wants_other(entry_of(job))
-        return [uncut(job)] if wanted and not self.is_hidden(job) else []
+        if wanted and not self.is_hidden(job):
+            return [uncut(job)]
+        return []
 
     def ours(self, job: JsonJob, part: Part) -> list[JsonJob]:
         chosen = self.queue.chosen(part, entry_of(job)) if self.form.filtered else part
-        return super().ours(job, chosen) if chosen is not None else []
+        if chosen is None:
+            return []
+        return super().ours(job, chosen)
 
 
 def entry_of(job: JsonJob) -> Entry:
@@ -161,7 +167,9 @@ def shares_of(tickets: Tickets, job: JsonJob, others: list[JsonJob]) -> list[Par
 def uncut(job: JsonJob) -> JsonJob:
     """Somebody else's job: only what SLURM_BITSTR_LEN=0 let grow is cut again."""
     tasks = TaskSet.parse(job["array_task_string"] or "")
-    return {**job, "array_task_string": tasks.shown()} if tasks else job
+    if tasks:
+        return {**job, "array_task_string": tasks.shown()}
+    return job
 
 
 def id_members(form: DocumentForm, part: Part, *, is_array: bool) -> JsonJob:
@@ -184,7 +192,9 @@ def log_of(context: Context, form: DocumentForm, call: Call, kind: str, part: Pa
     """The name of a log; 22.05 shows the pattern, and none for a default."""
     if form.filtered:
         return as_shown.log_name(context, call, kind, part)
-    return as_shown.log_pattern(call, kind) if kind == "input" or kind in call.options else ""
+    if kind == "input" or kind in call.options:
+        return as_shown.log_pattern(call, kind)
+    return ""
 
 
 def waiting_members(context: Context, form: DocumentForm, call: Call, part: Part) -> JsonJob:
@@ -237,7 +247,9 @@ def states(queue: Queue, jobs: list[JsonJob]) -> list[JsonJob]:
 
     def wanted(call: Call, _: str) -> list[Part]:
         each = whole(call).tasks_apart()
-        return each if queue.passes(call) and any(map(queue.wanted.takes, each)) else []
+        if queue.passes(call) and any(map(queue.wanted.takes, each)):
+            return each
+        return []
 
     more = unsubmitted(queue.context, with_states(queue.waiting), wanted, seen)
     return kept + [{"job_id": part.ids("jobarrayid"), "state": ["PENDING"]} for part, _ in more]
@@ -319,10 +331,14 @@ class Scontrol(Jobs):
         return self.element is None or self.element in (entry.raw, str(entry.id))
 
     def others(self, job: JsonJob) -> list[JsonJob]:
-        return [uncut(job)] if self.named is None and not self.is_hidden(job) else []
+        if self.named is None and not self.is_hidden(job):
+            return [uncut(job)]
+        return []
 
     def ours(self, job: JsonJob, part: Part) -> list[JsonJob]:
-        return super().ours(job, part) if self.named is None or self.named.ticket == part.ticket else []
+        if self.named is None or self.named.ticket == part.ticket:
+            return super().ours(job, part)
+        return []
 
 
 def sacct(accounting: Accounting) -> int:
@@ -384,7 +400,9 @@ class Sacct:
         mine = entry.id is not None and entry.id.job in self.wanted.for_tickets
         asked = not mine or self.is_named(entry)
         hidden = self.tickets.hides((job.get("submit_line") or "").rpartition(" ")[2])
-        return [job] if asked and not hidden and self.wanted.has_name(job["name"]) else []
+        if asked and not hidden and self.wanted.has_name(job["name"]):
+            return [job]
+        return []
 
     def ours(self, job: JsonJob, part: Part) -> list[JsonJob]:
         chosen = part if self.is_named(self.entry(job)) else self.accounting.takes(part)

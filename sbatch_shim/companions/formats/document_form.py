@@ -48,10 +48,14 @@ class DocumentForm:
         return self.version >= 39 and not self.plain_values
 
     def number(self, value: int | None) -> Any:
-        return {"set": value is not None, "infinite": False, "number": value or 0} if self.objects else value
+        if self.objects:
+            return {"set": value is not None, "infinite": False, "number": value or 0}
+        return value
 
     def text(self, value: str) -> str | None:
-        return None if self.plain_values and not value else value
+        if self.plain_values and not value:
+            return None
+        return value
 
     def waiting(self, kind: str, values: JsonJob) -> JsonJob:
         """
@@ -72,12 +76,19 @@ class DocumentForm:
         if isinstance(blank, dict) and "set" in blank:
             if self.plain_values and value is None:
                 number = blank["number"] if blank["set"] else None
-                return "Infinity" if blank["infinite"] else number
-            return blank if value is None else self.number(value)
+                if blank["infinite"]:
+                    return "Infinity"
+                return number
+            if value is None:
+                return blank
+            return self.number(value)
         if isinstance(blank, dict):
             return {name: self.written(one, (value or {}).get(name)) for name, one in blank.items()}
-        value = blank if value is None else value
-        return self.text(value) if isinstance(value, str) else value
+        if value is None:
+            value = blank
+        if isinstance(value, str):
+            return self.text(value)
+        return value
 
 
 @cache
@@ -96,5 +107,7 @@ def blank_of(kind: str, version: int) -> JsonJob:
 def plain(value: Any) -> Any:
     """A number, or None, from either form."""
     if isinstance(value, dict):
-        return value["number"] if value["set"] else None
+        if not value["set"]:
+            return None
+        return value["number"]
     return value

@@ -157,7 +157,8 @@ class Records:
         for record in records:
             if self.line.has("oneliner"):
                 kinds = ("JobId=", "StepId=")
-                record = record.replace("\n   ", " ").rstrip("\n") + "\n" if record.startswith(kinds) else record
+                if record.startswith(kinds):
+                    record = record.replace("\n   ", " ").rstrip("\n") + "\n"
             write(record.encode(errors="surrogateescape"))
         return 0
 
@@ -192,9 +193,13 @@ class Jobs:
 
     def others(self, record: str) -> list[str]:
         if HEAD.match(record) is None:
-            return [record] if record else []
+            if not record:
+                return []
+            return [record]
         hidden = self.wanted is not None or self.context.tickets.hides(command_in(record))
-        return [] if hidden else [cut_tasks(record)]
+        if hidden:
+            return []
+        return [cut_tasks(record)]
 
     def ours(self, record: str, part: Part) -> list[str]:
         each = [part]
@@ -205,7 +210,9 @@ class Jobs:
             some = [task for task in part.tasks or () if task in self.wanted.tasks]
             each = [replace(part, tasks=[task], folded=False) for task in some]
         head = HEAD.match(record)
-        return [self.rewrite(record, head[4], one) for one in each] if head is not None else []
+        if head is None:
+            return []
+        return [self.rewrite(record, head[4], one) for one in each]
 
     def rewrite(self, record: str, rest: str, shown: Part) -> str:
         """One record of a call."""
@@ -266,7 +273,9 @@ def cut_tasks(record: str) -> str:
 def command_in(record: str) -> str:
     """The script's path; empty where the record tells none."""
     found = re.search(r"^   Command=(.*)$", record, re.M)
-    return found[1] if found else ""
+    if not found:
+        return ""
+    return found[1]
 
 
 def own_line(context: Context, call: Call, key: str, shown: Part) -> str | None:

@@ -247,4 +247,6 @@ class Rows:
 
 def text_of(value: str | int | None) -> str:
     """As squeue and scontrol write a value."""
-    return "(null)" if value is None else str(value)
+    if value is None:
+        return "(null)"
+    return str(value)

@@ -34,7 +34,9 @@ def ids(shown: Part, name: str, step: str) -> str:
     """The value of an id field of a step; directly, a plain job's array has the id 0."""
     if name == "stepid":
         return f"{shown.ids('jobarrayid')}.{step}"
-    return "0" if name == "arrayjobid" and shown.tasks is None else shown.ids(name)
+    if name == "arrayjobid" and shown.tasks is None:
+        return "0"
+    return shown.ids(name)
 
 
 class Steps:
@@ -73,7 +75,9 @@ class Steps:
 
     def parts(self, row: Row) -> list[Part] | None:
         job = self.jobs.get(row.id.job) if row.id else None
-        return None if job is None else shares(job, row.tasks, folded=False, raw=row.raw)
+        if job is None:
+            return None
+        return shares(job, row.tasks, folded=False, raw=row.raw)
 
     def others(self, row: Row) -> list[bytes]:
         if row.id is not None and not self.wanted.names_other(row):

@@ -29,7 +29,9 @@ def seconds(told: str) -> str:
 def address_in(config: dict[str, str]) -> str:
     """Host and port of the first controller, as `scontrol show config` has them; empty where it does not tell."""
     host, port = config.get("SlurmctldHost[0]", ""), config.get("SlurmctldPort", "")
-    return f"{host}:{port}" if host and port else ""
+    if host and port:
+        return f"{host}:{port}"
+    return ""
 
 
 # What follows the configuration. Under a limit on requests (rl_enable) the ping is refused, and the status is 1, while

@@ -61,7 +61,9 @@ class LocalTask:
     @property
     def index(self) -> int | None:
         """Its index; None in a plain job."""
-        return None if self.job.submission.spec is None else self.task.index
+        if self.job.submission.spec is None:
+            return None
+        return self.task.index
 
 
 @dataclass(eq=False)
@@ -242,11 +244,15 @@ class Local:
         """Whether one condition is met, by the rules of sbatch(1): True, None not yet, False never."""
         if condition.kind == "singleton":
             in_the_way = any(self.in_the_way(task, other) for other in self.jobs.values())
-            return None if in_the_way else True
+            if in_the_way:
+                return None
+            return True
         tasks = self.tasks_of(condition, task)
         if condition.kind == "after":
             begun = all(one.started or one.cancelled for one in tasks)
-            return True if begun else None
+            if begun:
+                return True
+            return None
         if not all(one.ended for one in tasks):
             return None
         succeeded = all(one.status == 0 for one in tasks)

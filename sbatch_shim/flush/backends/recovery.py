@@ -152,7 +152,9 @@ def look(controller: Controller, script: bytes, since: float | None) -> Fate:
         return Fate(known=False, why="the controller's clock went back, so its age is not known")
     accounting = config.get("AccountingStorageType", "").endswith("slurmdbd")
     if age < keeps:
-        return ended_before_a_start(controller, script, since, config) if accounting else Fate()
+        if accounting:
+            return ended_before_a_start(controller, script, since, config)
+        return Fate()
     if not accounting:
         return Fate(known=False, why="Slurm would have forgotten the job by now, and there is no accounting to ask")
     try:

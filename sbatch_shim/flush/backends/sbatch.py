@@ -102,7 +102,9 @@ def beside(command: str, name: str, path: str) -> str:
         path: The value of PATH.
     """
     near = os.path.join(os.path.dirname(command), name)
-    return near if os.access(near, os.X_OK) else find_command(name, path)[0] or near
+    if os.access(near, os.X_OK):
+        return near
+    return find_command(name, path)[0] or near
 
 
 # The times of Slurm's logs by LogTimeFormat (src/common/log.c); since 25.05 "logs and stderr will always print the

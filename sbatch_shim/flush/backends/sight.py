@@ -62,7 +62,9 @@ def host() -> str:
 
 def mark_of(state: bytes, cluster: str) -> bytes:
     """The file that says that another host of a cluster saw the state folder; empty for a cluster without a name."""
-    return state + b"/seen/" + os.fsencode(cluster) if cluster and "/" not in cluster else b""
+    if cluster and "/" not in cluster:
+        return state + b"/seen/" + os.fsencode(cluster)
+    return b""
 
 
 def remember(state: bytes, cluster: str) -> None:

@@ -54,7 +54,9 @@ class Slurm:
         return self.usable(os.fsdecode(call.sbatch))
 
     def usable(self, recorded: str) -> str:
-        return recorded if recorded and os.access(recorded, os.X_OK) else self.fallback()
+        if recorded and os.access(recorded, os.X_OK):
+            return recorded
+        return self.fallback()
 
     def controller(self, call: Call) -> Hashable:
         return self.sbatch(call), controller_variables(call)
@@ -174,7 +176,9 @@ def submit_folder(array: Array) -> bytes:
     """
     folders = {call.cwd for call in array.calls} if array.exposed else set()
     folder = folders.pop() if len(folders) == 1 else b"/"
-    return folder if os.access(folder, os.X_OK) else b"/"
+    if not os.access(folder, os.X_OK):
+        return b"/"
+    return folder
 
 
 def make_log_folder(path: bytes) -> None:
