@@ -414,7 +414,9 @@ def script_of(words: "list[bytes]", script: "bytes | None") -> bytes:
     try:
         command_line, _, rest = read_words(words, judge=False)
         folder = last(command_line, "chdir") or posix.getcwdb()
-        path = find_script(rest[0], folder, posix.environ) if rest else b""
+        path = b""
+        if rest:
+            path = find_script(rest[0], folder, posix.environ)
         if path and pipe_at(path) is None:
             return read_script(path)
         return b""

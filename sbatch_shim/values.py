@@ -286,7 +286,9 @@ def moment(value: bytes) -> "tuple[bytes | tuple[int, int, int], tuple[int, int,
 
 def clock_of(word: bytes) -> "tuple[int, int, int]":
     """H:MM[:SS], with am or pm behind it or not; ValueError otherwise."""
-    half = word[-2:] if word[-2:] in (b"am", b"pm") else b""
+    half = b""
+    if word[-2:] in (b"am", b"pm"):
+        half = word[-2:]
     parts = word[: len(word) - len(half)].split(b":")
     if len(parts) not in (2, 3) or len(parts[0]) > 2 or any(len(part) != 2 for part in parts[1:]):
         raise ValueError(word)
@@ -428,7 +430,9 @@ def is_dependency(value: bytes) -> bool:
 
     Ids are N, N_i, N_*, N+minutes; `N_[...]` is left to the real sbatch.
     """
-    separator = b"?" if b"?" in value else b","
+    separator = b","
+    if b"?" in value:
+        separator = b"?"
     if len(value) > 131071:
         return False
     for term in value.split(separator):

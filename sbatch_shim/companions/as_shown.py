@@ -100,7 +100,9 @@ def log_name(context: Context, call: Call, kind: str, shown: Part, joined: bool 
         return values[letter].rjust(min(width, 10), b"0")
 
     padded = re.search(b"%[0-9%]", pattern) and context.version >= PADDING
-    letters = b"%([0-9]*)([Aajux]|(?<=%)%)" if padded else b"%()([Aajux])"
+    letters = b"%()([Aajux])"
+    if padded:
+        letters = b"%([0-9]*)([Aajux]|(?<=%)%)"
     return os.fsdecode(before + re.sub(letters, value, pattern))
 
 
@@ -116,7 +118,9 @@ def is_updated(context: Context, call: Call, kind: str, real: str, width: int = 
     """
     if kind == "error" and kind not in call.options:
         kind = "output"
-    task = call.tasks[0] if call.is_array else None
+    task = None
+    if call.is_array:
+        task = call.tasks[0]
     name = logs.expand(call, kind, task, call.is_array, launch_sets_name=True)
     if name is None or real in ("", "(null)", "N/A", "/dev/null"):
         return False

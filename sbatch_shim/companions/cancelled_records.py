@@ -91,7 +91,9 @@ def looked_at(context: Context, asked: list[int]) -> list[LiveArray]:
     found = {number: LiveArray(number) for number in asked}
     for one, state, name in answer.rows("|", 3):
         listed = JobId.printed(one)
-        waiting = found.get(listed.job) if listed is not None else None
+        waiting = None
+        if listed is not None:
+            waiting = found.get(listed.job)
         if listed is None or waiting is None:
             continue
         indices = set(listed.tasks or ())

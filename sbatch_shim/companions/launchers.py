@@ -54,7 +54,9 @@ def options_of(words: list[str]) -> tuple[dict[str, str], int]:
             wants = not equals and (name in NAMES or any(one.startswith(name) for one in NAMES if len(name) > 3))
         else:
             letter = next((place for place, one in enumerate(word[1:], 1) if one in LETTERS or one in "IK"), 0)
-            name = LETTER_OF.get(word[letter], "") if letter else ""
+            name = ""
+            if letter:
+                name = LETTER_OF.get(word[letter], "")
             value = word[letter + 1 :]
             wants = bool(letter) and word[letter] in LETTERS and not value
         if wants:
@@ -87,7 +89,9 @@ def main(context: Context) -> int:
     try:
         real = real_dependency(spec, context.state, OwnConditions(os.fsencode(context.real), entries), for_array=False)
     except BadDependency:
-        failed = "Unable to allocate resources" if context.command == "srun" else "Job submit/allocate failed"
+        failed = "Job submit/allocate failed"
+        if context.command == "srun":
+            failed = "Unable to allocate resources"
         raise ShimError(f"{failed}: Job dependency problem") from None
     if real is not None:
         more.append(f"--dependency={os.fsdecode(real.spec)}")

@@ -90,7 +90,9 @@ def unsubmitted(
     from sbatch_shim.companions.unsubmitted import Unsubmitted
 
     for ticket, held, state in waiting:
-        call = held.call(ticket) if ticket not in seen else None
+        call = None
+        if ticket not in seen:
+            call = held.call(ticket)
         parts = wanted(call, state) if call is not None else []
         if call is not None and parts:
             values = Unsubmitted(context, call, state)

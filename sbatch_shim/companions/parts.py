@@ -258,7 +258,9 @@ def selection_of(tickets: Tickets, jobs: str | None, names: str | None) -> Selec
             asked.append(word)
             continue
         targets = wanted.targets.setdefault(named.ticket, [])
-        call = named.call if named.tasks is not None else None
+        call = None
+        if named.tasks is not None:
+            call = named.call
         if call is not None and not call.is_array:
             continue  # a job without tasks
         targets.append(named.id)

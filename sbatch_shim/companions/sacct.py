@@ -314,7 +314,9 @@ class Rows:
         return []
 
     def ours(self, row: Row, part: Part) -> list[list[bytes]]:
-        step = row.id.step if row.id is not None else ""
+        step = ""
+        if row.id is not None:
+            step = row.id.step
         chosen = part if self.is_named(row) else self.accounting.takes(part, step)
         if chosen is None or not self.wanted.has_name(self.tickets.name(part.ticket, row.name)):
             return []

@@ -228,7 +228,9 @@ class Cancel:
         if named:
             ids = with_records(self.context, named) if ending else compact(named)
             for one in ids:
-                job = self.context.tickets.job_here(int(one)) if one.isdigit() else None
+                job = None
+                if one.isdigit():
+                    job = self.context.tickets.job_here(int(one))
                 if job is not None:
                     self.given.setdefault(one, str(job.entries[0][1]))
             self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, ids)

@@ -116,7 +116,9 @@ class Control:
         kept, failed = [], False
         for line in answer.err.decode(errors="surrogateescape").splitlines(keepends=True):
             about = ABOUT_TASKS.match(line)
-            job = self.context.tickets.job_here(int(about[1])) if about else None
+            job = None
+            if about:
+                job = self.context.tickets.job_here(int(about[1]))
             if about is None or job is None:
                 text = line.encode(errors="surrogateescape")
                 kept.append(error_with_tickets(text, self.context.tickets, self.given).decode(errors="surrogateescape"))
@@ -298,7 +300,9 @@ class Control:
     def batch_script(self, words: list[str]) -> int:
         """`write batch_script T [FILE]`: the call's own script."""
         named = self.context.tickets.named(words[0].partition(",")[0])
-        call = named.call if named is not None else None
+        call = None
+        if named is not None:
+            call = named.call
         if call is None:
             return self.context.become(self.context.words)
         name = words[1] if len(words) > 1 else f"slurm-{call.ticket}.sh"

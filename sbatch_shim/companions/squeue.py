@@ -128,14 +128,18 @@ class Queue:
         """What of a call the caller wants; None for nothing, and for the entry of one that Slurm does not know."""
         if self.wanted.names is not None:
             call = self.tickets.call(part.ticket)
-            name = call.shown_name if call else ""
+            name = ""
+            if call:
+                name = call.shown_name
             if entry is not None:
                 name = self.tickets.name(part.ticket, entry.name)
             if not self.wanted.has_name(name):
                 return None
         if entry is not None and not self.wanted.anything:
             held = self.tickets.find(part.ticket)
-            real = self.wanted.takes_real(part, entry, held.jobs[part.ticket]) if held is not None else None
+            real = None
+            if held is not None:
+                real = self.wanted.takes_real(part, entry, held.jobs[part.ticket])
             if real is not None:
                 return real
         chosen = self.wanted.takes(part)

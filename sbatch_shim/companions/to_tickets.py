@@ -31,14 +31,20 @@ def shown_condition(condition: Condition, tickets: Tickets, state: str) -> str:
     element = "" if condition.element is None else f"_{condition.element}"
     if not element and condition.on_ticket:
         producer = tickets.call(condition.job)
-        element = "_*" if producer is not None and producer.is_array else ""
-    delay = f"+{condition.delay}" if condition.delay else ""
+        element = ""
+        if producer is not None and producer.is_array:
+            element = "_*"
+    delay = ""
+    if condition.delay:
+        delay = f"+{condition.delay}"
     return f"{condition.kind}:{condition.job}{element}{delay}{state}"
 
 
 def waiting_dependency(call: Call, tickets: Tickets) -> str:
     """What Slurm would show of the dependency of a call that no flush has submitted; empty for none."""
-    separator = "?" if b"?" in (call.options.get("dependency") or b"") else ","
+    separator = ","
+    if b"?" in (call.options.get("dependency") or b""):
+        separator = "?"
     return separator.join(shown_condition(one, tickets, "(unfulfilled)") for one in conditions_of(call))
 
 
@@ -50,16 +56,22 @@ def dependency_with_tickets(spec: str, tickets: Tickets, call: Call | None, inde
         call: Whose it is; None where its record is gone.
         index: The task's index, which tells whom it waits for lane by lane (`aftercorr`).
     """
-    separator = "?" if "?" in spec else ","
+    separator = ","
+    if "?" in spec:
+        separator = "?"
     own = conditions_of(call)
     found: dict[str, int] = {}  # each with its place among the call's own
     states: dict[int, set[str]] = {}  # of the call's own: what is said of each of the elements that one became
     updated: dict[tuple[str, int, str, str], list[int | None]] = {}
     for term in spec.split(separator):
         match = TERM.fullmatch(term)
-        job = tickets.job_here(int(match[2])) if match else None
+        job = None
+        if match:
+            job = tickets.job_here(int(match[2]))
         if match is None or job is None:
-            number = int(match[2]) if match else 0
+            number = 0
+            if match:
+                number = int(match[2])
             found.setdefault(term, next((at for at, one in enumerate(own) if one.job == number), len(own)))
             continue
         kind, task, delay, state = match[1], match[3], match[4], match[5]
@@ -110,7 +122,9 @@ def error_with_tickets(text: bytes, tickets: Tickets, given: dict[str, str]) -> 
         for ticket, local_ids in job.shares(tasks if found[3] else job.indices or [None]).items():
             numbers = [local for local in local_ids if local is not None]
             folded = (found[3] or "").startswith("_[")
-            some = TaskSet(tuple(sorted(numbers))) if numbers and found[3] else None
+            some = None
+            if numbers and found[3]:
+                some = TaskSet(tuple(sorted(numbers)))
             named.append(str(JobId(ticket, some, folded=folded)))
         if named:
             return found[1] + ",".join(named)

@@ -162,11 +162,15 @@ def read_sbatch_option(words: list[str], at: int, wishes: Wishes) -> int:
             raise HandOver("")
         if word.startswith("--"):
             name = long_name(word[2:].partition("=")[0])
-            count = 2 if OPTIONS[name][TAKES] == REQUIRED and "=" not in word else 1
+            count = 1
+            if OPTIONS[name][TAKES] == REQUIRED and "=" not in word:
+                count = 2
         else:
             takes = next((row[TAKES] for row in OPTIONS.values() if row[LETTER] == word[1]), None)
             takes_next = len(word) == 2 and takes == REQUIRED
-            count = 2 if takes_next else 1
+            count = 1
+            if takes_next:
+                count = 2
         options, _ = parse([os.fsencode(one) for one in words[at : at + count]])
     except HandOver:
         raise Usage(f"{word} is not an option of sarray-flush or sbatch; see sarray-flush --help") from None
@@ -217,7 +221,9 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         if sys.stderr.isatty() and time.monotonic() - self.started > 1:
-            end = "\n" if done == total else ""
+            end = ""
+            if done == total:
+                end = "\n"
             print(f"\rsubmitted {done} of {total} arrays ", end=end, file=sys.stderr, flush=True)
 
 
@@ -298,7 +304,9 @@ def feed(
             return status
         if told != left:
             told = left
-            verb = "waits" if left == 1 else "wait"
+            verb = "wait"
+            if left == 1:
+                verb = "waits"
             say(f"{counted(left, 'call')} {verb} for room; trying every {FEED_SECONDS:g} s, until Ctrl-C")
         bar.draw(result.submitted, left)
         on = patience.stop.wait(FEED_SECONDS)

@@ -173,7 +173,9 @@ class Flush:
         """Claim and submit everything; raises ShimError before anything was submitted."""
         if not os.path.isdir(self.session.folder):
             return
-        longest = self.crossed_wait() if self.within else None
+        longest = None
+        if self.within:
+            longest = self.crossed_wait()
         with exclusive(self.session.folder + b"/flush.lock", self.patience, longest):
             try:
                 self.settle_earlier()

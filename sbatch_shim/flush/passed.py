@@ -50,5 +50,7 @@ def summary(found: dict[str, int]) -> str:
     total = sum(found.values())
     named = [reason if times == 1 else f"{reason} ({times})" for reason, times in list(found.items())[:MOST_REASONS]]
     more = len(found) - len(named)
-    rest = f" and {counted(more, 'other reason')}" if more else ""
+    rest = ""
+    if more:
+        rest = f" and {counted(more, 'other reason')}"
     return f"{counted(total, 'call')} went to the real sbatch at once: {', '.join(named)}{rest}"

@@ -92,11 +92,17 @@ def ready_of(array: Array, limits: Limits, home: bytes, backend: Backend | None)
         return Ready(array, *render(array, limits))
     logs = log_files(array, limits)
     paths = {log.kind: log.paths for log in logs if log.paths}
-    whole = home + b"/whole" if limits.stores_scripts else None
-    sight = backend.sight(array.calls[0]) if paths or whole else None
+    whole = None
+    if limits.stores_scripts:
+        whole = home + b"/whole"
+    sight = None
+    if paths or whole:
+        sight = backend.sight(array.calls[0])
     if sight is None or sight.why:
         return Ready(array, *render(array, limits, whole), whole)
-    opening = Opening(paths, host(), home + b"/script", sight.mark) if paths else None
+    opening = None
+    if paths:
+        opening = Opening(paths, host(), home + b"/script", sight.mark)
     script, environment = render(array, limits, None, opening)
     lost = []
     if paths:

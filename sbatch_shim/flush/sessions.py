@@ -72,7 +72,9 @@ def whereabouts(pages: SessionTickets, tickets: Collection[int]) -> str:
 def in_clause(names: Iterable[str], folder: str) -> str:
     """Job names, of which the first few are told, and the folder that they were called in."""
     different = list(dict.fromkeys(names))
-    more = ", ..." if len(different) > NAMED else ""
+    more = ""
+    if len(different) > NAMED:
+        more = ", ..."
     return f"{', '.join(different[:NAMED])}{more} in {short_folder(folder)}"
 
 

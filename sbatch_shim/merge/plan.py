@@ -300,7 +300,9 @@ def plan(
             body = bodies[call.body_hash] = call.body()
         alone = reason_alone(call, body, dependency)
         if call.is_array and not alone and (keep_arrays or call.ticket in as_arrays):
-            alone = WAITED if call.ticket in as_arrays else "nobody knows yet how others will wait for it"
+            alone = "nobody knows yet how others will wait for it"
+            if call.ticket in as_arrays:
+                alone = WAITED
         own_key = merge_key(call, limits, keep_names=keep_names, keep_comments=keep_comments)
         key = (own_key, tuple(sets.get(call.ticket, ())), singletons.get(call.ticket), call.ticket in apart)
         members.append(Member(call, key, dependency, alone))

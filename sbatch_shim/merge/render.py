@@ -134,7 +134,9 @@ def render(
     shared = environment.share([environment.for_job(call, limits.launch_sets_name) for call in array.calls], sending)
     submit = environment.for_sbatch(array.calls[0], shared, sending)
     # A pool waits before anybody knows which folders there will be.
-    start = common_folder(array) if table is None else None
+    start = None
+    if table is None:
+        start = common_folder(array)
     tasks = array.tasks()
     first = tasks[0].index
     row_count = tasks[-1].index - first + 1
@@ -156,7 +158,9 @@ def render(
     size_of_bodies = sum(map(len, bodies.values()))
     # A variable of bash holds no NUL.
     in_front = size_of_bodies <= FRONT_BYTES and not any(b"\0" in body for body in bodies.values())
-    front = b"".join(bodies.values()) if in_front else b""
+    front = b""
+    if in_front:
+        front = b"".join(bodies.values())
 
     def program(size: int) -> bytes:
         common_offset = size + len(front)

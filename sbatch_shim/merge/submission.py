@@ -190,7 +190,9 @@ def log_file(array: Array, kind: str, limits: Limits) -> LogFile | None:
     # A backslash anywhere turns Slurm's expansion off, so a default log name in such a folder is not left to Slurm.
     by_pattern = not call.is_array or kind in call.options or b"\\" not in call.folder
     if (array.own_indices or array.is_plain) and by_pattern:
-        first = call.tasks[0] if call.is_array else None
+        first = None
+        if call.is_array:
+            first = call.tasks[0]
         name = logs.expand(call, kind, first, call.is_array, limits.launch_sets_name)
         if name is None:
             return None

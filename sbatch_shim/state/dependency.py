@@ -46,7 +46,9 @@ class Condition:
     @property
     def number(self) -> bytes:
         """The id, as Slurm reads it; empty for singleton."""
-        number = b"%d" % self.job if self.job else b""
+        number = b""
+        if self.job:
+            number = b"%d" % self.job
         if self.element is not None:
             number += b"_%d" % self.element
         return number + (b"+%d" % self.delay if self.delay else b"")

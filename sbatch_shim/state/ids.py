@@ -66,7 +66,9 @@ class TaskSet:
     @classmethod
     def of_mask(cls, mask: str | None) -> TaskSet:
         """The tasks of a mask such as `0x3E`, in which sacct's documents tell what waits."""
-        bits = int(mask, 16) if mask and mask.startswith("0x") else 0
+        bits = 0
+        if mask and mask.startswith("0x"):
+            bits = int(mask, 16)
         return cls(tuple(at for at in range(bits.bit_length()) if bits >> at & 1))
 
     def __bool__(self) -> bool:
@@ -89,7 +91,9 @@ class TaskSet:
         if limit is None:
             given = os.environ.get("SLURM_BITSTR_LEN", "")
             limit = min(int(given), MOST_SHOWN_BYTES) if given.isdigit() else SHOWN_BYTES
-        after = f"%{self.throttle}" if self.throttle else ""
+        after = ""
+        if self.throttle:
+            after = f"%{self.throttle}"
         if len(self.ids) > 5 and self.ids[-1] - self.ids[0] > 10:
             steps = {high - low for low, high in zip(self.ids, self.ids[1:])}
             if len(steps) == 1 and 1 not in steps:

@@ -472,7 +472,9 @@ class TicketMap:
         if ticket in self.history.assumed:
             raise ShimError(f"it waits for {ticket}, which was assumed to be submitted: its job id is not known")
         if ticket in self.elsewhere:
-            where = "which Slurm has" if self.elsewhere[ticket] is Submitted else "which ran here, without Slurm"
+            where = "which ran here, without Slurm"
+            if self.elsewhere[ticket] is Submitted:
+                where = "which Slurm has"
             raise ShimError(f"it waits for {ticket}, {where}")
         if ticket in self.history.failed:
             raise Refused(f"it waits for {ticket}, which Slurm has refused")

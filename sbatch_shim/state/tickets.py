@@ -489,7 +489,9 @@ class Tickets:
             real: What Slurm tells: a merged array has the name of a first call, and how many more there are.
         """
         pages = self.find(ticket)
-        call = pages.call(ticket) if pages else None
+        call = None
+        if pages:
+            call = pages.call(ticket)
         if pages is None or call is None or real in ("", call.shown_name):
             if call:
                 return call.shown_name
@@ -510,7 +512,9 @@ class Tickets:
             real: What Slurm tells, empty for none: a merged array's has the first one and how many others there are.
         """
         pages = self.find(ticket)
-        call = pages.call(ticket) if pages else None
+        call = None
+        if pages:
+            call = pages.call(ticket)
         if pages is None or call is None or not real:
             return real
         job = pages.jobs[ticket]
@@ -537,7 +541,9 @@ class Tickets:
                 there.
         """
         pages = self.find(ticket)
-        call = pages.call(ticket) if pages else None
+        call = None
+        if pages:
+            call = pages.call(ticket)
         if pages is None or call is None:
             return real
         own = os.fsdecode(call.folder)
@@ -565,7 +571,9 @@ class Tickets:
     def named(self, word: str) -> Named | None:
         """What a word names, if it is a ticket that somebody was told; waits a moment for one that is in flight."""
         found = JobId.of_ticket(word) or self.given_out(word)
-        held = self.await_placed(found.job) if found else None
+        held = None
+        if found:
+            held = self.await_placed(found.job)
         if found is not None and held is not None:
             return Named(found, held)
         return None

@@ -140,7 +140,9 @@ STEPS = Kind({"i": "stepid"}, STEP_DEFAULT, STEP_DEFAULT, STEP_DEFAULT, ALL_OF_S
 
 def specification(token: str) -> tuple[str, str, str, str]:
     """The parts of `.10jtext` in --format: the dot or nothing, the width, the letter, and the text behind it."""
-    dot = token[:1] if token[:1] == "." and len(token) > 1 else ""
+    dot = ""
+    if token[:1] == "." and len(token) > 1:
+        dot = token[:1]
     rest = token[len(dot) :]
     digits = min(len(rest) - len(rest.lstrip(DIGITS)), len(rest) - 1)  # a letter there is
     return dot, rest[:digits], rest[digits], rest[digits + 1 :]
@@ -168,7 +170,9 @@ def long_layout(form: str, kind: Kind) -> Layout:
         found = re.fullmatch(r"(\.?)([0-9]*)(.*)", how, re.S)
         if not name or found is None:
             raise Unreadable(form)
-        width = int(found[2] or 0) if colon else 20
+        width = 20
+        if colon:
+            width = int(found[2] or 0)
         fields.append(Field(name.lower(), f"{name}:{found[1]}{width}", width, bool(found[1]), found[3]))
     return long_of(fields, kind.hidden_long)
 
@@ -231,7 +235,9 @@ def asked(context: Context, line: Line, layout: Layout, kind: Kind) -> tuple[Ans
 
 def sort_by_id(ours: list[tuple[Part, bytes]], given: str) -> None:
     """Rows of ours in the order of their tickets, where --sort is first of all by id."""
-    order = re.match(r"([+-]?)[iAF]", given) if given else None
+    order = None
+    if given:
+        order = re.match(r"([+-]?)[iAF]", given)
     if order:
         ours.sort(key=lambda one: one[0].ticket, reverse=order[1] == "-")
 

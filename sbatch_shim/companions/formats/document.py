@@ -152,7 +152,9 @@ def entry_of(job: JsonJob) -> Entry:
 def shares_of(tickets: Tickets, job: JsonJob, others: list[JsonJob]) -> list[Part]:
     """The calls in a job of squeue's or scontrol's document; none where it is not of ours."""
     entry = entry_of(job)
-    merged = tickets.job(entry.id.job, entry.command) if entry.id is not None else None
+    merged = None
+    if entry.id is not None:
+        merged = tickets.job(entry.id.job, entry.command)
     if merged is None:
         return []
     number = merged.number
@@ -265,7 +267,10 @@ class States:
 
     def parts(self, job: JsonJob) -> list[Part] | None:
         printed = JobId.printed(job["job_id"])
-        merged = self.queue.tickets.job_here(printed.job) if printed else None  # no command is told
+        # no command is told
+        merged = None
+        if printed:
+            merged = self.queue.tickets.job_here(printed.job)
         if printed is None or merged is None:
             return None
         return shares(merged, printed.tasks or TaskSet(), folded=False)
@@ -285,8 +290,12 @@ def scontrol(context: Context, line: Line, given: str | None) -> int:
 
     Of an array it holds all records, also where a task is asked for (tried on 24.11).
     """
-    named = context.tickets.named(given) if given else None
-    element = own_element(context, given) if given and named is None else None
+    named = None
+    if given:
+        named = context.tickets.named(given)
+    element = None
+    if given and named is None:
+        element = own_element(context, given)
     asked = element or given
     if named is not None:
         asked = str(named.place.job if named.submitted else NO_JOB)
@@ -383,7 +392,9 @@ class Sacct:
 
     def parts(self, job: JsonJob) -> list[Part] | None:
         entry = self.entry(job)
-        number = entry.id.job if entry.id else 0
+        number = 0
+        if entry.id:
+            number = entry.id.job
         merged = self.tickets.accounted(number, job["cluster"], job.get("submit_line") or "")
         if merged is None:
             return None

@@ -75,7 +75,9 @@ class DocumentForm:
             value = int(value) if value.isdigit() else None
         if isinstance(blank, dict) and "set" in blank:
             if self.plain_values and value is None:
-                number = blank["number"] if blank["set"] else None
+                number = None
+                if blank["set"]:
+                    number = blank["number"]
                 if blank["infinite"]:
                     return "Infinity"
                 return number

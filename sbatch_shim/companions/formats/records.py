@@ -47,7 +47,9 @@ class Records:
             return document.scontrol(self.context, self.line, given)
         if given is not None and not re.fullmatch("\\+?[0-9]+(_[0-9]+)?", given):
             return self.context.become(self.context.words)
-        named = self.context.tickets.named(given) if given else None
+        named = None
+        if given:
+            named = self.context.tickets.named(given)
         options = [one for one in self.line.options if one[0] != "oneliner"]
         asked: list[str] = []
         names: dict[str, str] = {}
@@ -90,7 +92,9 @@ class Records:
             return self.context.become(self.context.words)
         word, dot, step = given.partition(",")[0].partition(".")
         element = own_element(self.context, word)
-        named = self.context.tickets.named(word) if element is None else None
+        named = None
+        if element is None:
+            named = self.context.tickets.named(word)
         asked = [given] if given else []
         if element:
             asked = [element + dot + step]
@@ -98,7 +102,9 @@ class Records:
         looks_at_step = strict or (named is not None and named.tasks is None)
         wanted = ""
         if dot and looks_at_step:
-            wanted = step if strict or step.isdigit() else "0"
+            wanted = "0"
+            if strict or step.isdigit():
+                wanted = step
         missing = f"Job step {word}.{wanted} not found\n"
         if named is not None:
             if not named.submitted:

@@ -175,7 +175,9 @@ def submit_folder(array: Array) -> bytes:
     The calls' own folder where it matters to anybody and they have one: sbatch needs none.
     """
     folders = {call.cwd for call in array.calls} if array.exposed else set()
-    folder = folders.pop() if len(folders) == 1 else b"/"
+    folder = b"/"
+    if len(folders) == 1:
+        folder = folders.pop()
     if not os.access(folder, os.X_OK):
         return b"/"
     return folder
@@ -224,7 +226,9 @@ def words_of(submission: Submission) -> list[bytes]:
     elif array.login:
         # Where the site sees it, sbatch and the node make the environment as they would for each call.
         # (A call with --get-user-env need not have an export list.)
-        value = array.calls[0].options.get("export") if array.exposed else b"NONE"
+        value = b"NONE"
+        if array.exposed:
+            value = array.calls[0].options.get("export")
         if value is not None and not export_by_variable(array.calls[0], array.sending):
             words.append(option("export", value))
     elif array.nil:
