@@ -17,10 +17,6 @@ from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_TASK
 from sbatch_shim.state.lazy import pattern, re
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from sbatch_shim.companions.unsubmitted import Unsubmitted
-
 # Scripts are shown without their arguments.
 SCRIPT_ALONE = (23, 2)
 # The default log has a name as soon as the job is submitted, and is shown as a pattern like any other.
@@ -167,10 +163,3 @@ def comment_end(context: Context) -> str:
 def submit_line(call: Call) -> str:
     """What was typed."""
     return " ".join(["sbatch", *(os.fsdecode(word) for word in call.words)])
-
-
-def allocated(values: Unsubmitted) -> str:
-    """sacct's AllocCPUS of what waits."""
-    if values.context.version >= CPUS_LATER:
-        return "0"
-    return values.cpus

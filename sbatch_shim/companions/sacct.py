@@ -13,7 +13,6 @@ import time
 
 from sbatch_shim.companions import as_shown, clusters
 from sbatch_shim.companions.context import Context, listable, write
-from sbatch_shim.companions.formats import waiting
 from sbatch_shim.companions.formats.columns import LOGS
 from sbatch_shim.companions.formats.separators import FIELD
 from sbatch_shim.companions.formats.table import BRIEF, DEFAULT, HIDDEN, LAST, LONG, Output, Row, columns_of
@@ -21,7 +20,7 @@ from sbatch_shim.companions.listing import translated, unsubmitted, with_states
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read
 from sbatch_shim.companions.parts import Part, Selection, selection_of, shares, shares_of_rest, whole
 from sbatch_shim.companions.this_job import with_own_job
-from sbatch_shim.companions.unsubmitted import Unsubmitted
+from sbatch_shim.companions.unsubmitted import SACCT, Unsubmitted, by_name
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_JOB, TaskSet
 from sbatch_shim.state.lazy import re
@@ -31,8 +30,6 @@ from sbatch_shim.state.tickets import DROPPED, FAILED, IN_FLIGHT, SUBMITTED, Job
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from sbatch_shim.companions.formats.waiting import Value
 
 
 TABLE: Table = {
@@ -266,7 +263,7 @@ class Rows:
         """All rows: ours in the order of their tickets, in the places where those of merged jobs stood."""
         seen: set[int] = set()
         out = translated(self, self.output.rows, seen, by_ticket)
-        values = waiting.by_name(waiting.SACCT)
+        values = by_name(SACCT)
         for part, call in self.accounting.unknown(seen):
             texts = [self.unsubmitted_text(column.name, part, call, values) for column in self.output.columns]
             out.append(list(map(os.fsencode, texts)))
@@ -367,12 +364,12 @@ class Rows:
             return as_shown.log_name(self.context, call, LOGS[column], shown, joined=False)
         return as_shown.log_pattern(call, LOGS[column])
 
-    def unsubmitted_text(self, column: str, part: Part, values: Unsubmitted, known: dict[str, Value]) -> str:
+    def unsubmitted_text(self, column: str, part: Part, values: Unsubmitted, known: dict[str, str]) -> str:
         """What a column shows of a call that Slurm does not know; nothing where that is not clear."""
         own = self.own_text(column, part, "", values.call)
         if own is not None or column not in known:
             return own or ""
-        value = known[column](values)
+        value = values.value(known[column])
         if value is None:
             return ""
         return str(value)

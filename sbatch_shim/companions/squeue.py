@@ -9,8 +9,7 @@ import time
 
 from sbatch_shim.companions import clusters
 from sbatch_shim.companions.context import LIVE_SECONDS, Context, say, write
-from sbatch_shim.companions.formats.columns import JOBS, STEPS, Layout, layout_of
-from sbatch_shim.companions.formats.rows import Rows
+from sbatch_shim.companions.formats.columns import JOBS, STEPS, Layout, Rows, layout_of
 from sbatch_shim.companions.formats.separators import START
 from sbatch_shim.companions.listing import unsubmitted, with_states
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read

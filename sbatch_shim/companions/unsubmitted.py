@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import grp
 import os
 import time
 
@@ -14,8 +13,90 @@ from sbatch_shim.state.dropped import without_met
 from sbatch_shim.state.tickets import DROPPED, FAILED, IN_FLIGHT, REFUSED
 from sbatch_shim.values import minutes
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # Of what is over without having been submitted; anything else waits.
 ENDED_STATES = {DROPPED: "CANCELLED", FAILED: "FAILED"}
+
+
+# The names of a value stand in these columns: squeue's --Format, sacct's --format, the documents of squeue and
+# scontrol, sacct's document (with its way down, `state.current`), and the records of scontrol.
+SQUEUE, SACCT, QUEUE, ACCOUNTING, RECORD = range(1, 6)
+# What such a call shows, in all forms of output: an attribute of Unsubmitted, an option of sbatch as the caller wrote
+# it (`--ntasks=1`, with what holds where it was not given) or the same for all (`=PD`); and the value's names, none
+# where a form does not show it. What a name that is not in here shows is a matter of the form.
+VALUES = (
+    ("--account", "account", "account", "account", "account", "Account"),
+    ("--comment", "comment", "", "comment", "", ""),
+    ("--constraint", "feature", "", "features", "constraints", ""),
+    ("--cpus-per-task=1", "mincpus", "", "", "", ""),
+    ("--exclude", "", "", "excluded_nodes", "", ""),
+    ("--licenses", "", "", "licenses", "", ""),
+    ("--nice=0", "", "", "", "", "Nice"),
+    ("nice", "", "", "nice", "", ""),
+    ("--nodelist", "", "", "required_nodes", "", ""),
+    ("--ntasks=1", "", "", "tasks", "", "NumTasks"),
+    ("--qos", "qos", "qos", "qos", "qos", "QOS"),
+    ("--reservation", "reservation", "", "resv_name", "", ""),
+    ("--wckey", "", "", "wckey", "wckey.wckey", ""),
+    ("memory", "minmemory", "", "", "", ""),
+    ("throttle", "", "", "array_max_tasks", "array.limits.max.running.tasks", ""),
+    ("held", "", "", "hold", "hold", ""),
+    ("requeued", "", "", "requeue", "", ""),
+    ("cluster", "", "cluster", "cluster", "cluster", ""),
+    ("partition", "partition", "partition", "partition", "partition", "Partition"),
+    ("dependency", "dependency", "", "dependency", "", "Dependency"),
+    ("user", "username", "user", "mail_user user_name", "user", ""),
+    ("user_id", "userid", "uid", "user_id", "", ""),
+    ("named_user", "", "", "", "", "UserId"),
+    ("group", "groupname", "group", "group_name", "group", ""),
+    ("group_id", "groupid", "gid", "group_id", "", ""),
+    ("named_group", "", "", "", "", "GroupId"),
+    ("killer", "", "", "", "kill_request_user", ""),
+    ("state", "state", "", "job_state", "state.current", "JobState"),
+    ("accounted_state", "", "state", "", "", ""),
+    ("reason", "reason", "reason", "state_reason", "state.reason", "Reason"),
+    ("bracketed_reason", "reasonlist", "", "", "", ""),
+    ("exit_code", "", "exitcode", "", "", "ExitCode"),
+    ("nodes", "numnodes", "nnodes reqnodes", "node_count", "", "NumNodes"),
+    ("cpus", "numcpus", "reqcpus", "cpus", "required.CPUs", "NumCPUs"),
+    ("allocated_cpus", "", "alloccpus ncpus", "", "", ""),
+    ("limit", "", "", "time_limit", "time.limit", ""),
+    ("short_time_limit", "timeleft timelimit", "", "", "", ""),
+    ("time_limit", "", "", "", "", "TimeLimit"),
+    ("accounted_time_limit", "", "timelimit", "", "", ""),
+    ("accounted_raw_time_limit", "", "timelimitraw", "", "", ""),
+    ("least_limit", "", "", "", "", "TimeMin"),
+    ("time", "", "", "submit_time", "time.submission", ""),
+    ("submitted", "submittime", "submit", "", "", "SubmitTime"),
+    ("start", "", "start", "", "", ""),
+    # What is the same for all of them.
+    ("=PD", "statecompact", "", "", "", ""),
+    ("=0:00", "timeused", "", "", "", ""),
+    ("=00:00:00", "", "cputime elapsed suspended systemcpu totalcpu usercpu", "", "", "RunTime"),
+    ("=0", "nice prioritylong", "elapsedraw allocnodes", "", "", "Priority Restarts Reboot"),
+    ("=0", "", "associd consumedenergy consumedenergyraw cputimeraw", "", "", ""),
+    ("=1", "", "", "", "", "Requeue BatchFlag"),
+    ("=0.00000000000000", "priority", "", "", "", ""),
+    ("=0:0", "", "derivedexitcode", "", "", ""),
+    ("=", "nodelist", "", "", "", ""),
+    ("=n/a", "batchhost", "", "", "", ""),
+    ("=None assigned", "", "nodelist", "", "", ""),
+    ("=Unknown", "", "eligible end", "", "", "EligibleTime StartTime EndTime"),
+    ("=N/A", "", "", "", "", "MCS_label Deadline"),
+)
+
+
+def by_name(form: int) -> dict[str, str]:
+    """By the names of a form, the values that it shows."""
+    return {name: row[0] for row in VALUES for name in row[form].split()}
+
+
+def text_of(value: str | int | None) -> str:
+    """As squeue and scontrol write a value."""
+    return str(value) if value is not None else "(null)"
 
 
 class Unsubmitted:
@@ -54,16 +135,71 @@ class Unsubmitted:
         """An option as the caller wrote it; empty where it was not given."""
         return os.fsdecode(self.call.options.get(name) or b"")
 
+    def value(self, named: str) -> str | int | None:
+        """One of VALUES; None where the call has none."""
+        if named[:1] == "=":
+            return named[1:]
+        if named[:2] == "--":
+            name, _, missing = named[2:].partition("=")
+            return self.option(name) or missing or None
+        found: str | int | None = getattr(self, named)
+        return found
+
+    def members(self, form: int) -> dict[str, Any]:
+        """The values of a document, those with a way down in objects of their own."""
+        found: dict[str, Any] = {}
+        for name, value in by_name(form).items():
+            *way, last = name.split(".")
+            there = found
+            for step in way:
+                there = there.setdefault(step, {})
+            there[last] = self.value(value)
+        return found
+
     @property
     def user(self) -> str:
         return self.context.user
 
     @property
     def group(self) -> str:
+        import grp
+
         try:
             return grp.getgrgid(self.group_id).gr_name
         except KeyError:
             return str(self.group_id)
+
+    @property
+    def named_user(self) -> str:
+        return f"{self.user}({self.user_id})"
+
+    @property
+    def named_group(self) -> str:
+        return f"{self.group}({self.group_id})"
+
+    @property
+    def bracketed_reason(self) -> str:
+        return f"({self.reason})"
+
+    @property
+    def cluster(self) -> str:
+        return self.context.cluster
+
+    @property
+    def throttle(self) -> int:
+        return self.call.throttle
+
+    @property
+    def time(self) -> int:
+        return self.call.time
+
+    @property
+    def held(self) -> bool:
+        return "hold" in self.call.options
+
+    @property
+    def requeued(self) -> bool:
+        return "no-requeue" not in self.call.options
 
     @property
     def killer(self) -> str | None:
@@ -93,9 +229,8 @@ class Unsubmitted:
         return "Unknown"
 
     @property
-    def dependency(self) -> str:
-        """Empty for none."""
-        return waiting_dependency(self.call, self.context.tickets)
+    def dependency(self) -> str | None:
+        return waiting_dependency(self.call, self.context.tickets) or None
 
     @property
     def partition(self) -> str:
@@ -111,6 +246,12 @@ class Unsubmitted:
         if tasks.isdigit() and each.isdigit():
             return str(int(tasks) * int(each))
         return "1"
+
+    @property
+    def allocated_cpus(self) -> str:
+        from sbatch_shim.companions import as_shown
+
+        return "0" if self.context.version >= as_shown.CPUS_LATER else self.cpus
 
     @property
     def nice(self) -> int | None:
@@ -158,6 +299,15 @@ class Unsubmitted:
         if self.limit is None:
             return "UNLIMITED"
         return str(self.limit)
+
+    @property
+    def accounted_time_limit(self) -> str:
+        """As sacct shows it, which has it from the partition where the caller gave none."""
+        return self.time_limit if "time" in self.call.options else "Partition_Limit"
+
+    @property
+    def accounted_raw_time_limit(self) -> str:
+        return self.raw_time_limit if "time" in self.call.options else "Partition_Limit"
 
     @property
     def short_time_limit(self) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from sbatch_shim.companions import as_shown
 from sbatch_shim.companions.context import Context, write
-from sbatch_shim.companions.formats import waiting
 from sbatch_shim.companions.formats.columns import LOGS
 from sbatch_shim.companions.formats.document_form import DocumentForm, JsonJob, plain
 from sbatch_shim.companions.listing import translated, unsubmitted, with_states
@@ -16,7 +15,7 @@ from sbatch_shim.companions.options import Line
 from sbatch_shim.companions.parts import Entry, Part, shares, shares_of_entry, whole
 from sbatch_shim.companions.this_job import own_element
 from sbatch_shim.companions.to_tickets import dependency_with_tickets, error_with_tickets
-from sbatch_shim.companions.unsubmitted import Unsubmitted
+from sbatch_shim.companions.unsubmitted import ACCOUNTING, QUEUE, Unsubmitted
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_JOB, JobId, TaskSet
 from sbatch_shim.state.lazy import json
@@ -104,7 +103,7 @@ class Jobs:
 
     def unsubmitted(self, part: Part, values: Unsubmitted) -> JsonJob:
         """A call that no flush has submitted."""
-        blank = self.form.waiting("queue", waiting.members(waiting.QUEUE, values))
+        blank = self.form.waiting("queue", values.members(QUEUE))
         return {**blank, **waiting_members(self.context, self.form, values.call, part)}
 
     def all_unsubmitted(self, seen: Container[int] = ()) -> Iterator[tuple[Part, Unsubmitted]]:
@@ -423,7 +422,7 @@ class Sacct:
 
     def unsubmitted(self, part: Part, values: Unsubmitted) -> JsonJob:
         """A call that Slurm does not know."""
-        record = self.form.waiting("accounting", waiting.members(waiting.ACCOUNTING, values))
+        record = self.form.waiting("accounting", values.members(ACCOUNTING))
         own = {"name": values.call.shown_name, "working_directory": os.fsdecode(values.call.folder)}
         return {**record, **accounted_members(self.context, self.form, part, {**record, **own}), **own}
 

@@ -7,14 +7,12 @@ import sys
 
 from sbatch_shim.companions import as_shown, clusters
 from sbatch_shim.companions.context import Context, write
-from sbatch_shim.companions.formats import waiting
-from sbatch_shim.companions.formats.rows import text_of
 from sbatch_shim.companions.listing import translated, unsubmitted, with_states
 from sbatch_shim.companions.options import Line
 from sbatch_shim.companions.parts import Part, shares, shares_of_rest, whole
 from sbatch_shim.companions.this_job import own_element
 from sbatch_shim.companions.to_tickets import dependency_with_tickets, error_with_tickets
-from sbatch_shim.companions.unsubmitted import Unsubmitted
+from sbatch_shim.companions.unsubmitted import RECORD, Unsubmitted, by_name, text_of
 from sbatch_shim.errors import ShimError
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_TASK, TaskSet
@@ -343,7 +341,7 @@ def record_of_queued(part: Part, values: Unsubmitted) -> str:
     first = f"JobId={part.ids('jobid')}"
     if call.is_array:
         first += f" ArrayJobId={part.ticket} ArrayTaskId={part.ids('arraytaskid')}"
-    known = {key: text_of(value(values)) for key, value in waiting.by_name(waiting.RECORD).items()}
+    known = {key: text_of(values.value(value)) for key, value in by_name(RECORD).items()}
     known.update((key, own_line(context, call, key, part) or "") for key in ("Command", "WorkDir", *LOG_LINES))
     lines = [f"{first} JobName={call.shown_name}"]
     if call.comment:

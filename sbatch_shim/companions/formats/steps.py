@@ -7,8 +7,7 @@ import time
 
 from sbatch_shim.companions import clusters
 from sbatch_shim.companions.context import Context
-from sbatch_shim.companions.formats.columns import STEPS, Layout, asked, assemble, parts_of, sort_by_id
-from sbatch_shim.companions.formats.rows import Row
+from sbatch_shim.companions.formats.columns import STEPS, Layout, Row, asked, assemble, parts_of, sort_by_id
 from sbatch_shim.companions.listing import translated
 from sbatch_shim.companions.options import Line
 from sbatch_shim.companions.parts import Part, selection_of, shares
