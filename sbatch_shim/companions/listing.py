@@ -90,11 +90,13 @@ def unsubmitted(
     from sbatch_shim.companions.unsubmitted import Unsubmitted
 
     for ticket, held, state in waiting:
-        call = None
-        if ticket not in seen:
-            call = held.call(ticket)
-        parts = wanted(call, state) if call is not None else []
-        if call is not None and parts:
+        if ticket in seen:
+            continue
+        call = held.call(ticket)
+        if call is None:
+            continue
+        parts = wanted(call, state)
+        if parts:
             values = Unsubmitted(context, call, state)
             for part in parts:
                 yield part, values

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sbatch_shim.companions.squeue import Queue
     from sbatch_shim.companions.unsubmitted import Unsubmitted
 
+    Writer = Callable[[Unsubmitted, Part], bytes]
+
 
 DEFAULT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
 LONG = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R"
@@ -472,29 +474,40 @@ class Rows:
     def unsubmitted(self, seen: set[int]) -> list[bytes]:
         """Rows of the calls that no flush has submitted."""
         found: list[bytes] = []
-        writers: list[tuple[Field, Callable[[Unsubmitted, Part], str]]] = []
+        writers: list[Writer] = []
         for shown, values in self.queue.unsubmitted(seen, one_per_task=self.queue.one_per_task):
             if self.only_state:
                 shown = replace(shown, throttle=0)
             writers = writers or self.writers()
-            texts = [column.show(text(values, shown), folded=shown.folded) for column, text in writers]
-            found.append(assemble(self.layout, texts))
+            found.append(assemble(self.layout, [write(values, shown) for write in writers]))
         return found
 
-    def writers(self) -> list[tuple[Field, Callable[[Unsubmitted, Part], str]]]:
-        """The columns, each with what writes it for a call that no flush has submitted."""
+    def writers(self) -> list[Writer]:
+        """What writes each of the columns for a call that no flush has submitted."""
         from sbatch_shim.companions.unsubmitted import SQUEUE, by_name
 
         values = by_name(SQUEUE)
-        return [(column, self.writer(column.name, values.get(column.name, "=N/A"))) for column in self.layout.fields]
+        return [self.writer(column, values.get(column.name, "=N/A")) for column in self.layout.fields]
 
-    def writer(self, field: str, value: str) -> Callable[[Unsubmitted, Part], str]:
+    def writer(self, column: Field, value: str) -> Writer:
         from sbatch_shim.companions.unsubmitted import text_of
 
-        if field in ID_FIELDS:
-            return lambda values, shown: shown.ids(field)
+        name = column.name
+        if name in ID_FIELDS:
+            return lambda values, part: column.show(part.ids(name), folded=part.folded)
+        if not self.only_state and name in ("name", "workdir", "command", *LOGS):
+            return lambda values, part: column.show(self.own_text(part, values.call, name) or "")
         if self.only_state:
-            return lambda values, shown: ONLY_STATE.get(field, "(null)")
-        if field in ("name", "workdir", "command", *LOGS):
-            return lambda values, shown: self.own_text(shown, values.call, field) or ""
-        return lambda values, shown: text_of(values.value(value))
+            value = "=" + ONLY_STATE.get(name, "(null)")
+        if value.startswith("="):
+            constant = column.show(value[1:])
+            return lambda values, part: constant
+        shown: dict[str | int | None, bytes] = {}  # most calls have the same
+
+        def write(values: Unsubmitted, _: Part) -> bytes:
+            found = values.value(value)
+            if found not in shown:
+                shown[found] = column.show(text_of(found))
+            return shown[found]
+
+        return write
