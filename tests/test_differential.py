@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
-from support.differential import differences, run_both
+from support.differential import differences, run_both, tools_for
 from support.person import USER, Person
 
 # For all pipelines: how they are run beside directly.
@@ -77,21 +76,12 @@ def test_a_pipeline_leaves_the_same(person: Person, scratch: Path, pipeline: Pat
     apart; `# waits`, that it needs auto mode; `# as operator`, who runs it; `# not at a site: WHY`, a limit that
     docs/limits.md tells too; `# ids: WAY`, the value of SARRAY_IDS. With SHIM_TEST_MODE=auto all are run so.
     """
-    tools = scratch / "tools"
-    if not tools.exists():
-        tools.mkdir()
-        for name in ("probe.py", "lib.sh"):
-            shutil.copy(Path(__file__).parent / "support" / name, tools)
-            (tools / name).chmod(0o755)
-        tools.chmod(0o755)
-    copy = scratch / "tools" / pipeline.name
-    shutil.copy(pipeline, copy)
-    copy.chmod(0o755)
+    copy = tools_for(pipeline, scratch / "tools")
     with operator(person) if AS_OPERATOR.search(pipeline.read_bytes()) else nullcontext():
         mode = "auto" if WAITS.search(pipeline.read_bytes()) else MODE
         given = IDS_OF.search(pipeline.read_bytes())
         ids = given[1].decode() if given else IDS
-        direct, queued, flushed = run_both(person, copy, tools, mode, ids)
+        direct, queued, flushed = run_both(person, copy, copy.parent, mode, ids)
     found = differences(direct, queued)
     assert not found, f"{found}\n== sarray-flush: exit status {flushed.status}\n{flushed.err.decode()}"
     assert b"gave up" not in direct.err, direct.err.decode()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.differential import differences, run_both
+from support.differential import differences, run_both, tools_for
 from support.faults import Cluster, free_port
 from support.person import SYSTEM_PATH, USER, Person, Result
 
@@ -89,13 +89,8 @@ PIPELINES = [
 def leaves_the_same(member: Member, scratch: Path, name: str) -> Result:
     """Compare what a pipeline leaves whose jobs run on the last node; what the flush said."""
     member.around = (("SBATCH_PARTITION", "last"),)
-    tools = scratch / "nodes-tools"
-    tools.mkdir(exist_ok=True)
-    tools.chmod(0o755)
-    for path in (HERE / "support" / "probe.py", HERE / "support" / "lib.sh", HERE / "pipelines" / f"{name}.sh"):
-        shutil.copy(path, tools)
-        (tools / path.name).chmod(0o755)
-    direct, queued, flushed = run_both(member, tools / f"{name}.sh", tools)
+    pipeline = tools_for(HERE / "pipelines" / f"{name}.sh", scratch / "nodes-tools")
+    direct, queued, flushed = run_both(member, pipeline, pipeline.parent)
     found = differences(direct, queued)
     assert not found, found
     assert flushed.status == 0, flushed.err.decode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from support.differential import differences, run_both
+from support.differential import differences, run_both, tools_for
 from support.faults import Cluster, free_port, spawn, wait_for
 from support.person import CLUSTER, SYSTEM_PATH, USER, Person, Result
 from support.terminal import Terminal
@@ -139,17 +138,6 @@ def tickets(result: Result) -> list[str]:
     return result.out.decode().split()
 
 
-def tools_of(scratch: Path, name: str) -> Path:
-    """A folder that the user can read, with what a pipeline needs."""
-    tools = scratch / "refusals-tools"
-    tools.mkdir(exist_ok=True)
-    tools.chmod(0o755)
-    for path in (HERE / "support" / "probe.py", HERE / "support" / "lib.sh", HERE / "pipelines" / f"{name}.sh"):
-        shutil.copy(path, tools)
-        (tools / path.name).chmod(0o755)
-    return tools
-
-
 def queue_some(person: Person, script: str) -> list[str]:
     """Queue what a bash script submits with `call ...`, and return the tickets."""
     (person.home / "make.sh").write_text(f'call() {{ sbatch --parsable "$@" || exit; }}\n{script}')
@@ -249,8 +237,8 @@ def test_what_waits_for_a_refused_call_stays_and_other_lanes_go_on(judged: Perso
 def test_where_the_dispatcher_is_refused_a_call_is_submitted_as_it_was_made(
     read: Person, scratch: Path, name: str
 ) -> None:
-    tools = tools_of(scratch, name)
-    direct, queued, flushed = run_both(read, tools / f"{name}.sh", tools)
+    pipeline = tools_for(HERE / "pipelines" / f"{name}.sh", scratch / "refusals-tools")
+    direct, queued, flushed = run_both(read, pipeline, pipeline.parent)
     found = differences(direct, queued)
     assert not found, found
     assert flushed.status == 0, flushed.err.decode()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.differential import differences, run_both
+from support.differential import differences, run_both, tools_for
 from support.faults import Cluster, free_port
 from support.person import USER, Person
 
@@ -56,13 +55,8 @@ PIPELINES = ["surroundings", "environment", "export", "tmpdir", "clean-environme
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_a_pipeline_leaves_the_same_beside_a_task_prolog(member: Person, scratch: Path, name: str) -> None:
-    tools = scratch / "site-tools"
-    tools.mkdir(exist_ok=True)
-    tools.chmod(0o755)
-    for path in (HERE / "support/probe.py", HERE / "pipelines" / f"{name}.sh"):
-        shutil.copy(path, tools)
-        (tools / path.name).chmod(0o755)
-    direct, queued, flushed = run_both(member, tools / f"{name}.sh", tools)
+    pipeline = tools_for(HERE / "pipelines" / f"{name}.sh", scratch / "site-tools")
+    direct, queued, flushed = run_both(member, pipeline, pipeline.parent)
     found = differences(direct, queued)
     assert not found, found
     assert flushed.status == 0, flushed.err.decode()

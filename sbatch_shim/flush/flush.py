@@ -105,7 +105,7 @@ def doubt(event: Event) -> str:
     return event.text
 
 
-def script_of(event: Event) -> str:
+def script_in(event: Event) -> str:
     """The file that an event of unknown outcome names; empty for none."""
     if not isinstance(event, (Submitting, Damaged)):
         return ""
@@ -244,7 +244,7 @@ class Flush:
                 elif self.wishes.assume == "lost":
                     journal.add(Absent(event.array, list(event.tickets)))
                 else:
-                    script = script_of(event)
+                    script = script_in(event)
                     self.result.problems.append(f"{script}: {fate.why}" if script else fate.why)
                     self.result.uncertain += event.tickets
             for submitting, job in journal.history().to_split.values():
@@ -402,19 +402,28 @@ class Flush:
         self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None], number: int = 0
     ) -> None:
         """
-        Plan `calls` and submit their arrays, one after the other.
+        Plan `calls` and submit their arrays, one after the other; nothing where a limit is known to leave no room.
 
         Args:
             number: Of the last array of this flush before them.
         """
+        if not self.wishes.repeated:
+            self.submit_planned(folder, calls, progress, number)
+            return
         asking = calls[0]
-        if self.wishes.repeated:
-            self.room = room.look(self.session, lambda: self.backend.held(asking))
-            if all(self.room.bound(call) == 0 for call in calls):
-                self.result.kept += [call.ticket for call in calls]
-                with suppress(OSError):
-                    os.rmdir(folder)  # unless calls were claimed into it
-                return
+        self.room = room.look(self.session, lambda: self.backend.held(asking))
+        if any(self.room.bound(call) != 0 for call in calls):
+            self.submit_planned(folder, calls, progress, number)
+            self.note_room(asking)
+            return
+        self.result.kept += [call.ticket for call in calls]
+        with suppress(OSError):
+            os.rmdir(folder)  # unless calls were claimed into it
+
+    def submit_planned(
+        self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None], number: int
+    ) -> None:
+        """The same, whatever limits there are."""
         limits, silent = self.reachable(calls)
         self.result.kept += silent
         calls = [call for call in calls if call.ticket not in silent]
@@ -449,8 +458,6 @@ class Flush:
                     self.result.elsewhere += tickets if outcome.text == ELSEWHERE else []
                     (self.result.uncertain if outcome.uncertain else self.result.kept).extend(tickets)
         progress(number, number)
-        if self.wishes.repeated:
-            self.note_room(asking)
 
     def planned(self, calls: list[Call], limits: Limits) -> tuple[list[Array], list[int]]:
         """The calls as arrays; and the tickets of those that cannot be planned, which are kept."""

@@ -7,6 +7,7 @@ empty folder, and leaves its results in `result.txt`; what it prints is shown wh
 
 - `requires`: what pip installs, with versions, into an environment of the client's own;
 - `debian`: packages that it needs instead;
+- `files`: what of this folder it finds in its own;
 - `variables`: what a user of this client should set for auto mode;
 - `fails`: why the client cannot work. It is run all the same, and must fail directly too.
 """
@@ -40,6 +41,7 @@ class Client:
     driver: Path
     requires: list[str]
     debian: list[str]
+    files: list[str]
     variables: dict[str, str]
     fails: str
 
@@ -64,11 +66,12 @@ class Run:
 
 def read_client(driver: Path) -> Client:
     """A client from the top of its driver."""
-    found = dict(re.findall(r"^# (requires|debian|variables|fails): (.+)$", driver.read_text(), re.M))
+    found = dict(re.findall(r"^# (requires|debian|files|variables|fails): (.+)$", driver.read_text(), re.M))
     return Client(
         driver,
         found.get("requires", "").split(),
         found.get("debian", "").split(),
+        found.get("files", "").split(),
         dict(word.split("=", 1) for word in found.get("variables", "").split()),
         found.get("fails", ""),
     )
@@ -103,6 +106,8 @@ def run(client: Client, person: Person, venv: Path, *, auto: bool) -> Run:
     # A copy, for its folder is the first that Python imports from, and drivers are named after what they import.
     pipeline = work / f"pipeline{client.driver.suffix}"
     shutil.copyfile(client.driver, pipeline)
+    for name in client.files:
+        shutil.copy(HERE / name, work)
     person.own(work)
     path = f"{venv}/bin:{SYSTEM_PATH}"
     if auto:

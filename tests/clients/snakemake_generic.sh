@@ -1,24 +1,7 @@
 # requires: snakemake==9.27.1 snakemake-executor-plugin-cluster-generic==1.0.9
+# files: Snakefile
 # The same with cluster-generic: an sbatch command of the user's own, and a status script that asks sacct and squeue.
 set -eu
-cat >Snakefile <<'S'
-rule all:
-    input: "all.txt"
-rule part:
-    output: "part{n}.txt"
-    resources: mem_mb=200, runtime=5
-    shell: "echo part {wildcards.n} >{output}"
-rule double:
-    input: "part{n}.txt"
-    output: "double{n}.txt"
-    resources: mem_mb=200, runtime=5
-    shell: "cat {input} {input} >{output}"
-rule join:
-    input: expand("double{n}.txt", n=range(10))
-    output: "all.txt"
-    resources: mem_mb=200, runtime=5
-    shell: "cat {input} >{output}"
-S
 mkdir -p logs
 cat >status.sh <<'S'
 #!/bin/bash

@@ -1,4 +1,5 @@
 # requires: snakemake==9.27.1 snakemake-executor-plugin-slurm==2.8.0 snakemake-executor-plugin-slurm-jobstep==0.6.1
+# files: Snakefile
 # A rule of ten jobs, one for each of them, and one that joins them, with the slurm executor.
 set -eu
 # Its jobs take all SLURM_* away before they start srun, which then finds the slurm.conf of /etc: this cluster's is not.
@@ -6,24 +7,6 @@ mkdir bin
 printf '#!/bin/sh\nSLURM_CONF=%s PATH=%s exec srun "$@"\n' "$SLURM_CONF" "$PATH" >bin/srun
 chmod +x bin/srun
 export PATH=$PWD/bin:$PATH
-cat >Snakefile <<'S'
-rule all:
-    input: "all.txt"
-rule part:
-    output: "part{n}.txt"
-    resources: mem_mb=200, runtime=5
-    shell: "echo part {wildcards.n} >{output}"
-rule double:
-    input: "part{n}.txt"
-    output: "double{n}.txt"
-    resources: mem_mb=200, runtime=5
-    shell: "cat {input} {input} >{output}"
-rule join:
-    input: expand("double{n}.txt", n=range(10))
-    output: "all.txt"
-    resources: mem_mb=200, runtime=5
-    shell: "cat {input} >{output}"
-S
 snakemake --executor slurm --jobs 20 --default-resources slurm_partition=main --slurm-init-seconds-before-status-checks 2 \
     --seconds-between-status-checks 2 --latency-wait 20 >&2
 mv all.txt result.txt

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from support.person import SYSTEM_PATH, Person, Result
 
+HERE = Path(__file__).parent
+
 # The test cluster counts from 500001; tickets have ten digits.
 ID = re.compile(rb"(?<![0-9])(?:5[0-9]{5}|[12][0-9]{9})(?![0-9])")
 # Every job has one since 26.05, in Crockford's base 32; no two are equal.
@@ -30,6 +32,16 @@ class Trace:
     out: bytes
     err: bytes
     files: dict[bytes, tuple[int, bytes]]
+
+
+def tools_for(pipeline: Path, tools: Path) -> Path:
+    """Copy a pipeline, and what it needs, into a folder that the user can read; returns the copy."""
+    tools.mkdir(exist_ok=True)
+    tools.chmod(0o755)
+    for path in (HERE / "probe.py", HERE / "lib.sh", pipeline):
+        shutil.copy(path, tools)
+        (tools / path.name).chmod(0o755)
+    return tools / pipeline.name
 
 
 def normalise(data: bytes, known: list[bytes], prefix: Path) -> bytes:
