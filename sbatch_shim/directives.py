@@ -55,7 +55,7 @@ def words_of(line: bytes) -> "list[bytes]":
     return words
 
 
-def directive_words(script: bytes, ignore_pbs: bool) -> "list[bytes]":
+def directive_words(script: bytes, *, ignore_pbs: bool) -> "list[bytes]":
     """
     All words of all #SBATCH lines: Slurm reads them as one command line.
 

@@ -12,6 +12,10 @@ from sbatch_shim.errors import HandOver
 from sbatch_shim.grammar import EARLY, FLAG, HAND, KIND, OPTIONS, REQUIRED, ROLE, TAKES, VARIABLE, parse
 from sbatch_shim.values import RECOGNISERS, minutes
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # Other variables that sbatch reads as input (opt.c of 22.05; each name that is in the libraries of 22.05, 24.11 and
 # 26.05 was tried); they act in ways that are not ours to repeat
 # (SBATCH_MEM_BIND is no --mem-bind: no job has SLURM_MEM_BIND of it).
@@ -96,7 +100,7 @@ class Request:
 
     __slots__ = ("arguments", "options", "parsable", "quiet")
 
-    def __init__(self, options: "dict[str, bytes | None]", arguments: "list[bytes]", quiet: bool) -> None:
+    def __init__(self, options: "dict[str, bytes | None]", arguments: "list[bytes]", *, quiet: bool) -> None:
         self.options = options
         self.arguments = arguments
         self.parsable = "parsable" in options
@@ -139,9 +143,9 @@ def from_environment(environment: "dict[bytes, bytes]") -> "list[tuple[str, byte
     return options
 
 
-def from_directives(script: bytes, ignore_pbs: bool) -> "list[tuple[str, bytes | None]]":
+def from_directives(script: bytes, *, ignore_pbs: bool) -> "list[tuple[str, bytes | None]]":
     """The options that #SBATCH lines set; the early ones are accepted there and do nothing."""
-    words = directive_words(script, ignore_pbs)
+    words = directive_words(script, ignore_pbs=ignore_pbs)
     if not words:
         return []
     options, rest = parse(words)
@@ -191,7 +195,9 @@ def check_contradictions(options: "dict[str, bytes | None]") -> None:
         raise HandOver("--ntasks above --ntasks-per-node times --nodes")
 
 
-def read_words(words: "list[bytes]", judge: bool = True) -> "tuple[list[tuple[str, bytes | None]], bytes, list[bytes]]":
+def read_words(
+    words: "list[bytes]", *, judge: bool = True
+) -> "tuple[list[tuple[str, bytes | None]], bytes, list[bytes]]":
     """
     The command line: its options, where the script comes from, and the words after the options.
 
@@ -300,20 +306,41 @@ def understand(
         body = WRAP_HEAD + (last(command_line, "wrap") or b"") + b"\n"
         if b"\r\n" in body:
             raise HandOver("DOS line ends in --wrap")
-        directives = []
     else:
         assert script is not None
         body = script
         check_script(body)
-        ignore_pbs = any(name == "ignore-pbs" for name, _ in command_line + environment_options)
-        directives = from_directives(body, ignore_pbs)
-        check(directives)
+
+    def directives(ignore_pbs: bool) -> "list[tuple[str, bytes | None]]":
+        found = from_directives(body, ignore_pbs=ignore_pbs)
+        check(found)
+        return found
+
     if len(body) > SCRIPT_MAX:
         raise HandOver("a script above 3 MiB")
-    options = combine([directives, environment_options, command_line])
-    options.pop("wrap", None)
+    options = resolve(source, command_line, environment_options, directives)
     check_export(options.get("export"), environment)
-    return Request(options, rest[1:], quiet), body
+    return Request(options, rest[1:], quiet=quiet), body
+
+
+def resolve(
+    source: bytes,
+    command_line: "list[tuple[str, bytes | None]]",
+    environment_options: "list[tuple[str, bytes | None]]",
+    directives: "Callable[[bool], list[tuple[str, bytes | None]]]",
+) -> "dict[str, bytes | None]":
+    """
+    The options of a call, in the order in which sbatch reads them: at the call, and again by the flush.
+
+    Args:
+        directives: Reads the #SBATCH lines, which --wrap has none of; with whether #PBS lines are ignored.
+    """
+    lines = []  # type: list[tuple[str, bytes | None]]
+    if source != WRAP:
+        lines = directives(any(name == "ignore-pbs" for name, _ in command_line + environment_options))
+    options = combine([lines, environment_options, command_line])
+    options.pop("wrap", None)
+    return options
 
 
 def check_export(value: "bytes | None", environment: "dict[bytes, bytes]") -> None:

@@ -63,7 +63,7 @@ def raw_pattern(call: Call, kind: str) -> str:
     return log_pattern(call, kind)
 
 
-def log_name(context: Context, call: Call, kind: str, shown: Part, joined: bool = True) -> str:
+def log_name(context: Context, call: Call, kind: str, shown: Part, *, joined: bool = True) -> str:
     """
     A log's name for what is shown of a call: a task that waits with others has no id yet.
 
@@ -117,7 +117,7 @@ def is_updated(context: Context, call: Call, kind: str, real: str, width: int = 
     task = None
     if call.is_array:
         task = call.tasks[0]
-    name = logs.expand(call, kind, task, call.is_array, launch_sets_name=True)
+    name = logs.expand(call, kind, task, keep_index=call.is_array, launch_sets_name=True)
     if name is None or real in ("", "(null)", "N/A", "/dev/null"):
         return False
     pattern = os.fsdecode(name.path if name.on_node or call.is_array else logs.literal(name.path))
@@ -133,7 +133,7 @@ def is_updated(context: Context, call: Call, kind: str, real: str, width: int = 
     return OUR_LINK.match(real) is None and re.fullmatch(form, real, re.S) is None
 
 
-def log_column(context: Context, call: Call, column: str, shown: Part, expanded: bool) -> str:
+def log_column(context: Context, call: Call, column: str, shown: Part, *, expanded: bool) -> str:
     """
     squeue's column.
 

@@ -67,7 +67,7 @@ def long_name(given: str, table: Table) -> str:
     return found[0]
 
 
-def read(words: Sequence[str], table: Table, permute: bool = True) -> Line:
+def read(words: Sequence[str], table: Table, *, permute: bool = True) -> Line:
     """
     Read the words after the command's name.
 

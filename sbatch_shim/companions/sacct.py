@@ -139,7 +139,7 @@ class Accounting:
         sys.stderr.buffer.write(answer.err)
         if answer.status != 0:
             return answer.status
-        output = Output(answer.out, header, columns, parsable)
+        output = Output(answer.out, header, columns, parsable=parsable)
         self.tickets.refresh()
         rows = Rows(self, output).all()
         delimiter = os.fsencode(self.line.last("delimiter") or "|")

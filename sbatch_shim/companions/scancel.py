@@ -149,16 +149,16 @@ class Cancel:
         ending = (self.line.last("signal") or None) in ENDING and not self.line.has("batch", "full")
         named: list[str] = []
         for one in self.targets:
-            ids = self.one(one, ending)
+            ids = self.one(one, ending=ending)
             if self.filters and ids and self.line.operands:
                 ids = self.passing(one, ids)
             named += ids
         if self.filters and not self.line.operands:
-            self.by_filter(ending)
+            self.by_filter(ending=ending)
             return self.status
         if self.reals or not self.targets:
             self.call(self.line.options, self.reals)
-        self.cancel(named, ending)
+        self.cancel(named, ending=ending)
         return self.status
 
     def give_back(self, session: Session, tickets: list[int]) -> None:
@@ -168,7 +168,7 @@ class Cancel:
 
             give_back(session, lambda recorded: self.context.tool("sbatch") or recorded)
 
-    def one(self, named: Named, ending: bool) -> list[str]:
+    def one(self, named: Named, *, ending: bool) -> list[str]:
         """The real ids of a ticket; one that is not submitted is dropped here."""
         if named.state in (QUEUED, REFUSED) and ending and named.tasks is None and not named.id.step:
             if not matches(self.line, queued_values(named.held, named.ticket)):
@@ -197,7 +197,7 @@ class Cancel:
             self.status = 1
         return [one for one, values in listed if matches(self.line, values)]
 
-    def by_filter(self, ending: bool) -> None:
+    def by_filter(self, *, ending: bool) -> None:
         """No ids: all that passes the filters, queued calls and merged tasks among them."""
         all_known = self.context.tickets
         if ending:
@@ -220,10 +220,10 @@ class Cancel:
             if not place.whole and (self.has_name(pages, ticket) if by_name else not self.line.has("interactive"))
             for one in elements(place, None)
         ]
-        self.cancel(self.filtered(live) if live else [], ending)
+        self.cancel(self.filtered(live) if live else [], ending=ending)
         self.call(self.line.options, [])
 
-    def cancel(self, named: list[str], ending: bool) -> None:
+    def cancel(self, named: list[str], *, ending: bool) -> None:
         """Cancel real jobs, whatever the filters say."""
         if named:
             ids = with_records(self.context, named) if ending else compact(named)

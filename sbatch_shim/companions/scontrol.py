@@ -167,7 +167,7 @@ class Control:
             found += [f"{ticket}_{ranges(left)}: {text}\n"] if left else []
         return found
 
-    def real_words(self, words: Sequence[str], by_name: bool = True) -> list[str]:
+    def real_words(self, words: Sequence[str], *, by_name: bool = True) -> list[str]:
         """
         Words with every job id among them made a real one.
 

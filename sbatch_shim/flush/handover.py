@@ -78,7 +78,7 @@ def with_real_ids(words: list[bytes], state: bytes, script: bytes | None, own: S
     return with_option(words, b"--dependency=" + real.spec)
 
 
-def real_dependency(spec: bytes, state: bytes, own: Surroundings, for_array: bool) -> Dependency | None:
+def real_dependency(spec: bytes, state: bytes, own: Surroundings, *, for_array: bool) -> Dependency | None:
     """
     A dependency as Slurm must be told, its producers submitted; None where it may stay as it is.
 
@@ -110,7 +110,7 @@ def real_dependency(spec: bytes, state: bytes, own: Surroundings, for_array: boo
             return tickets.placer(own.is_here)(ticket)
         return Place(ticket, None, None, whole=True, tasks=1, end=1)
 
-    return with_places(found or waits, place, for_array)
+    return with_places(found or waits, place, for_array=for_array)
 
 
 def submitted(named: list[int], tickets: TicketMap, state: bytes, only: frozenset[int] | None) -> TicketMap:

@@ -91,7 +91,7 @@ def needs_login(call: Call) -> bool:
     return by_export or "get-user-env" in call.options
 
 
-def for_job(call: Call, launch_sets_name: bool) -> Environment:
+def for_job(call: Call, *, launch_sets_name: bool) -> Environment:
     """
     What sbatch would send with the job.
 

@@ -89,6 +89,7 @@ def expand(
     call: Call,
     kind: str,
     task: int | None,
+    *,
     keep_index: bool = False,
     launch_sets_name: bool = False,
     node: Node | None = None,

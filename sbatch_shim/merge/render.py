@@ -131,7 +131,8 @@ def render(
         The script's bytes, and the environment to start sbatch with.
     """
     sending = array.sending
-    shared = environment.share([environment.for_job(call, limits.launch_sets_name) for call in array.calls], sending)
+    environments = [environment.for_job(call, launch_sets_name=limits.launch_sets_name) for call in array.calls]
+    shared = environment.share(environments, sending)
     submit = environment.for_sbatch(array.calls[0], shared, sending)
     # A pool waits before anybody knows which folders there will be.
     start = None

@@ -160,7 +160,9 @@ def dependency(array: Array, limits: Limits, place_of: Callable[[int], Place]) -
     asked = array.options.get("kill-on-invalid-dep")
     cancelled = limits.kills_impossible if asked is None else asked.lower() == b"yes"
     lanes = tuple(Condition("aftercorr", place_of(one.calls[0].ticket).job) for one in array.upstream)
-    common = with_places(array.waits, place_of, any(call.is_array for call in array.calls), cancelled)
+    common = with_places(
+        array.waits, place_of, for_array=any(call.is_array for call in array.calls), may_be_cancelled=cancelled
+    )
     return Dependency((*lanes, *common.conditions), common.any_of)
 
 
@@ -193,7 +195,7 @@ def log_file(array: Array, kind: str, limits: Limits) -> LogFile | None:
         first = None
         if call.is_array:
             first = call.tasks[0]
-        name = logs.expand(call, kind, first, call.is_array, limits.launch_sets_name)
+        name = logs.expand(call, kind, first, keep_index=call.is_array, launch_sets_name=limits.launch_sets_name)
         if name is None:
             return None
         return LogFile(kind, name.path if call.is_array or name.on_node else logs.literal(name.path))

@@ -303,14 +303,15 @@ def build(session: Session, ticket: int, payload: bytes, shared: Shared) -> Call
     command_line, source, rest = request.read_words(words)
     inputs = inputs_in(environment, shared.inputs[base_hash])
     environment_options = request.from_environment(inputs) if inputs else []
-    directives: list[tuple[str, bytes | None]] = []
-    if source != request.WRAP:
-        key = body, any(name == "ignore-pbs" for name, _ in command_line + environment_options)
+
+    def directives(ignore_pbs: bool) -> list[tuple[str, bytes | None]]:
+        key = body, ignore_pbs
         if key not in shared.directives:
-            shared.directives[key] = request.from_directives(session.blob(body), key[1])
-        directives = shared.directives[key]
-    options = request.combine([directives, environment_options, command_line])
-    for name in ("wrap", "parsable", "ignore-pbs", "quiet"):
+            shared.directives[key] = request.from_directives(session.blob(body), ignore_pbs=ignore_pbs)
+        return shared.directives[key]
+
+    options = request.resolve(source, command_line, environment_options, directives)
+    for name in ("parsable", "ignore-pbs", "quiet"):
         options.pop(name, None)
     return Call(
         ticket=ticket,

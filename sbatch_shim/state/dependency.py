@@ -142,7 +142,7 @@ def elements_of_brackets(found: re.Match[bytes]) -> bytes:
 
 
 def with_places(
-    waits: Dependency, place_of: Callable[[int], Place], for_array: bool, may_be_cancelled: bool = True
+    waits: Dependency, place_of: Callable[[int], Place], *, for_array: bool, may_be_cancelled: bool = True
 ) -> Dependency:
     """
     The dependency as Slurm must be told, every ticket replaced by the real ids of its tasks.
@@ -165,7 +165,7 @@ def with_places(
     if waits.any_of:
         conditions = [one.condition for one in found]
     else:
-        conditions = fold(found, may_be_cancelled)
+        conditions = fold(found, may_be_cancelled=may_be_cancelled)
     return Dependency(tuple(dict.fromkeys(conditions)), waits.any_of)
 
 
@@ -206,7 +206,7 @@ def placed(condition: Condition, place: Place, *, any_of: bool) -> list[Real]:
     )
 
 
-def fold(found: list[Real], may_be_cancelled: bool) -> list[Condition]:
+def fold(found: list[Real], *, may_be_cancelled: bool) -> list[Condition]:
     """
     An array's id in place of all its elements, where that means the same.
 

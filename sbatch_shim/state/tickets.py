@@ -332,6 +332,7 @@ class Tickets:
     def __init__(
         self,
         state: bytes,
+        *,
         everything: bool = False,
         is_here: Callable[[Origin], bool] = lambda origin: True,
         asked: Collection[int] = (),

@@ -34,7 +34,7 @@ from sbatch_shim.request import combine, from_directives, understand
     ],
 )
 def test_where_directives_stand(script: bytes, words: bytes) -> None:
-    assert directive_words(script, True) == words.split()
+    assert directive_words(script, ignore_pbs=True) == words.split()
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_words_are_those_of_a_shell_without_expansion(line: str) -> None:
 def test_foreign_directives_are_handed_over_unless_ignored(magic: bytes) -> None:
     script = b"#!/bin/sh\n#SBATCH -H\n" + magic + b" -x\n"
     with pytest.raises(HandOver):
-        directive_words(script, False)
-    assert directive_words(script, True) == [b"-H"]
-    assert directive_words(b"#!/bin/sh\necho 'a " + magic + b"'\n", False) == []
+        directive_words(script, ignore_pbs=False)
+    assert directive_words(script, ignore_pbs=True) == [b"-H"]
+    assert directive_words(b"#!/bin/sh\necho 'a " + magic + b"'\n", ignore_pbs=False) == []
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,12 @@ def test_foreign_directives_are_handed_over_unless_ignored(magic: bytes) -> None
 )
 def test_what_sbatch_refuses_or_splits_is_handed_over(script: bytes) -> None:
     with pytest.raises(HandOver):
-        from_directives(script, True)
+        from_directives(script, ignore_pbs=True)
 
 
 def test_early_options_and_wrap_do_nothing_in_directives() -> None:
     script = b"#!/bin/sh\n#SBATCH -Q -v --help --usage --version --wrap=x -n 2 --parsable\n"
-    assert from_directives(script, True) == [("ntasks", b"2"), ("parsable", None)]
+    assert from_directives(script, ignore_pbs=True) == [("ntasks", b"2"), ("parsable", None)]
 
 
 def test_the_command_line_beats_variables_which_beat_directives() -> None:

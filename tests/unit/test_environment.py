@@ -46,7 +46,7 @@ def calls_with_environments(draw: st.DrawFn) -> list[Call]:
 @QUICK
 @given(calls_with_environments(), SENDING, st.booleans())
 def test_shares_put_together_are_each_calls_environment(calls: list[Call], sending: Sending, launch: bool) -> None:
-    wanted = [for_job(made, launch) for made in calls]
+    wanted = [for_job(made, launch_sets_name=launch) for made in calls]
     shared = share(wanted, sending)
     assert len(shared.own) == len(calls)
     assert not set(shared.submit) & set(shared.common)
@@ -58,7 +58,7 @@ def test_shares_put_together_are_each_calls_environment(calls: list[Call], sendi
 @QUICK
 @given(calls_with_environments(), SENDING)
 def test_the_real_sbatch_is_started_without_what_it_would_read_as_options(calls: list[Call], sending: Sending) -> None:
-    for name in share([for_job(made, False) for made in calls], sending).submit:
+    for name in share([for_job(made, launch_sets_name=False) for made in calls], sending).submit:
         needed = name in SUBMIT_VARIABLES or name.startswith(SPANK_PREFIX)
         assert needed or not (sending.by_script or name.startswith((b"SBATCH_", b"SLURM_")))
 
@@ -67,7 +67,7 @@ def test_the_real_sbatch_is_started_without_what_it_would_read_as_options(calls:
 @given(calls_with_environments())
 def test_sharing_changes_no_call(calls: list[Call]) -> None:
     before = [made.environment.whole() for made in calls]
-    share([for_job(made, False) for made in calls], Sending())
+    share([for_job(made, launch_sets_name=False) for made in calls], Sending())
     assert [made.environment.whole() for made in calls] == before
 
 
@@ -95,7 +95,7 @@ def test_export_lists(export: bytes | None, wanted: dict[bytes, bytes]) -> None:
     made = call(0, {} if export is None else {"export": export}, env=environment)
     assert exported(made).whole() == wanted
     assert needs_login(made) == (export not in (None, b"all"))
-    told = for_job(made, False).whole()
+    told = for_job(made, launch_sets_name=False).whole()
     for name, value in {**wanted, **ADDED, b"SLURM_JOB_NAME": b"job.sh"}.items():
         assert told[name] == value
     assert told.get(b"SLURM_EXPORT_ENV") == (None if export in (None, b"all") else export)
@@ -103,14 +103,14 @@ def test_export_lists(export: bytes | None, wanted: dict[bytes, bytes]) -> None:
 
 def test_a_script_from_stdin_has_a_name_only_where_the_launch_sets_one() -> None:
     made = call(0, source=b"stdin", script=b"")
-    assert b"SLURM_JOB_NAME" not in for_job(made, False).whole()
-    assert for_job(made, True).whole()[b"SLURM_JOB_NAME"] == b"sbatch"
+    assert b"SLURM_JOB_NAME" not in for_job(made, launch_sets_name=False).whole()
+    assert for_job(made, launch_sets_name=True).whole()[b"SLURM_JOB_NAME"] == b"sbatch"
 
 
 def test_the_calls_own_facts_beat_what_it_inherited() -> None:
     inherited = dict.fromkeys([*ADDED, b"SLURM_JOB_NAME", b"SLURM_JOB_DEPENDENCY", b"SLURM_EXPORT_ENV"], b"old")
     made = call(0, {"dependency": b"afterok:7", "export": b"A"}, env=Environment({}, frozenset(), inherited))
-    told = for_job(made, False).whole()
+    told = for_job(made, launch_sets_name=False).whole()
     assert told == {
         **ADDED,
         b"SLURM_JOB_NAME": b"job.sh",
@@ -123,7 +123,7 @@ def test_names_that_sbatch_drops_do_not_reach_the_job() -> None:
     """sbatch drops names of 256 bytes and more silently (22.05); only some of ours would pass through it."""
     long_one, longest = b"N" * 256, b"N" * 255
     made = call(0, env=Environment({}, frozenset(), {long_one: b"x", longest: b"y"}))
-    told = for_job(made, False).whole()
+    told = for_job(made, launch_sets_name=False).whole()
     assert longest in told
     assert long_one not in told
 

@@ -283,7 +283,10 @@ def test_elements_of_an_array_are_lanes_too() -> None:
     ],
 )
 def test_forms_of_a_dependency(spec: str, written: str) -> None:
-    assert with_places(parse(spec.encode()), lambda ticket: pytest.fail("no ticket"), True).spec.decode() == written
+    assert (
+        with_places(parse(spec.encode()), lambda ticket: pytest.fail("no ticket"), for_array=True).spec.decode()
+        == written
+    )
 
 
 @pytest.mark.parametrize("spec", ["5", "5,6", "AFTEROK:5", "after:5+10:6", "afterok:5_1,singleton", "5?6"])

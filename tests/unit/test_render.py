@@ -103,7 +103,7 @@ def check(seen: dict[str, Any], made: Call, task: int | None) -> None:
     assert seen["words"] == made.arguments
     assert seen["body"] == made.body()
     assert seen["cwd"] == made.folder
-    wanted = for_job(made, False).whole()
+    wanted = for_job(made, launch_sets_name=False).whole()
     if task is None:
         assert dict(entry.split(b"=", 1) for entry in seen["env"]) == wanted
     else:
@@ -254,7 +254,7 @@ def test_what_the_node_sets_stays_and_what_is_ours_goes() -> None:
     )
     environment = dict(entry.split(b"=", 1) for entry in seen["env"])
     assert environment == {
-        **for_job(made, False).whole(),
+        **for_job(made, launch_sets_name=False).whole(),
         b"SLURM_JOB_ID": b"9",
         b"HOSTNAME": b"node1",
     }

@@ -184,7 +184,7 @@ def id_members(form: DocumentForm, part: Part, *, is_array: bool) -> JsonJob:
     }
 
 
-def script_of(context: Context, form: DocumentForm, call: Call) -> str | None:
+def shown_script(context: Context, form: DocumentForm, call: Call) -> str | None:
     script = as_shown.command(context, call)
     return form.text("" if script == "(null)" else script)
 
@@ -204,7 +204,7 @@ def waiting_members(context: Context, form: DocumentForm, call: Call, part: Part
         **id_members(form, part, is_array=call.is_array),
         "name": call.shown_name,
         "current_working_directory": os.fsdecode(call.folder),
-        "command": script_of(context, form, call),
+        "command": shown_script(context, form, call),
         **{f"standard_{kind}": log_of(context, form, call, kind, part) for kind in LOGS.values()},
     }
 
@@ -225,7 +225,7 @@ def own_members(context: Context, form: DocumentForm, part: Part, job: JsonJob) 
     if job.get("submit_line"):
         found["submit_line"] = as_shown.submit_line(call)
     found["current_working_directory"] = tickets.folder(part.ticket, job["current_working_directory"] or "")
-    found["command"] = script_of(context, form, call)
+    found["command"] = shown_script(context, form, call)
     found["dependency"] = dependency_with_tickets(job["dependency"], tickets, call, part.index)
     for column, kind in LOGS.items():
         name, expanded = f"standard_{kind}", f"{column}_expanded"

@@ -99,7 +99,7 @@ class Output:
             dashes that tell each column's width.
     """
 
-    def __init__(self, out: bytes, header: bytes, columns: list[Column], parsable: bool) -> None:
+    def __init__(self, out: bytes, header: bytes, columns: list[Column], *, parsable: bool) -> None:
         self.columns = columns
         self.parsable = parsable
         self.header = header
