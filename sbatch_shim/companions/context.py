@@ -227,7 +227,9 @@ class Context:
 def listable(jobs: Iterable[int | str]) -> str:
     """The value of squeue's -j for jobs that may be gone: a single one would be an error, so it stands twice."""
     words = [*dict.fromkeys(map(str, jobs))]
-    return ",".join(words if len(words) > 1 else words * 2)
+    if len(words) == 1:
+        words *= 2
+    return ",".join(words)
 
 
 def say(text: str) -> None:

@@ -30,6 +30,11 @@ class Entry:
     command: str
 
     @property
+    def number(self) -> int:
+        """The array's id, or the plain job's; 0 for a job of another kind."""
+        return self.id.job if self.id is not None else 0
+
+    @property
     def tasks(self) -> TaskSet:
         """The tasks that it tells of; none of a plain job, or where they are not told."""
         if self.id is not None:

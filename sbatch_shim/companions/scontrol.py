@@ -164,7 +164,8 @@ class Control:
         nobody = {f"{job.number}_{index}" for index in indices if not job.shares([index])}
         for ticket, wanted in self.asked.items() if nobody else ():
             left = [task for task in wanted or () if self.context.tickets.place(ticket).element(task) in nobody]
-            found += [f"{ticket}_{ranges(left)}: {text}\n"] if left else []
+            if left:
+                found += [f"{ticket}_{ranges(left)}: {text}\n"]
         return found
 
     def real_words(self, words: Sequence[str], *, by_name: bool = True) -> list[str]:

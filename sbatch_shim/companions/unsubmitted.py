@@ -96,7 +96,9 @@ def by_name(form: int) -> dict[str, str]:
 
 def text_of(value: str | int | None) -> str:
     """As squeue and scontrol write a value."""
-    return str(value) if value is not None else "(null)"
+    if value is None:
+        return "(null)"
+    return str(value)
 
 
 class Unsubmitted:
@@ -123,7 +125,9 @@ class Unsubmitted:
             return pages is not None and pages.state(ticket) == DROPPED
 
         given = call.options.get("dependency")
-        unmet = (without_met(given, is_dropped) if given else None) or b""
+        unmet = b""
+        if given:
+            unmet = without_met(given, is_dropped) or b""
         if self.failed:
             # Reasons are one word in Slurm's lists.
             pages = context.tickets.find(call.ticket)
@@ -251,7 +255,9 @@ class Unsubmitted:
     def allocated_cpus(self) -> str:
         from sbatch_shim.companions import as_shown
 
-        return "0" if self.context.version >= as_shown.CPUS_LATER else self.cpus
+        if self.context.version >= as_shown.CPUS_LATER:
+            return "0"
+        return self.cpus
 
     @property
     def nice(self) -> int | None:
@@ -273,7 +279,9 @@ class Unsubmitted:
     def limit(self) -> int | None:
         """Minutes; None for no limit."""
         given = self.call.options.get("time")
-        limit = -1 if given is None else minutes(given)
+        if given is None:
+            return None
+        limit = minutes(given)
         if limit < 0:
             return None
         return limit
@@ -303,11 +311,15 @@ class Unsubmitted:
     @property
     def accounted_time_limit(self) -> str:
         """As sacct shows it, which has it from the partition where the caller gave none."""
-        return self.time_limit if "time" in self.call.options else "Partition_Limit"
+        if "time" not in self.call.options:
+            return "Partition_Limit"
+        return self.time_limit
 
     @property
     def accounted_raw_time_limit(self) -> str:
-        return self.raw_time_limit if "time" in self.call.options else "Partition_Limit"
+        if "time" not in self.call.options:
+            return "Partition_Limit"
+        return self.raw_time_limit
 
     @property
     def short_time_limit(self) -> str:

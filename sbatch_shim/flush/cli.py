@@ -260,9 +260,10 @@ def report(result: FlushResult, own: dict[str, str], went: dict[str, int]) -> No
             "waiting": result.waiting,
         }
         print(json.dumps(document, indent=1))
+    answer = "%s" if "parsable" in own else "Submitted batch job %s"
     for one in result.adopted:
         if "json" not in own:
-            print(one.job if "parsable" in own else f"Submitted batch job {one.job}")
+            print(answer % one.job)
         held = summary(one.tickets, one.tasks)
         print(f"  job {one.job}: {held}; Slurm has it from an earlier flush that was cut short", file=sys.stderr)
     whys = reasons([outcome.array for outcome in result.outcomes])
@@ -270,7 +271,7 @@ def report(result: FlushResult, own: dict[str, str], went: dict[str, int]) -> No
         if outcome.text:
             print(outcome.text.rstrip("\n"), file=sys.stderr)
         if outcome.job is not None and "json" not in own:
-            print(outcome.job if "parsable" in own else f"Submitted batch job {outcome.job}")
+            print(answer % outcome.job)
         print(f"  {fate(outcome, result.failed)}: {describe(outcome.array, why)}", file=sys.stderr)
     if went and (result.outcomes or result.adopted):
         say(passed.summary(went))

@@ -455,7 +455,8 @@ class Flush:
                 if outcome.final and self.wishes.final:
                     self.give_up(journal, number, tickets, outcome.text)
                 else:
-                    self.result.elsewhere += tickets if outcome.text == ELSEWHERE else []
+                    if outcome.text == ELSEWHERE:
+                        self.result.elsewhere += tickets
                     (self.result.uncertain if outcome.uncertain else self.result.kept).extend(tickets)
         progress(number, number)
 

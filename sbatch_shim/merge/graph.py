@@ -22,7 +22,9 @@ MOST_LINES = 4
 def describe(array: Array, why: str = "") -> str:
     """One array in words, and in a line of its own why it has no company."""
     text = summary([call.ticket for call in array.calls], array.size)
-    return text + (f"\n{explained(why, '      ')}" if why else "")
+    if not why:
+        return text
+    return text + "\n" + explained(why, "      ")
 
 
 def explained(why: str, indent: str) -> str:
@@ -33,12 +35,16 @@ def explained(why: str, indent: str) -> str:
 def summary(tickets: list[int], tasks: int) -> str:
     """How much an array holds."""
     first, last = min(tickets), max(tickets)
-    told = f"ticket {first}" if first == last else f"tickets {first}..{last}"
+    told = f"tickets {first}..{last}"
+    if first == last:
+        told = f"ticket {first}"
     return f"{counted(len(tickets), 'call')}, {counted(tasks, 'task')}, {told}"
 
 
 def counted(number: int, word: str) -> str:
-    return f"{number} {word}" + ("" if number == 1 else "s")
+    if number == 1:
+        return f"1 {word}"
+    return f"{number} {word}s"
 
 
 def reason(array: Array) -> str:
@@ -66,8 +72,12 @@ def reasons(arrays: Sequence[Array]) -> list[str]:
     same_reason = Counter(zip(wants, whys))
     told = []
     for array, want, why in zip(arrays, wants, whys):
-        others = same_options[want] if array.alone else same_reason[want, why]
-        told.append(why if others > 1 else "")
+        others = same_reason[want, why]
+        if array.alone:
+            others = same_options[want]
+        if others == 1:
+            why = ""
+        told.append(why)
     return told
 
 
@@ -89,23 +99,26 @@ def graph(arrays: Sequence[Array], options: Sequence[str] = ()) -> str:
     number_of = {call.ticket: number for number, array in enumerate(arrays, 1) for call in array.calls}
     alike: dict[tuple[bytes, int, str, str, str], list[int]] = defaultdict(list)
     whys = reasons(arrays)
+    given = options or [""] * len(arrays)
     for number, array in enumerate(arrays, 1):
         waits = [f"{number_of[one.calls[0].ticket]} lane by lane" for one in array.upstream]
         waits += conditions(array.waits, arrays, number_of)
-        arrow = (" or " if array.waits.any_of else ", ").join(waits)
+        separator = " or " if array.waits.any_of else ", "
         # Arrays are worth a line each; plain jobs come in thousands.
         own = 0 if array.is_plain else number
-        alike[job_name(array), own, arrow, whys[number - 1], options[number - 1] if options else ""].append(number)
+        alike[job_name(array), own, separator.join(waits), whys[number - 1], given[number - 1]].append(number)
     wide = min(30, max((len(name) for name, *_ in alike), default=0))
     lines = []
-    for (name, number, arrow, why, given), numbers in alike.items():
-        size = counted(arrays[number - 1].size, "task") if number else counted(len(numbers), "job")
+    for (name, number, arrow, why, words), numbers in alike.items():
+        size = counted(len(numbers), "job")
+        if number:
+            size = counted(arrays[number - 1].size, "task")
         count, word = size.split()
         shown = name.decode(errors="backslashreplace")
         lines += headed(f"{numbers[0]:>5}  {count:>6} {word:5}  {shown:{wide}}", arrow)
-        if given:
+        if words:
             lines += textwrap.wrap(
-                given, COLUMNS, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False
+                words, COLUMNS, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False
             )
         if why:
             lines.append(explained(why, INDENT))
@@ -119,8 +132,9 @@ def headed(head: str, arrow: str) -> list[str]:
     if len(head) + len(arrow) + 5 <= COLUMNS:
         return [f"{head}  <- {arrow}"]
     waits = textwrap.wrap(arrow, COLUMNS, initial_indent=f"{INDENT}<- ", subsequent_indent=f"{INDENT}   ")
-    more = [] if len(waits) <= MOST_LINES else [f"{INDENT}   ..."]
-    return [head, *waits[:MOST_LINES], *more]
+    if len(waits) > MOST_LINES:
+        waits[MOST_LINES:] = [f"{INDENT}   ..."]
+    return [head, *waits]
 
 
 def conditions(waits: Dependency, arrays: Sequence[Array], number_of: dict[int, int]) -> list[str]:
@@ -129,14 +143,19 @@ def conditions(waits: Dependency, arrays: Sequence[Array], number_of: dict[int, 
     words = []
     for one in waits.conditions:
         number = number_of.get(one.job)
-        if number is None:
-            words.append(one.kind if not one.job else f"job {one.job} ({one.kind})")
-            continue
-        call = next(call for call in arrays[number - 1].calls if call.ticket == one.job)
-        within[number, one.kind] += 1 if one.element is not None or not call.is_array else len(call.tasks)
+        if number is None and one.job:
+            words.append(f"job {one.job} ({one.kind})")
+        elif number is None:
+            words.append(one.kind)
+        else:
+            call = next(call for call in arrays[number - 1].calls if call.ticket == one.job)
+            whole = one.element is None and call.is_array
+            within[number, one.kind] += len(call.tasks) if whole else 1
     for (number, kind), count in within.items():
-        what = "all of " if count >= arrays[number - 1].size else f"{count} of "
+        what = f"{count} of "
         if arrays[number - 1].is_plain:
             what = ""
+        elif count >= arrays[number - 1].size:
+            what = "all of "
         words.append(f"{what}{number} ({kind})")
     return words

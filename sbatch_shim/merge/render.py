@@ -141,7 +141,10 @@ def render(
     tasks = array.tasks()
     first = tasks[0].index
     row_count = tasks[-1].index - first + 1
-    row_bytes = ROW_BYTES + (0 if opening is None else len(ROW_LOGS % 0))
+    no_logs = b""
+    if opening is not None:
+        no_logs = ROW_LOGS % 0
+    row_bytes = ROW_BYTES + len(no_logs)
 
     common = b"".join(escape(entry) + b"\n" for entry in entries(shared.common))
     records: list[bytes] = []
@@ -181,18 +184,22 @@ def render(
             "common_lines": len(shared.common),
             "bodies_in_front": in_front,
             "login": sending.by_script,
-            "whole": None if whole is None else shlex.quote(os.fsdecode(whole)),
-            "table": None if table is None else shlex.quote(os.fsdecode(table)),
+            "whole": quoted(whole),
+            "table": quoted(table),
             "time_format": limits.time_format,
             "time_zone": limits.time_format.endswith("%z"),
             "opening": opening is not None,
-            "host": "" if opening is None else shlex.quote(opening.host),
-            "own_script": "" if opening is None else shlex.quote(os.fsdecode(opening.script)),
-            "mark": "" if opening is None or not opening.mark else shlex.quote(os.fsdecode(opening.mark)),
+            "host": "",
+            "own_script": "",
+            "mark": "",
             "makes_log_folders": limits.makes_log_folders,
             "appends": appends(array, limits),
             "joined": "error" not in array.calls[0].options,
         }
+        if opening is not None:
+            values["host"] = shlex.quote(opening.host)
+            values["own_script"] = quoted(opening.script)
+            values["mark"] = quoted(opening.mark or None) or ""
         return fill(template(), values).encode("utf-8", "surrogateescape")
 
     # The program holds the offset of what follows it, whose digits are part of its length.
@@ -219,7 +226,7 @@ def render(
         place = body_place
     tables = []
 
-    rows = [(b"" if opening is None else ROW_LOGS % 0) + ROW % (b"-", 0, 0, 0, 0)] * row_count
+    rows = [no_logs + ROW % (b"-", 0, 0, 0, 0)] * row_count
     for task in tasks:
         local_id = b"-" if task.local_id is None else b"%d" % task.local_id
         row = ROW % (local_id, *record_places[task.call.ticket], *body_places[task.call.body_hash])
@@ -248,8 +255,17 @@ def log_lines(opening: Opening, index: int) -> bytes:
     for kind in logs.KINDS:
         path = opening.paths.get(kind, {}).get(index, b"")
         # bash takes some names below /dev (tcp, udp) for more than names.
-        lines.append(escape(b"/." + path if path[:5] == b"/dev/" else path) + b"\n")
+        if path.startswith(b"/dev/"):
+            path = b"/." + path
+        lines.append(escape(path) + b"\n")
     return b"".join(lines)
+
+
+def quoted(path: bytes | None) -> str | None:
+    """A path as a shell reads it; None for none."""
+    if path is None:
+        return None
+    return shlex.quote(os.fsdecode(path))
 
 
 def comment(text: str) -> str:

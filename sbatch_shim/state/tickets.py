@@ -594,16 +594,17 @@ class Tickets:
             self.refresh()
         return self.job(number, command)
 
-    def settle(self, jobs: Iterable[tuple[int | None, str]]) -> None:
+    def settle(self, jobs: Iterable[tuple[int, str]]) -> None:
         """
         Read again what flushes have done, after a look at Slurm.
 
         Args:
-            jobs: Id and command of all that was seen; those of ours are waited for until their flush has noted them.
+            jobs: Id (0 for none) and command of all that was seen; those of ours are waited for until their flush has
+                noted them.
         """
         self.refresh()
         for number, command in jobs:
-            if number is not None:
+            if number:
                 self.await_job(number, command)
 
     def place(self, ticket: int) -> Place:

@@ -23,6 +23,30 @@ def test_no_conditional_expression_stands_in_another(module: Path) -> None:
     assert not found
 
 
+# An if, a default in front of one, or a small function says the same with less in one line.
+MOST_CONDITIONAL_EXPRESSIONS = 15  # per 1,000 lines of the package
+
+
+def test_conditional_expressions_are_few() -> None:
+    sources = [module.read_text() for module in MODULES]
+    found = sum(isinstance(node, ast.IfExp) for source in sources for node in ast.walk(ast.parse(source)))
+    lines = sum(len(source.splitlines()) for source in sources)
+    assert 1000 * found / lines < MOST_CONDITIONAL_EXPRESSIONS
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_booleans_are_keyword_only(module: Path) -> None:
+    """But for the callbacks that take one, which are called with it alone."""
+    found = [
+        f"{function.name}({argument.arg})"
+        for function in ast.walk(ast.parse(module.read_text()))
+        if isinstance(function, ast.FunctionDef) and len(function.args.args) > 1
+        for argument in function.args.args
+        if argument.annotation is not None and ast.unparse(argument.annotation).strip("'\"") == "bool"
+    ]
+    assert not found
+
+
 def imports_of(module: Path) -> set[str]:
     """The modules of the package that a module imports while it is imported itself."""
     found = set()

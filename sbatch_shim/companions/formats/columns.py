@@ -347,7 +347,7 @@ class Rows:
         if answer.status != 0 and not answer.out:
             return answer.status, b""
         rows = rows_of(answer.out, self.layout)
-        self.tickets.settle((row.id.job if row.id else None, row.command) for row in rows)
+        self.tickets.settle((row.number, row.command) for row in rows)
         self.apart = self.rows_apart(rows, line)
         out = []
         if not given.has("noheader"):
@@ -424,7 +424,7 @@ class Rows:
         if shown is None:
             return []
         before = row.before
-        row = self.apart.get((row.id.job if row.id else 0, shown.index), row)
+        row = self.apart.get((row.number, shown.index), row)
         call = self.tickets.call(shown.ticket)
         texts = list(row.texts)
         for at, column in enumerate(self.layout.fields):

@@ -89,7 +89,7 @@ class Jobs:
         self.printed: list[JsonJob] = document["jobs"]
         entries = map(entry_of, self.printed)
         # The flushes that have these jobs note them.
-        self.tickets.settle((entry.id.job if entry.id else None, entry.command) for entry in entries)
+        self.tickets.settle((entry.number, entry.command) for entry in entries)
 
     def parts(self, job: JsonJob) -> list[Part] | None:
         return shares_of(self.tickets, job, self.printed) or None

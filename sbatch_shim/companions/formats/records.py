@@ -124,7 +124,8 @@ class Records:
         clusters.jobs_with(self.context, {int(head[2]) for _, head in steps_in(answer.out) if head})  # in one look
         for record, head in steps_in(answer.out):
             if head is None:
-                records += [record] if record and places is None else []
+                if record and places is None:
+                    records += [record]
             elif places is None or (head[1] in places and wanted in ("", head[4])):
                 records.append(self.step_of_ticket(record, head)[1])
         if not given:
@@ -154,7 +155,8 @@ class Records:
             if clusters.job_with(self.context, int(array)) is not None:
                 for record, head in steps_in(self.context.run("scontrol", ["show", "step", array]).out):
                     shown, text = self.step_of_ticket(record, head) if head else (None, "")
-                    records += [text] if shown is not None and shown.tasks is None else []
+                    if shown is not None and shown.tasks is None:
+                        records += [text]
         return records
 
     def print_records(self, records: list[str]) -> int:

@@ -73,9 +73,7 @@ class Steps:
         return answer.status, b"".join(out)
 
     def parts(self, row: Row) -> list[Part] | None:
-        job = None
-        if row.id:
-            job = self.jobs.get(row.id.job)
+        job = self.jobs.get(row.number)
         if job is None:
             return None
         return shares(job, row.tasks, folded=False, raw=row.raw)
@@ -86,9 +84,7 @@ class Steps:
         return [assemble(self.layout, row.texts, row.before)]
 
     def ours(self, row: Row, part: Part) -> list[bytes]:
-        job = None
-        if row.id:
-            job = self.jobs.get(row.id.job)
+        job = self.jobs.get(row.number)
         if row.id is None or job is None or not (self.wanted.takes_real(part, row, job) or self.wanted.takes(part)):
             return []
         texts = list(row.texts)
