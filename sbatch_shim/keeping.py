@@ -120,7 +120,9 @@ def unfit(told: bytes) -> int:
         return pid
     try:
         # The name may hold blanks and brackets.
-        return pid if read(b"/proc/%d/stat" % pid).rpartition(b") ")[2][:1] == b"T" else 0
+        if read(b"/proc/%d/stat" % pid).rpartition(b") ")[2][:1] != b"T":
+            return 0
+        return pid
     except OSError:
         return 0
 
@@ -144,7 +146,7 @@ def displaced(session: Session) -> bool:
     return True
 
 
-def wake(session: Session, entries: "list[bytes]", start_one: bool) -> None:
+def wake(session: Session, entries: "list[bytes]", *, start_one: bool) -> None:
     """
     Make known that somebody waits for what is queued, if the session is one of auto mode and holds calls.
 
@@ -215,7 +217,9 @@ def tell_failures(session: Session) -> None:
     if not lines:  # it was written on a full disk
         return
     ticket, _, words = lines[0].partition(" ")
-    more = " (and %d more calls)" % (len(lines) - 1) if len(lines) > 1 else ""
+    more = ""
+    if len(lines) > 1:
+        more = " (and %d more calls)" % (len(lines) - 1)
     complain(
         "sbatch: error: job %s was refused after it had been answered%s: %s; see sarray status\n"
         % (ticket, more, words)

@@ -138,6 +138,11 @@ def tickets(result: Result) -> list[str]:
     return result.out.decode().split()
 
 
+def tools_of(scratch: Path, name: str) -> Path:
+    """A folder that the user can read, with what a pipeline needs."""
+    return tools_for(HERE / "pipelines" / f"{name}.sh", scratch / "refusals-tools").parent
+
+
 def queue_some(person: Person, script: str) -> list[str]:
     """Queue what a bash script submits with `call ...`, and return the tickets."""
     (person.home / "make.sh").write_text(f'call() {{ sbatch --parsable "$@" || exit; }}\n{script}')
@@ -237,8 +242,8 @@ def test_what_waits_for_a_refused_call_stays_and_other_lanes_go_on(judged: Perso
 def test_where_the_dispatcher_is_refused_a_call_is_submitted_as_it_was_made(
     read: Person, scratch: Path, name: str
 ) -> None:
-    pipeline = tools_for(HERE / "pipelines" / f"{name}.sh", scratch / "refusals-tools")
-    direct, queued, flushed = run_both(read, pipeline, pipeline.parent)
+    tools = tools_of(scratch, name)
+    direct, queued, flushed = run_both(read, tools / f"{name}.sh", tools)
     found = differences(direct, queued)
     assert not found, found
     assert flushed.status == 0, flushed.err.decode()

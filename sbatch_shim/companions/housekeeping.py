@@ -128,7 +128,7 @@ def retire(session: Session, listed: Listed) -> bool:
     return True
 
 
-def collect(state: bytes, days: float, listed: Listed, dry: bool = False) -> list[bytes]:
+def collect(state: bytes, days: float, listed: Listed, *, dry: bool = False) -> list[bytes]:
     """
     Remove the folders of flushes that are done, older than `days`, and of which no job may be listed.
 
@@ -160,11 +160,11 @@ def collect(state: bytes, days: float, listed: Listed, dry: bool = False) -> lis
                 except FileNotFoundError:
                     pass
                 shutil.rmtree(folder)
-        gone += collect_pools(Session(state, name), days, listed, dry)
+        gone += collect_pools(Session(state, name), days, listed, dry=dry)
     return gone
 
 
-def collect_pools(session: Session, days: float, listed: Listed, dry: bool) -> list[bytes]:
+def collect_pools(session: Session, days: float, listed: Listed, *, dry: bool) -> list[bytes]:
     """The same with pools of which nothing waits; the links of their ids go too."""
     import shutil
 

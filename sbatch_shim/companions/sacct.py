@@ -256,8 +256,9 @@ class Rows:
         self.output = output
         # By raw id, the words of a job's sbatch, which the steps that follow do not tell.
         self.lines: dict[str, str] = {}
-        # Other jobs that are shown.
+        # Other jobs, and calls in jobs by raw id, that have a name which is asked for: steps follow them.
         self.kept: set[str] = set()
+        self.kept_calls: set[tuple[str, int]] = set()
 
     def all(self) -> list[list[bytes]]:
         """All rows: ours in the order of their tickets, in the places where those of merged jobs stood."""
@@ -315,7 +316,9 @@ class Rows:
         if row.id is not None:
             step = row.id.step
         chosen = part if self.is_named(row) else self.accounting.takes(part, step)
-        if chosen is None or not self.wanted.has_name(self.tickets.name(part.ticket, row.name)):
+        if not step and self.wanted.has_name(self.tickets.name(part.ticket, row.name)):
+            self.kept_calls.add((row.raw_job, part.ticket))
+        if chosen is None or (self.wanted.names is not None and (row.raw_job, part.ticket) not in self.kept_calls):
             return []
         call = self.tickets.call(part.ticket)
         texts = list(row.texts)

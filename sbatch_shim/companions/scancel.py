@@ -220,7 +220,7 @@ class Cancel:
             if not place.whole and (self.has_name(pages, ticket) if by_name else not self.line.has("interactive"))
             for one in elements(place, None)
         ]
-        self.cancel(self.filtered(live) if live else [], ending=ending)
+        self.cancel(self.filtered(live), ending=ending)
         self.call(self.line.options, [])
 
     def cancel(self, named: list[str], *, ending: bool) -> None:
@@ -240,6 +240,8 @@ class Cancel:
 
     def filtered(self, ids: list[str]) -> list[str]:
         """Those of the ids whose jobs pass the filters."""
+        if not ids:
+            return []
         return [one for one, values in self.listed(ids) if matches(self.line, values)]
 
     def listed(self, ids: list[str]) -> list[tuple[str, dict[str, str]]]:

@@ -94,9 +94,9 @@ class Control:
             if any(is_verb(entity, name, 1) for name in ("jobs", "jobid")):
                 if len(ids) > 1:
                     return self.context.become(self.context.words)
-                return Records(self.context, self.line).show(ids[0] if ids else None)
+                return Records(self.context, self.line).show(*ids)
             if is_verb(entity, "steps", 2) and len(ids) < 2:
-                return Records(self.context, self.line).show_steps(ids[0] if ids else "")
+                return Records(self.context, self.line).show_steps(*ids)
         elif is_verb(verb, "write", 1) and 3 <= len(words) <= 4 and is_verb(words[1], "batch_script", 1):
             return self.batch_script(words[2:])
         elif is_verb(verb, "update", 1):
@@ -127,7 +127,8 @@ class Control:
             said = self.about_tasks(job, TaskSet.parse(about[3]), about[4])
             kept += [re.sub(r"_([0-9,-]+):", r"_[\1]:", one, count=1) if about[2] else one for one in said]
             failed |= bool(said) and about[4] != "No error"
-        sys.stderr.write("".join(kept) if failed else "")
+        if failed:
+            sys.stderr.write("".join(kept))
         if failed or not answer.err:
             return answer.status
         return 0

@@ -89,7 +89,9 @@ class Queue:
         self.line = line
         self.tickets: Tickets = context.tickets
         self.one_per_task = line.has("array") or context.variable("SQUEUE_ARRAY") is not None
-        names = line.last("name") if line.has("name") else context.variable("SQUEUE_NAMES")
+        names = context.variable("SQUEUE_NAMES")
+        if line.has("name"):
+            names = line.last("name")
         self.wanted: Selection = selection_of(self.tickets, line.last("jobs"), names)
         # Slurm tells nothing else then.
         self.only_state = line.has("only-job-state")

@@ -91,10 +91,11 @@ def dependency_with_tickets(spec: str, tickets: Tickets, call: Call | None, inde
         found[shown_condition(own[at], tickets, "(failed)" if "(failed)" in said else min(said))] = at
     for (kind, ticket, delay, state), tasks in updated.items():
         producer = tickets.call(ticket)
-        whole = producer is not None and set(producer.tasks) == set(tasks)
-        some = ["_*"] if whole else [f"_{local}" for local in tasks]
+        some = [f"_{local}" for local in tasks]
         if tasks[0] is None:
             some = [""]
+        elif producer is not None and set(producer.tasks) == set(tasks):
+            some = ["_*"]
         found.update((f"{kind}:{ticket}{element}{delay}{state}", len(own)) for element in some)
     return separator.join(sorted(found, key=lambda one: found[one]))
 

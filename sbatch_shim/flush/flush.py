@@ -402,28 +402,19 @@ class Flush:
         self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None], number: int = 0
     ) -> None:
         """
-        Plan `calls` and submit their arrays, one after the other; nothing where a limit is known to leave no room.
+        Plan `calls` and submit their arrays, one after the other.
 
         Args:
             number: Of the last array of this flush before them.
         """
-        if not self.wishes.repeated:
-            self.submit_planned(folder, calls, progress, number)
-            return
         asking = calls[0]
-        self.room = room.look(self.session, lambda: self.backend.held(asking))
-        if any(self.room.bound(call) != 0 for call in calls):
-            self.submit_planned(folder, calls, progress, number)
-            self.note_room(asking)
-            return
-        self.result.kept += [call.ticket for call in calls]
-        with suppress(OSError):
-            os.rmdir(folder)  # unless calls were claimed into it
-
-    def submit_planned(
-        self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None], number: int
-    ) -> None:
-        """The same, whatever limits there are."""
+        if self.wishes.repeated:
+            self.room = room.look(self.session, lambda: self.backend.held(asking))
+            if all(self.room.bound(call) == 0 for call in calls):
+                self.result.kept += [call.ticket for call in calls]
+                with suppress(OSError):
+                    os.rmdir(folder)  # unless calls were claimed into it
+                return
         limits, silent = self.reachable(calls)
         self.result.kept += silent
         calls = [call for call in calls if call.ticket not in silent]
@@ -459,6 +450,8 @@ class Flush:
                         self.result.elsewhere += tickets
                     (self.result.uncertain if outcome.uncertain else self.result.kept).extend(tickets)
         progress(number, number)
+        if self.wishes.repeated:
+            self.note_room(asking)
 
     def planned(self, calls: list[Call], limits: Limits) -> tuple[list[Array], list[int]]:
         """The calls as arrays; and the tickets of those that cannot be planned, which are kept."""

@@ -50,9 +50,7 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes, *, scripts: bo
             what = f"here answers the cluster {here[0]}, so what was queued for {name} would be kept"
             print(f"sarray-flush: {what}", file=sys.stderr, flush=True)
     ready = all_ready(calls, limits or Limits(), wishes)
-    verb = "become"
-    if len(calls) == 1:
-        verb = "becomes"
+    verb = "becomes" if len(calls) == 1 else "become"
     out.write(f"{counted(len(calls), 'call')} {verb} {counted(len(ready), 'submission')}\n\n".encode())
     arrays = [one.array for one in ready]
     shown = graph(arrays, [options_of(one) for one in ready])

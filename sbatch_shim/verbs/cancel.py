@@ -17,7 +17,7 @@ from sbatch_shim.verbs.status import pages_of
 from sbatch_shim.verbs.words import session_ends, sure
 
 
-def cancel(context: Context, tickets: list[int], sessions: set[bytes] | None, yes: bool) -> int:
+def cancel(context: Context, tickets: list[int], sessions: set[bytes] | None, *, yes: bool) -> int:
     """
     Drop queued calls and cancel submitted ones.
 
@@ -35,7 +35,9 @@ def cancel(context: Context, tickets: list[int], sessions: set[bytes] | None, ye
         for ticket in tickets:
             pages = all_known.await_placed(ticket)
             if pages is None:
-                what = "ran here, without Slurm" if pages_of(all_known, ticket) else "is not a ticket of yours"
+                what = "is not a ticket of yours"
+                if pages_of(all_known, ticket):
+                    what = "ran here, without Slurm"
                 raise ShimError(f"{ticket} {what}; nothing was cancelled")
             if ticket in pages.jobs and not context.is_here(pages.jobs[ticket].origin):
                 raise ShimError(f"{is_elsewhere(ticket, pages.jobs[ticket].origin.cluster)}; nothing was cancelled")
@@ -45,13 +47,13 @@ def cancel(context: Context, tickets: list[int], sessions: set[bytes] | None, ye
     queued = [one for one in chosen if one[1].state(one[0]) in (QUEUED, REFUSED)]
     submitted = [ticket for ticket, pages in chosen if tickets and pages.state(ticket) in (SUBMITTED, IN_FLIGHT)]
     if not queued and not submitted:
-        nothing_to_cancel(context, bool(tickets), sessions)
+        nothing_to_cancel(context, sessions, named=bool(tickets))
         return 0
     gone = {ticket for ticket, _ in queued}
     waiting = dependents(context, gone | set(submitted))
     if waiting:
         print(f"these wait for them: {', '.join(str(ticket) for ticket in waiting)}", file=sys.stderr)
-    if not sure(f"cancel calls (queued: {len(queued)}, submitted: {len(submitted)})?", yes):
+    if not sure(f"cancel calls (queued: {len(queued)}, submitted: {len(submitted)})?", yes=yes):
         print("sarray cancel: nothing was cancelled", file=sys.stderr)
         return 1
     by_session: dict[bytes, tuple[SessionTickets, list[int]]] = {}
@@ -76,7 +78,7 @@ def cancel(context: Context, tickets: list[int], sessions: set[bytes] | None, ye
     return 0
 
 
-def nothing_to_cancel(context: Context, named: bool, sessions: set[bytes] | None) -> None:
+def nothing_to_cancel(context: Context, sessions: set[bytes] | None, *, named: bool) -> None:
     """Say so, and where calls are queued."""
     if named:
         print("sarray cancel: all of these were cancelled before", file=sys.stderr)

@@ -48,7 +48,7 @@ def keepers(state: bytes) -> list[str]:
     return [f"{os.fsdecode(one.name)} (log: {os.fsdecode(one.folder)}/keeper.log)" for one in living]
 
 
-def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
+def report(context: Context, *, run: bool) -> tuple[dict[str, object], list[str]]:
     """What was found, and what is wrong, in sentences."""
     wrong: list[str] = []
     path = context.variable("PATH") or os.defpath
@@ -70,7 +70,9 @@ def report(context: Context, run: bool) -> tuple[dict[str, object], list[str]]:
             hidden.append(name)
     if hidden:
         env = prefix() / "env.sh"
-        how = f": . {env}" if env.exists() else ""
+        how = ""
+        if env.exists():
+            how = f": . {env}"
         wrong.append(f"the first on PATH is not the shim of {', '.join(hidden)}; put the shims' folder first{how}")
     found["the real sbatch"] = f"{sbatch} (the first on PATH that is no shim)" if sbatch else "(none)"
     if sbatch is None:
@@ -152,7 +154,9 @@ def round_trip(context: Context, sbatch: str, cluster: str, wrong: list[str]) ->
         shown = context.run("squeue", ["-h", "-t", "all", "-j", job, "-o", "%T %r"])
         context.run("scancel", [job])
     state = shown.out.decode(errors="replace").strip()
-    reason = f"it is {state}" if state.startswith(("PENDING", "RUNNING", "CONFIGURING")) else "its node does not see it"
+    reason = "its node does not see it"
+    if state.startswith(("PENDING", "RUNNING", "CONFIGURING")):
+        reason = f"it is {state}"
     wrong.append(
         f"after {ROUND_TRIP_SECONDS} s the job has not written into the state folder: {reason} (it was cancelled)"
     )

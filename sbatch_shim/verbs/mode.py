@@ -30,7 +30,9 @@ def show_or_set(context: Context, mode: str | None) -> int:
 def mode_here(context: Context) -> str:
     """The mode that counts here, and in brackets what has set it, if anything has."""
     mode, source = counting_mode(context)
-    return f"{mode} ({source})" if source else mode
+    if source:
+        return f"{mode} ({source})"
+    return mode
 
 
 def counting_mode(context: Context) -> tuple[str, str]:

@@ -130,7 +130,9 @@ def submit(context: Context, words: list[str]) -> int:
     if "-h" in words or "--help" in words:
         print(USAGE, end="")
         return 0
-    file = words[0] if words and (words[0] == "-" or not words[0].startswith("-")) else None
+    file = None
+    if words and (words[0] == "-" or not words[0].startswith("-")):
+        file = words[0]
     rest = words[1:] if file is not None else list(words)
     # In the style of sarray 0.3.1 the file may also come last.
     wanted, rest = output_of(rest)

@@ -100,7 +100,7 @@ def failed_tasks(call: Call, pages: SessionTickets, states: States, which: tuple
     return found
 
 
-def rerun(context: Context, tickets: list[int], as_json: bool) -> int:
+def rerun(context: Context, tickets: list[int], *, as_json: bool) -> int:
     """
     Queue again the failed tasks of these calls, or of all calls when none is named.
 
@@ -114,10 +114,14 @@ def rerun(context: Context, tickets: list[int], as_json: bool) -> int:
         print(json.dumps({"calls": calls, "sessions": sessions}, indent=1))
     else:
         for old, tasks, new in queued:
-            told = f" (tasks {TaskSet(tuple(tasks)).shown()})" if tasks else ""
+            told = ""
+            if tasks:
+                told = f" (tasks {TaskSet(tuple(tasks)).shown()})"
             print(f"{old}{told} is queued again as {new}")
     if not queued:
-        none_left = "none of these tasks failed" if tickets else "no failed task is left to queue again"
+        none_left = "no failed task is left to queue again"
+        if tickets:
+            none_left = "none of these tasks failed"
         print(f"sarray rerun: {none_left}", file=sys.stderr)
         return 1
     sys.stdout.flush()
@@ -143,7 +147,9 @@ def queue_failed(context: Context, tickets: list[int]) -> tuple[list[tuple[int, 
         if pages.state(ticket) == SUBMITTED:
             chosen.append((ticket, pages))
         elif tickets:
-            what = "ran here, without Slurm" if ticket in pages.ran else "was not submitted"
+            what = "was not submitted"
+            if ticket in pages.ran:
+                what = "ran here, without Slurm"
             raise ShimError(f"{ticket} {what}; nothing was queued")
         if pages.session.name not in reruns:
             reruns[pages.session.name] = Reruns(pages)

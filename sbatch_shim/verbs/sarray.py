@@ -96,7 +96,9 @@ def status(context: Context, words: list[str]) -> int:
     session = given.session
     if given.last:
         last = newest(context.state)
-        session = os.fsdecode(last) if last is not None else None
+        session = None
+        if last is not None:
+            session = os.fsdecode(last)
     if given.watch:
         if given.wanted or given.long:
             raise cli.Usage("--watch shows what failed first; it takes no --failed, --queued or --long")
@@ -134,7 +136,7 @@ def cancel(context: Context, words: list[str]) -> int:
         name = session_name(cli.asked(context.state))
     else:
         name = named_session(context, given.session, whole=True)
-    return act(context, tickets, None if given.all else {name}, given.yes)
+    return act(context, tickets, None if given.all else {name}, yes=given.yes)
 
 
 def throttle(context: Context, words: list[str]) -> int:
@@ -181,7 +183,7 @@ def rerun(context: Context, words: list[str]) -> int:
     given = parser.parse_args(words)
     if bool(given.tickets) == given.failed:
         raise cli.Usage("name tickets, or --failed")
-    return again(context, ticket_list(given.tickets), given.json)
+    return again(context, ticket_list(given.tickets), as_json=given.json)
 
 
 def doctor(context: Context, words: list[str]) -> int:
@@ -197,10 +199,12 @@ def doctor(context: Context, words: list[str]) -> int:
     parser.add_argument("--run", action="store_true", help="also submit a tiny job and wait for it")
     parser.add_argument("--json", action="store_true", help="print a document")
     given = parser.parse_args(words)
-    found, wrong = report(context, given.run)
+    found, wrong = report(context, run=given.run)
     if given.json:
         print(json.dumps({**found, "wrong": wrong}, indent=1))
-        return 1 if wrong else 0
+        if wrong:
+            return 1
+        return 0
     for name, value in found.items():
         many = value if isinstance(value, list) else [value]
         print(f"{name + ':':26} {many[0] if many else '(none)'}")
@@ -208,7 +212,9 @@ def doctor(context: Context, words: list[str]) -> int:
             print(f"{'':26} {more}")
     for sentence in wrong:
         print(f"! {sentence}")
-    return 1 if wrong else 0
+    if wrong:
+        return 1
+    return 0
 
 
 def gc(context: Context, words: list[str]) -> int:
@@ -233,7 +239,7 @@ def gc(context: Context, words: list[str]) -> int:
     if not given.dry_run:
         for pages in context.tickets.pages.values():
             retire(pages.session, listed)
-    folders = [os.fsdecode(folder) for folder in collect(context.state, given.days, listed, given.dry_run)]
+    folders = [os.fsdecode(folder) for folder in collect(context.state, given.days, listed, dry=given.dry_run)]
     if given.json:
         print(json.dumps({"folders": folders}, indent=1))
     else:
@@ -390,7 +396,9 @@ def main() -> None:
     except BrokenPipeError:
         code = 1  # the reader has gone, head(1) for instance; nobody is left to tell
     except OSError as error:
-        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        where = ""
+        if isinstance(error.filename, (str, bytes)):
+            where = f"{os.fsdecode(error.filename)}: "
         print(f"sarray: {where}{error.strerror or error}", file=sys.stderr)
         code = 1
     except KeyboardInterrupt:

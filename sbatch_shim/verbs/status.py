@@ -99,7 +99,10 @@ class States:
             if command not in here:
                 continue
             if ":" not in code:
-                waited = int(code) if code.isdigit() else 0  # as wait(2) gives it, before 24.11
+                # as wait(2) gives it, before 24.11
+                waited = 0
+                if code.isdigit():
+                    waited = int(code)
                 code = f"{waited >> 8}:{waited & 127}"
             self.found[array if task == "N/A" else f"{array}_{task}"] = (state, code, reason)
         known = {int(one.partition("_")[0]) for one in self.found}
@@ -143,9 +146,13 @@ def severity(code: str) -> tuple[int, ...]:
 
 def log_of(call: Call) -> str:
     """Where stdout goes."""
-    task = call.tasks[0] if call.is_array else None
+    task = None
+    if call.is_array:
+        task = call.tasks[0]
     name = logs.expand(call, "output", task, keep_index=call.is_array)
-    return os.fsdecode(name.path) if name is not None else "/dev/null"
+    if name is None:
+        return "/dev/null"
+    return os.fsdecode(name.path)
 
 
 def line_of(ticket: int, pages: SessionTickets, states: States, *, here: bool) -> Line:
@@ -218,7 +225,9 @@ def pages_of(all_known: Tickets, ticket: int) -> SessionTickets | None:
     if name is None:
         return None
     pages = all_known.open(name)
-    return pages if pages.state(ticket) is not None or ticket in pages.ran else None
+    if pages.state(ticket) is not None or ticket in pages.ran:
+        return pages
+    return None
 
 
 def gather(context: Context, tickets: list[int], session: str | None) -> Found:
@@ -286,7 +295,9 @@ def keepers(found: Found, state: bytes) -> list[str]:
             continue
         if attended(session):
             holder = Holder(lock_path(session))
-            who = f"process {holder.pid}" if holder.pid else "on another host"
+            who = "on another host"
+            if holder.pid:
+                who = f"process {holder.pid}"
             lines.append(f"session {name} has a keeper, {who}; log: {os.fsdecode(session.folder)}/keeper.log")
         elif states.keys() - set(OVER) - {SUBMITTED}:
             lines.append(f"session {name} has no keeper now; the next sbatch of that session starts one")
@@ -348,4 +359,6 @@ def show(
     for problem in (*found.problems, inherited_mode(context)):
         if problem:
             print(f"sarray status: {problem}", file=sys.stderr)
-    return 1 if found.problems else 0
+    if found.problems:
+        return 1
+    return 0

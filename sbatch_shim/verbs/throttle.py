@@ -67,7 +67,9 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
     said = (changed.out + changed.err).decode(errors="replace").strip()
     if changed.status != 0 and not all(line.endswith(("No error", "already finished")) for line in said.splitlines()):
         raise ShimError(said)
-    shared = f" (it holds {len(job.entries)} calls)" if job and len(job.entries) > 1 else ""
+    shared = ""
+    if job and len(job.entries) > 1:
+        shared = f" (it holds {len(job.entries)} calls)"
     print(f"array {array}{shared}: {f'at most {limit} tasks' if limit else 'any number of tasks'} at a time")
     status = 0
     for index in above:
@@ -91,7 +93,9 @@ def started_last(records: list[dict[str, str]], limit: int) -> list[int]:
 def name_of(job: Job | None, element: str, index: int) -> str:
     """A task as its caller knows it."""
     for ticket, locals_ in job.shares([index]).items() if job else ():
-        return str(ticket) if locals_[0] is None else f"{ticket}_{locals_[0]}"
+        if locals_[0] is None:
+            return str(ticket)
+        return f"{ticket}_{locals_[0]}"
     return element
 
 

@@ -37,7 +37,9 @@ def colours() -> bool:
 
 def columns() -> int | None:
     """How wide a line may be; None where no terminal breaks them."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns
 
 
 def interest(states: Mapping[str, int], reason: str = "") -> int:
@@ -46,7 +48,9 @@ def interest(states: Mapping[str, int], reason: str = "") -> int:
         return 0
     if "RUNNING" in states:
         return 1
-    return 2 if any(state not in OVER for state in states) else 3
+    if any(state not in OVER for state in states):
+        return 2
+    return 3
 
 
 def printable(text: str) -> str:
@@ -79,7 +83,9 @@ def near(path: str) -> str:
         here = os.getcwd().rstrip("/") + "/"
     except OSError:
         return path
-    return path[len(here) :] if path.startswith(here) else path
+    if path.startswith(here):
+        return path[len(here) :]
+    return path
 
 
 def table(lines: Sequence[Line], width: int | None = None, *, colour: bool = False) -> list[str]:
@@ -122,7 +128,9 @@ def shortened(text: str, width: int) -> str:
     """A cell that fits: of a path the end, else the beginning."""
     if len(text) <= width:
         return text
-    return "..." + text[3 - width :] if "/" in text else text[: width - 3] + "..."
+    if "/" in text:
+        return "..." + text[3 - width :]
+    return text[: width - 3] + "..."
 
 
 def painted(text: str, line: Line) -> str:
@@ -130,7 +138,9 @@ def painted(text: str, line: Line) -> str:
     colour = (BAD, PLAIN, WAITING, PLAIN)[interest(line.states, line.reason)]
     if set(line.states) == {"COMPLETED"}:
         colour = GOOD
-    return text if colour == PLAIN else f"{colour}{text}{PLAIN}"
+    if colour == PLAIN:
+        return text
+    return f"{colour}{text}{PLAIN}"
 
 
 def in_words(states: Mapping[str, int]) -> str:

@@ -87,4 +87,6 @@ def watch(context: Context, tickets: list[int], session: str | None) -> int:
                 print("\n".join(bars(found, shutil.get_terminal_size().columns, ROOM)), flush=True)
     for problem in found.problems:
         print(f"sarray status: {problem}", file=sys.stderr)
-    return 1 if found.problems else 0
+    if found.problems:
+        return 1
+    return 0

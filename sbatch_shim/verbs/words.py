@@ -45,7 +45,9 @@ def ticket_list(words: Sequence[str]) -> list[int]:
         for one in word.split(","):
             if not (one.isascii() and one.isdigit()):
                 whole = one.partition("_")[0]
-                more = "; name the whole ticket (squeue and scancel take single tasks)" if whole.isdigit() else ""
+                more = ""
+                if whole.isdigit():
+                    more = "; name the whole ticket (squeue and scancel take single tasks)"
                 raise cli.Usage(f"{one!a} is not a ticket{more}")
             if int(one) > LAST_TICKET:
                 raise cli.Usage(f"{one} is not a ticket; those are what sbatch answered while it queued")
@@ -88,10 +90,12 @@ def inherited_mode(context: Context) -> str:
 def complaint(answer: Answer, otherwise: str) -> str:
     """What a command of Slurm said when it failed: the last of its lines, which names the cause."""
     lines = answer.err.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else otherwise
+    if lines:
+        return lines[-1]
+    return otherwise
 
 
-def sure(question: str, yes: bool) -> bool:
+def sure(question: str, *, yes: bool) -> bool:
     """Ask on a terminal; where there is none, whoever calls means it."""
     if yes or not sys.stdin.isatty():
         return True

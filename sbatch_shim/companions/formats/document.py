@@ -122,7 +122,9 @@ class Squeue(Jobs):
         """What the document shows."""
         seen: set[int] = set()
         kept = translated(self, self.printed, seen)
-        more = self.queue.unsubmitted(seen) if self.form.filtered else self.all_unsubmitted(seen)
+        more = self.all_unsubmitted(seen)
+        if self.form.filtered:
+            more = self.queue.unsubmitted(seen)
         return kept + [self.unsubmitted(part, values) for part, values in more]
 
     def others(self, job: JsonJob) -> list[JsonJob]:
@@ -186,7 +188,9 @@ def id_members(form: DocumentForm, part: Part, *, is_array: bool) -> JsonJob:
 
 def shown_script(context: Context, form: DocumentForm, call: Call) -> str | None:
     script = as_shown.command(context, call)
-    return form.text("" if script == "(null)" else script)
+    if script == "(null)":
+        script = ""
+    return form.text(script)
 
 
 def log_of(context: Context, form: DocumentForm, call: Call, kind: str, part: Part) -> str:
@@ -328,7 +332,9 @@ class Scontrol(Jobs):
     def jobs(self, given: str | None) -> list[JsonJob]:
         """What the document shows; all where nothing is asked for."""
         kept = translated(self, filter(self.is_asked, self.printed), set())
-        more = iter(()) if given else self.all_unsubmitted()
+        more = self.all_unsubmitted()
+        if given:
+            more = iter(())
         if self.named is not None and not self.named.submitted:
             calls = with_states([(self.named.ticket, self.named.held)])
             more = unsubmitted(self.context, calls, lambda call, _: [whole(call)])

@@ -37,7 +37,7 @@ class Records:
         self.context = context
         self.line = line
 
-    def show(self, given: str | None) -> int:
+    def show(self, given: str | None = None) -> int:
         """`show job [ID]`."""
         if self.line.has("json", "yaml"):
             from sbatch_shim.companions.formats import document
@@ -73,12 +73,13 @@ class Records:
         if named is not None and answer.status == 0 and not records and not clusters.has(self.context, named.job):
             return self.context.become(self.context.words)  # Slurm knows no such job, and says so
         if named is not None and answer.status == 0 and not records and named.tasks:
-            write(b"" if self.line.has("quiet") else f"Job {given} not found\n".encode())
+            if not self.line.has("quiet"):
+                write(f"Job {given} not found\n".encode())
             return 1
         self.print_records(records)
         return answer.status
 
-    def show_steps(self, given: str) -> int:
+    def show_steps(self, given: str = "") -> int:
         """
         `show step [ID]`.
 
@@ -139,7 +140,9 @@ class Records:
     def step_of_ticket(self, record: str, head: re.Match[str]) -> tuple[Part | None, str]:
         """A record of a step, with the ticket of its call."""
         job = clusters.job_with(self.context, int(head[2]))
-        for shown in shares(job, TaskSet.parse(head[3] or ""), folded=False) if job else ():
+        if job is None:
+            return None, record
+        for shown in shares(job, TaskSet.parse(head[3] or ""), folded=False):
             return shown, f"StepId={shown.ids('jobarrayid')}.{head[4]}{record[head.end() :]}"
         return None, record
 
@@ -256,7 +259,9 @@ class Jobs:
         value = lines[at].removeprefix(COMMENT)
         real = value.removesuffix(" ")
         told = self.context.tickets.comment(shown.ticket, real)
-        mine = [COMMENT + told + value[len(real) :]] if told else []
+        mine = []
+        if told:
+            mine = [COMMENT + told + value[len(real) :]]
         return [*lines[:at], *mine, *lines[at + 1 :]]
 
 
@@ -271,7 +276,9 @@ def cut_tasks(record: str) -> str:
 
     def cut(found: re.Match[str]) -> str:
         tasks = TaskSet.parse(found[1])
-        return " ArrayTaskId=" + (found[1] if found[1].isdigit() or not tasks else tasks.shown())
+        if found[1].isdigit() or not tasks:
+            return found[0]
+        return " ArrayTaskId=" + tasks.shown()
 
     return re.sub(r" ArrayTaskId=([^ ]+)", cut, record, count=1)
 

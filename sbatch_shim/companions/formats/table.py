@@ -133,11 +133,13 @@ class Output:
     def line(self, texts: list[bytes], delimiter: bytes, *, ends: bool) -> bytes:
         """A row as sacct prints it."""
         if self.parsable:
-            return delimiter.join([*texts, b""] if ends else texts) + b"\n"
+            return delimiter.join(texts) + delimiter * ends + b"\n"
         return b"".join(self.cell(at, text) for at, text in enumerate(texts)) + b"\n"
 
     def cell(self, at: int, text: bytes) -> bytes:
         width = self.widths[at]
         if len(text) > width:
             text = text[: width - 1] + b"+"
-        return (text.ljust(width) if self.columns[at].left else text.rjust(width)) + b" "
+        if self.columns[at].left:
+            return text.ljust(width) + b" "
+        return text.rjust(width) + b" "
