@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from sbatch_shim.request import Request
 
 WAYS = (b"", b"auto", b"real", b"ticket")
-# What the elements of a pool could not do each in its own way.
-UNFIT = ("dependency", "hold", "begin", "mail-type", "get-user-env", "nice")
+# What is a call's own affair, so that it gets a pool of one id: a job that is submitted held for it alone. A time is
+# meant from the call on, and of a pool's mails Slurm sends one for all.
+ALONE = ("dependency", "hold", "begin", "mail-type")
 # Of the environment, what sbatch acts on when it submits (merge/environment.py has the same).
 SUBMIT_VARIABLES = (b"SLURM_CONF", b"SLURM_CONF_SERVER", b"SLURM_JWT", b"SLURM_CPUS_PER_TASK")
 # After a pool could not be made, how long the next calls do not try.
@@ -59,15 +60,18 @@ def reserve(
     if way == b"auto" and not names_its_id(body):
         return None
     leave_unfit(values, understood)
-    key = key_of(values, understood, environment)
+    alone = not understood.options.keys().isdisjoint(ALONE)
+    key = b"alone" if alone else key_of(values, understood, environment)
     folder = session.folder + b"/pools"
     make_folder(folder)
     make_folder(folder + b"/open")
     make_folder(session.state + b"/ids")
     with Lock(folder + b"/lock", folder + b"/failed"):
+        if alone:
+            forget(session, key)
         number = take(session, key, payload)
         if number is None:
-            grow(session, key, values, payload)
+            grow(session, key, values, payload, alone=alone)
             number = take(session, key, payload)
     if number is None:
         raise HandOver("a real id that no pool could give")
@@ -83,11 +87,12 @@ def names_its_id(body: bytes) -> bool:
 
 
 def leave_unfit(values: "dict[str, bytes]", understood: "Request") -> None:
-    """Raise HandOver for a call that is not like the other elements of an array."""
+    """Raise HandOver for a call whose job cannot become it by what its pool reads."""
     options = understood.options
-    for name in UNFIT:
-        if name in options:
-            raise HandOver("a real id with --" + name)
+    if "get-user-env" in options:
+        raise HandOver("a real id with --get-user-env")
+    if b"singleton" in (options.get("dependency") or b"").lower():
+        raise HandOver("a real id with --dependency=singleton")
     if values.get("export") == b"nil":
         raise HandOver("a real id with --export=NIL")
     names = [options.get(kind) or b"" for kind in ("output", "error", "input", "chdir")]
@@ -114,6 +119,14 @@ def key_of(values: "dict[str, bytes]", understood: "Request", environment: "dict
         if variable in SUBMIT_VARIABLES or variable[:12] == b"SLURM_SPANK_":
             fields += [variable, environment[variable]]
     return digest(b"".join([netstring(field) for field in fields])).encode()
+
+
+def forget(session: Session, key: bytes) -> None:
+    """Let no call take from the pool that a call has left which was killed, and whose pool was for it alone."""
+    try:
+        posix.unlink(session.folder + b"/pools/open/" + key)
+    except FileNotFoundError:
+        pass
 
 
 def take(session: Session, key: bytes, payload: bytes) -> "int | None":
@@ -145,10 +158,13 @@ def take(session: Session, key: bytes, payload: bytes) -> "int | None":
     return job_id
 
 
-def grow(session: Session, key: bytes, values: "dict[str, bytes]", payload: bytes) -> None:
+def grow(session: Session, key: bytes, values: "dict[str, bytes]", payload: bytes, *, alone: bool) -> None:
     """
     Open another pool for such calls: for the first one a job of its own, then never more elements than twice what was
     asked for, plus seven. Under the lock.
+
+    Args:
+        alone: The pool is for this call only.
 
     Raises HandOver where Slurm does not make one: then sbatch tells why, or takes the call as it is.
     """
@@ -177,7 +193,8 @@ def grow(session: Session, key: bytes, values: "dict[str, bytes]", payload: byte
     try:
         pool = make_pool(session, payload, size)
     except ShimError as error:
-        replace(failed, str(error).encode("utf-8", "surrogateescape"))
+        if not alone:  # else what was refused may be its own dependency
+            replace(failed, str(error).encode("utf-8", "surrogateescape"))
         raise HandOver("a real id, as no pool could be made") from None
     number = pool.folder.rpartition(b"/")[2]
     create(pool.folder + b"/next", b"0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from support.person import SYSTEM_PATH, Person, Result
@@ -82,6 +83,123 @@ def test_a_releasing_flush_killed_at_every_step(person: Person) -> None:
     assert waiting(person) == []
 
 
+def test_calls_behind_tickets_and_a_flush_killed_at_every_step(person: Person) -> None:
+    """A call that has a pool of its own, and waits for a ticket, runs once, after it, whatever was killed."""
+    breaker = Breaker("signal=KILL", STEPS)
+    told = {}
+    for name, trace in breaker:
+        env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION=name)
+        first = person.run("sbatch", "-o", "/dev/null", f"--wrap=echo first >>ran.{name}.1", env=env)
+        ticket = first.out.split()[-1].decode()
+        body = f"--wrap=cat ran.{name}.1 >>ran.{name}.2; echo $SLURM_JOB_ID >>ran.{name}.2"
+        done = reserve(person, name, "-o", "/dev/null", "-d", f"afterok:{ticket}", body)
+        assert (done.status, done.err) == (0, b""), done.err
+        told[name] = done.out.decode()
+        command = [str(person.prefix / "bin/sarray-flush"), "--session", name]
+        breaker.survived = person.run(*trace, *command, env=person.environment()).status == 0
+        done = person.flush("--session", name)
+        assert done.status == 0, done.err
+        assert queued(person, name) == []
+    person.settle()
+    assert breaker.steps > 20
+    for name, number in told.items():
+        assert ran(person, name) == {f"ran.{name}.1": "first\n", f"ran.{name}.2": f"first\n{number}"}
+    assert waiting(person) == []
+
+
+def test_a_reserving_sbatch_of_a_call_alone_killed_at_every_step(person: Person) -> None:
+    """The held job of a killed one is nobody's: neither the next call, which waits for another job, nor forgotten."""
+    breaker = Breaker("signal=KILL", STEPS)
+    told = {}
+    first = reserve(person, "first", "-o", "/dev/null", "--wrap=echo $SLURM_JOB_ID >ran.first").out.decode().strip()
+    for name, trace in breaker:
+        body = f"--wrap=echo $SLURM_JOB_ID >>ran.{name}.$1"
+        env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION=name, SARRAY_IDS="real")
+        words = ["sbatch", "--parsable", "-o", "/dev/null", "-d", f"afternotok:{first}", body.replace("$1", "a")]
+        done = person.run(*trace, *words, env=env)
+        breaker.survived = done.status == 0
+        found = queued(person, name)
+        again = reserve(person, name, "-o", "/dev/null", "-d", f"afterok:{first}", body.replace("$1", "b"))
+        assert (again.status, again.err) == (0, b""), again.err
+        told[name] = int(again.out)
+        assert queued(person, name) == sorted({*found, int(again.out)})
+        flushed = person.flush("--session", name)
+        assert flushed.status == 0, flushed.err
+    assert person.flush("--session", "first").status == 0
+    person.settle()
+    assert breaker.steps > 20
+    for name, number in told.items():
+        assert ran(person, name) == {f"ran.{name}.b": f"{number}\n"}
+
+
+def test_what_was_not_released_is_released_by_the_next_flush(person: Person, scratch: Path) -> None:
+    """Where a pool has nothing to cancel, too."""
+    reserve(person, "test", "-o", "/dev/null", "--wrap=echo x >>ran.a")
+    tools = scratch / "refusing"
+    tools.mkdir(mode=0o755)
+    scontrol = tools / "scontrol"
+    scontrol.write_text(
+        '#!/bin/sh\n[ "$1" = release ] && { echo "not now" >&2; exit 1; }\nexec /usr/bin/scontrol "$@"\n'
+    )
+    scontrol.chmod(0o755)
+    sbatch = tools / "sbatch"
+    sbatch.symlink_to("/usr/bin/sbatch")
+    for asked in (person.home / "state/sessions/test").glob("pools/*/asked"):
+        asked.write_text(asked.read_text().replace("/usr/bin/sbatch", str(sbatch)))
+    done = person.flush("--retry", "0")
+    assert done.status == 1, done.err
+    assert b"still queued: 1 call" in done.err
+    scontrol.unlink()
+    done = person.flush()
+    assert done.status == 0, done.err
+    person.settle()
+    assert (person.home / "ran.a").read_text() == "x\n"
+
+
+def test_what_waits_for_a_cancelled_ticket_is_never_released(person: Person) -> None:
+    first = person.queue("-o", "/dev/null", "--wrap=true").out.split()[-1].decode()
+    told = reserve(person, "test", "-o", "/dev/null", "-d", f"afterok:{first}", "--wrap=echo x >>ran.a")
+    number = told.out.decode().strip()
+    other = reserve(person, "test", "-o", "/dev/null", "-d", f"afterany:{first}", "--wrap=echo y >>ran.b")
+    assert other.status == 0
+    assert person.run("scancel", first).status == 0
+    done = person.flush()
+    assert done.status == 1
+    assert b"can never be submitted" in done.err
+    assert f"{number} JobHeldUser" in waiting(person)
+    assert person.run(str(person.prefix / "bin/sarray"), "cancel", number).status == 0
+    person.settle()
+    assert waiting(person) == []
+    assert sorted(path.name for path in person.home.glob("ran.*")) == ["ran.b"]
+
+
+def test_what_waits_for_a_refused_ticket_fails_with_it(person: Person) -> None:
+    first = person.queue("-o", "/dev/null", "--licenses=none:9", "--wrap=true").out.split()[-1].decode()
+    told = reserve(person, "test", "-o", "/dev/null", "-d", f"afterok:{first}", "--wrap=echo x >>ran.a")
+    number = told.out.decode().strip()
+    assert person.flush().status == 1
+    assert waiting(person) == [f"{number} JobHeldUser"]
+    done = person.flush("--final")
+    assert done.status == 1
+    assert waiting(person) == []
+    shown = person.run("scontrol", "show", "job", number).out.decode()
+    assert "JobState=FAILED" in shown
+    assert person.flush().err.startswith(b"sarray-flush: nothing is queued")
+
+
+def test_what_asked_to_be_held_stays_held(person: Person) -> None:
+    told = (
+        reserve(person, "test", "--hold", "-o", "/dev/null", "--wrap=echo $SLURM_JOB_ID >>ran.a").out.decode().strip()
+    )
+    plan = person.flush("--dry-run")
+    assert f"1 call with real ids would stay held: {told}\n".encode() in plan.out
+    assert person.flush().status == 0
+    assert waiting(person) == [f"{told} JobHeldUser"]
+    assert person.run("scontrol", "release", told).status == 0
+    person.settle()
+    assert (person.home / "ran.a").read_text() == f"{told}\n"
+
+
 def test_calls_made_at_the_same_time_have_ids_of_their_own(person: Person) -> None:
     def call(number: int) -> str:
         return reserve(person, "test", "-o", "/dev/null", f"--wrap=echo $SLURM_JOB_ID >>ran.{number}").out.decode()
@@ -135,13 +253,63 @@ def test_another_way_is_refused(person: Person) -> None:
     assert b"SARRAY_IDS=reel is unknown" in done.err
 
 
-def test_a_flush_without_words_that_cannot_reach_them(person: Person) -> None:
-    reserve(person, "test", "-o", "/dev/null", "--wrap=echo x >>ran.a")
-    done = person.flush("--time=5")
+def test_options_of_the_flush_reach_what_waits_in_slurm(person: Person) -> None:
+    """All of a pool, a call with a job of its own, and tickets, at once; then they begin."""
+    told = [reserve(person, "test", "-o", "/dev/null", "--wrap=true").out.decode().strip() for _ in range(4)]
+    told.append(
+        reserve(person, "test", "-o", "/dev/null", "-d", f"afterok:{told[0]}", "--wrap=true").out.decode().strip()
+    )
+    ticket = person.queue("-o", "/dev/null", "--wrap=true").out.split()[-1].decode()
+    done = person.flush("--time=7", "--partition=other", "--mem=20M", "--begin=now+1hour", "--no-requeue")
+    assert done.status == 0, done.err
+    for number in (*told, ticket):
+        shown = person.run("scontrol", "show", "job", number).out.decode()
+        assert "JobState=PENDING" in shown
+        assert "TimeLimit=00:07:00" in shown
+        assert "Partition=other" in shown
+        assert "MinMemoryNode=20M" in shown
+        assert "Requeue=0" in shown
+        assert (f"Dependency=afterok:{told[0]}" in shown) == (number == told[-1])
+    assert not [line for line in waiting(person) if "JobHeldUser" in line]
+    person.run("scancel", *told, ticket)
+
+
+def test_a_dependency_or_a_hold_for_what_waits_in_slurm(person: Person) -> None:
+    first = person.run("sbatch", "--parsable", "-o", "/dev/null", "--wrap=echo first >>ran").out.decode().strip()
+    for name in "abc":
+        assert reserve(person, "test", "-o", "/dev/null", f"--wrap=cat ran >>ran.{name}").status == 0
+    done = person.flush("--hold", f"--dependency=afterok:{first}")
+    assert done.status == 0, done.err
+    held = [line.split()[0] for line in waiting(person) if line.endswith("JobHeldUser")]
+    assert len(held) == 3
+    for number in held:
+        assert person.run("scontrol", "release", number).status == 0
+    person.settle()
+    assert (person.home / "ran.a").read_text() == "first\n"
+    assert len(list(person.home.glob("ran.*"))) == 3
+
+
+def test_an_option_that_slurm_refuses_for_what_waits_keeps_it(person: Person) -> None:
+    told = reserve(person, "test", "-o", "/dev/null", "--wrap=echo x >>ran.a").out.decode().strip()
+    done = person.flush("--partition=nowhere")
     assert done.status == 1
-    assert b"scontrol update" in done.err
+    assert b"Invalid partition name specified" in done.err
+    assert waiting(person) == [f"{told} JobHeldUser"]
+    assert person.flush().status == 0
+    person.settle()
+    assert (person.home / "ran.a").read_text() == "x\n"
+
+
+def test_options_that_cannot_reach_what_waits_in_slurm_are_refused(person: Person) -> None:
+    reserve(person, "test", "-o", "/dev/null", "--wrap=echo x >>ran.a")
+    person.queue("-o", "/dev/null", "--wrap=echo x >>ran.b")
+    for words in (["--nice=5"], ["--throttle", "2"], ["--job-name=x"], ["--deadline=now+1hour"], ["-n", "--nodes=2"]):
+        done = person.flush(*words)
+        assert (done.status, done.out) == (1, b"")
+        assert b"cannot be applied to jobs that wait in Slurm already" in done.err
+        assert b"nothing was submitted" in done.err
     plan = person.flush("--dry-run")
     assert b"1 call with real ids would be released" in plan.out
     assert person.flush().status == 0
     person.settle()
-    assert (person.home / "ran.a").read_text() == "x\n"
+    assert (person.home / "ran.a").read_text() == (person.home / "ran.b").read_text() == "x\n"

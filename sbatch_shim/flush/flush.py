@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -18,20 +18,22 @@ from sbatch_shim.flush import room
 from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.controller import Controller, NoAnswer
 from sbatch_shim.flush.backends.recovery import Fate
-from sbatch_shim.flush.backends.sbatch import Answer
+from sbatch_shim.flush.backends.sbatch import Answer, may_pass
+from sbatch_shim.flush.changes import changes_of
 from sbatch_shim.flush.patience import Patience
 from sbatch_shim.flush.ready import Ready, arrays_of, next_ready
 from sbatch_shim.flush.refusals import Refusals
-from sbatch_shim.flush.release import Release, cancel_rest, close_all, controller_of, was_never_asked_for
+from sbatch_shim.flush.release import Release, cancel_rest, close_all, controller_of, members_of, was_never_asked_for
 from sbatch_shim.flush.result import Adopted, FlushResult, Outcome
 from sbatch_shim.flush.untouched import untouched
-from sbatch_shim.flush.wishes import Wishes
+from sbatch_shim.flush.wishes import Wishes, apply_overrides
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, connected, halve
-from sbatch_shim.merge.submission import Submission, places, submission_of
+from sbatch_shim.merge.submission import Submission, dependency, places, submission_of
 from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
 from sbatch_shim.state.calls import Call, pending, tickets_in
+from sbatch_shim.state.dependency import parse
 from sbatch_shim.state.events import (
     Absent,
     Assumed,
@@ -54,6 +56,7 @@ from sbatch_shim.state.events import (
 from sbatch_shim.state.faults import in_words, report
 from sbatch_shim.state.journal import (
     Journal,
+    Place,
     TicketMap,
     flush_folders,
     last_words,
@@ -61,7 +64,7 @@ from sbatch_shim.state.journal import (
     places_in,
 )
 from sbatch_shim.state.locks import Busy, brief, exclusive
-from sbatch_shim.state.pools import is_given_out, pool_in, unfinished
+from sbatch_shim.state.pools import is_given_out, pool_in, unfinished, waits_file
 
 LEFT_BEHIND = "it waits for a call that was not submitted"
 NO_ROOM = "no room for it at present"
@@ -141,6 +144,9 @@ class Flush:
         collected: By job, where each array that runs here at the end was noted; those that have not ended.
         started: The jobs that have begun to run here.
         closed: The folders of the pools of which nobody takes an id any more, and something may wait in Slurm.
+        left_behind: The tickets that cannot be waited for, and why.
+        changes: What Slurm is told of all jobs that are released.
+        told: The limits that controllers have told.
     """
 
     def __init__(
@@ -167,6 +173,9 @@ class Flush:
         self.collected: dict[int, tuple[Journal, Placed]] = {}
         self.started: set[int] = set()
         self.closed: list[bytes] = []
+        self.left_behind: dict[int, str] = {}
+        self.changes: list[bytes] = []
+        self.told: dict[Hashable, Limits] = {}
         self.faults: dict[str, str] = {}
 
     def run(self, progress: Callable[[int, int], None] = lambda done, of: None) -> None:
@@ -191,10 +200,18 @@ class Flush:
             calls = [call for call in calls if not is_given_out(call.ticket)]
             if folder is None and (calls or reserved):
                 folder = self.new_folder()
-            number = self.release_all(folder or b"", reserved)
+            homes = self.closed if self.may_release(reserved) else []
+            waits = "dependency" in self.wishes.overrides
+            behind = [home for home in homes if waits or os.path.exists(waits_file(home))]
+            number = self.release_all(folder or b"", reserved, [home for home in homes if home not in behind])
             if calls:
                 assert folder is not None
-                self.submit_all(folder, calls, progress, number)
+                number = self.submit_all(folder, calls, progress, number, reserved)
+            elif behind:
+                self.flush_producers(reserved)
+            self.release_all(folder or b"", reserved, behind, number)
+            self.keep_lost(folder or b"", reserved)
+            if calls:
                 self.backend.complete(self.patience.stop, self.note)
                 for job, (_, event) in self.collected.items():
                     cut_short = self.result.uncertain if job in self.started else self.result.kept
@@ -314,75 +331,116 @@ class Flush:
             self.closed = unfinished(self.session)
             return self.claim()
 
-    def release_all(self, folder: bytes, reserved: list[Call]) -> int:
+    def release_all(self, folder: bytes, reserved: list[Call], homes: list[bytes], number: int = 0) -> int:
         """
         Let the calls start that have real ids, and cancel what was not taken of their pools.
+
+        Args:
+            homes: The folders of the pools that are looked at.
+            number: Of the last array of this flush before them.
 
         Returns:
             The number of the last array of this flush.
         """
-        if self.wishes.only is not None or not self.may_release(reserved):
-            # Who needs real ids of others has those of these.
-            self.result.kept += [call.ticket for call in reserved]
-            return 0
-        limits = Limits()
-        if reserved:
-            limits, silent = self.reachable(reserved)
-            self.result.kept += silent
-            reserved = [call for call in reserved if call.ticket not in silent]
-        number = 0
-        for home in self.closed:
-            if was_never_asked_for(home):
-                continue
-            pool = pool_in(home)
-            found = [(call, pool.element_of(call.ticket)) for call in reserved] if pool is not None else []
-            calls = [(call, element) for call, element in found if element is not None]
+        pools = [(home, pool_in(home)) for home in homes if not was_never_asked_for(home)]
+        taken = {home: [] if pool is None else members_of(pool, reserved) for home, pool in pools}
+        here = [call for calls in taken.values() for call, _ in calls]
+        limits, silent = self.reachable(here) if here else (Limits(), set())
+        self.keep(silent)
+        for home, pool in pools:
+            calls = [(call, element) for call, element in taken[home] if call.ticket not in silent]
             try:
                 controller = controller_of(home, self.backend.usable)
                 if pool is not None and calls:
                     number += 1
                     self.release(Journal(folder), number, Release(pool, calls, limits), controller)
-                trouble = cancel_rest(self.session, home, controller, self.patience)
+                kept = any(call.ticket in self.result.kept for call, _ in taken[home])
+                trouble = cancel_rest(self.session, home, controller, self.patience, is_needed=kept)
                 if trouble:
                     self.result.notes.append(f"what nobody took of the pool {os.fsdecode(home)} still waits: {trouble}")
             except ShimError as error:
                 self.result.problems.append(f"the pool {os.fsdecode(home)}: {error}")
-                self.result.kept += [call.ticket for call, _ in calls if call.ticket not in self.result.kept]
+                self.keep(call.ticket for call, _ in calls)
+        return number
+
+    def keep(self, tickets: Iterable[int]) -> None:
+        """Note that calls stay queued, each once."""
+        self.result.kept += [ticket for ticket in tickets if ticket not in self.result.kept]
+
+    def keep_lost(self, folder: bytes, reserved: list[Call]) -> None:
+        """Say of which calls with real ids the pool cannot be found; they stay queued."""
         settled = Journal(folder).history().settled if reserved else set()
         for call in reserved:
             if call.ticket not in settled and call.ticket not in self.result.kept:
                 self.result.kept.append(call.ticket)
                 self.result.problems.append(f"{call.ticket}: its pool is gone, so it cannot be released")
-        return number
 
     def may_release(self, reserved: list[Call]) -> bool:
-        """Whether these calls can be released; ShimError for a wish that could not be fulfilled."""
-        if reserved and (self.wishes.overrides or self.wishes.extra or self.wishes.throttle is not None):
-            raise ShimError(
-                f"{counted(len(reserved), 'call')} with real ids wait in Slurm already ({reserved[0].ticket}, ...), so "
-                "options of sarray-flush cannot reach them; nothing was submitted: flush without, and use "
-                "scontrol update"
-            )
+        """Whether these calls can be released, else they are kept; ShimError for a wish that could not be fulfilled."""
+        if self.wishes.only is not None:
+            # Who needs real ids of others has those of these.
+            self.keep(call.ticket for call in reserved)
+            return False
+        if reserved:
+            self.changes = changes_of(self.wishes)
+        for call in reserved:
+            apply_overrides(call, self.wishes.overrides)
         if self.backend.placing_event is Submitted:
             return True
         if reserved:
             self.result.problems.append(f"{counted(len(reserved), 'call')} with real ids wait in Slurm, not here")
+            self.keep(call.ticket for call in reserved)
         return False
 
     def release(self, journal: Journal, number: int, release: Release, controller: Controller) -> None:
         """Release the calls of one pool."""
         array, script = release.array, release.pool.script
+        tickets = [call.ticket for call in array.calls]
+        changes = self.changes
+        if release.pool.waits_for_tickets or "dependency" in self.wishes.overrides:
+            outcome, more = self.waits_of(release)
+            changes = [*changes, *more]
+            if outcome is not None:
+                self.result.outcomes.append(outcome)
+                if outcome.final and self.wishes.final:
+                    controller.cancel(str(release.pool.job))
+                    self.give_up(journal, number, tickets, outcome.text)
+                else:
+                    self.result.kept += tickets
+                return
         release.prepare()
-        event, trouble = release.submit(journal, number, controller)
-        while trouble and self.patience.again(trouble):
-            event, trouble = release.submit(journal, number, controller)
+        event, trouble = release.submit(journal, number, controller, changes)
+        while trouble and (may_pass(trouble) or not changes) and self.patience.again(trouble):
+            event, trouble = release.submit(journal, number, controller, changes)
         if event is None:
-            self.result.kept += [call.ticket for call in array.calls]
+            self.result.kept += tickets
             self.result.outcomes.append(Outcome(array, script, None, trouble))
             return
         self.patience.refill()
         self.tickets.learn(event, os.path.dirname(journal.path), release.submitting(number))
         self.result.outcomes.append(Outcome(array, script, release.pool.job))
+
+    def waits_of(self, release: Release) -> tuple[Outcome | None, list[bytes]]:
+        """
+        What Slurm is to be told of the tickets that a call with a real id waits for.
+
+        Returns:
+            The outcome where it cannot be told; and how it is told.
+        """
+        array, script = release.array, release.pool.script
+        stopped = next((self.left_behind[one] for one in array.producers if one in self.left_behind), "")
+        if stopped:
+            return Outcome(array, script, None, stopped, final=stopped == REFUSED_BEHIND), []
+        try:
+            waits = dependency(array, release.limits, self.placer(array.calls[0]))
+        except ShimError as error:
+            final, hopeless = isinstance(error, Refused), isinstance(error, NeverMet)
+            return Outcome(array, script, None, f"not released: {error}", final=final, hopeless=hopeless), []
+        return None, [b"Dependency=" + waits.spec] if waits else []
+
+    def placer(self, call: Call) -> Callable[[int], Place]:
+        """Where tickets run, for a call that waits for them."""
+        return self.tickets.placer(lambda origin: origin.is_of(self.backend.clusters(call)))
 
     def claim(self) -> bytes | None:
         """Set the queue aside in a new flush folder; None when nothing was queued."""
@@ -399,27 +457,38 @@ class Flush:
         return folder
 
     def submit_all(
-        self, folder: bytes, calls: list[Call], progress: Callable[[int, int], None], number: int = 0
-    ) -> None:
+        self,
+        folder: bytes,
+        calls: list[Call],
+        progress: Callable[[int, int], None],
+        number: int = 0,
+        reserved: Sequence[Call] = (),
+    ) -> int:
         """
         Plan `calls` and submit their arrays, one after the other.
 
         Args:
             number: Of the last array of this flush before them.
+            reserved: Calls that have real ids, and may wait for these.
+
+        Returns:
+            The number of the last array of this flush.
         """
         asking = calls[0]
         if self.wishes.repeated:
             self.room = room.look(self.session, lambda: self.backend.held(asking))
             if all(self.room.bound(call) == 0 for call in calls):
                 self.result.kept += [call.ticket for call in calls]
-                with suppress(OSError):
-                    os.rmdir(folder)  # unless calls were claimed into it
-                return
+                self.left_behind.update((call.ticket, NO_ROOM) for call in calls)
+                if not reserved:
+                    with suppress(OSError):
+                        os.rmdir(folder)  # unless calls were claimed into it
+                return number
         limits, silent = self.reachable(calls)
-        self.result.kept += silent
+        self.keep(silent)
         calls = [call for call in calls if call.ticket not in silent]
-        self.flush_producers(calls)
-        arrays, unplanned = self.planned(calls, limits)
+        self.flush_producers([*calls, *reserved])
+        arrays, unplanned = self.planned(calls, limits, reserved)
         few = len(calls) <= MOST_CALLS_LEFT and len(open_folders(self.session)) <= MOST_FOLDERS_LEFT
         if self.wishes.only is not None and few:
             wanted = connected(arrays, self.wishes.only)
@@ -428,7 +497,8 @@ class Flush:
         journal = Journal(folder)
         make_folder(folder + b"/arrays")
         self.refusals = Refusals(judged_by_site=limits.judged_by_site)
-        left_behind = dict.fromkeys([*silent, *unplanned], LEFT_BEHIND)
+        left_behind = self.left_behind
+        left_behind.update(dict.fromkeys([*silent, *unplanned], LEFT_BEHIND))
         left_behind.update(dict.fromkeys(self.result.elsewhere, ELSEWHERE))
         while arrays:
             number += 1
@@ -452,13 +522,22 @@ class Flush:
         progress(number, number)
         if self.wishes.repeated:
             self.note_room(asking)
+        return number
 
-    def planned(self, calls: list[Call], limits: Limits) -> tuple[list[Array], list[int]]:
-        """The calls as arrays; and the tickets of those that cannot be planned, which are kept."""
+    def planned(
+        self, calls: list[Call], limits: Limits, reserved: Sequence[Call] = ()
+    ) -> tuple[list[Array], list[int]]:
+        """
+        The calls as arrays; and the tickets of those that cannot be planned, which are kept.
+
+        Args:
+            reserved: Calls that are not planned, and may wait for these.
+        """
+        later = [parse(call.options.get("dependency")) for call in reserved]
         apart = refused_alone(self.session)
         options = [dict(call.options) for call in calls]  # planning changes them
         try:
-            return arrays_of(calls, limits, self.wishes, apart), []
+            return arrays_of(calls, limits, self.wishes, apart, later), []
         except Exception as error:
             if isinstance(error, ShimError) and not isinstance(error, BadDependency):
                 raise  # a wish that cannot be fulfilled
@@ -476,7 +555,7 @@ class Flush:
             if not kept:
                 raise  # no call by itself
         self.result.kept += kept
-        return arrays_of(left, limits, self.wishes, apart), kept
+        return arrays_of(left, limits, self.wishes, apart, later), kept
 
     def words_for(self, error: Exception) -> str:
         """An error of one call: its own sentence, or that of a fault, which is reported once."""
@@ -534,7 +613,7 @@ class Flush:
                 home,
                 ready.environment,
                 limits,
-                self.tickets.placer(lambda origin: origin.is_of(self.backend.clusters(array.calls[0]))),
+                self.placer(array.calls[0]),
                 own_logs=ready.own_logs,
                 throttle=self.wishes.throttle,
                 extra=tuple(self.wishes.extra),
@@ -647,9 +726,10 @@ class Flush:
         silent: set[int] = set()
         why = ""
         for group in by_controller(self.backend, calls):
+            key = self.backend.controller(group[0])
             while True:
                 try:
-                    limits = self.backend.limits(group[0])
+                    limits = self.told[key] = self.told.get(key) or self.backend.limits(group[0])
                 except NoAnswer as error:
                     why = str(error)
                     if self.patience.again(why):

@@ -8,13 +8,15 @@ from signal import SIG_DFL, SIGPIPE, signal
 
 from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.slurm import option
+from sbatch_shim.flush.changes import changes_of
 from sbatch_shim.flush.flush import by_controller
 from sbatch_shim.flush.ready import Ready, all_ready
-from sbatch_shim.flush.wishes import Wishes
+from sbatch_shim.flush.wishes import Wishes, apply_overrides
 from sbatch_shim.merge.graph import counted, describe, graph
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.spool import Session, create
 from sbatch_shim.state.calls import look
+from sbatch_shim.state.dependency import parse
 from sbatch_shim.state.faults import in_words
 from sbatch_shim.state.ids import ranges
 from sbatch_shim.state.pools import is_given_out
@@ -35,12 +37,18 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes, *, scripts: bo
     for problem in problems:
         print(f"sarray-flush: {problem}", file=sys.stderr)
     out = sys.stdout.buffer
-    reserved = [call.ticket for call in calls if is_given_out(call.ticket)]
+    reserved = [call for call in calls if is_given_out(call.ticket)]
     calls = [call for call in calls if not is_given_out(call.ticket)]
     if reserved:
-        out.write(f"{counted(len(reserved), 'call')} with real ids would be released: {ranges(reserved)}\n".encode())
-        if not calls:
-            return
+        changes_of(wishes)
+    for call in reserved:
+        apply_overrides(call, wishes.overrides)
+    held = [call.ticket for call in reserved if "hold" in call.options]
+    for verb, ids in (("be released", [one.ticket for one in reserved if one.ticket not in held]), ("stay held", held)):
+        if ids:
+            out.write(f"{counted(len(ids), 'call')} with real ids would {verb}: {ranges(ids)}\n".encode())
+    if reserved and not calls:
+        return
     limits = None
     for group in by_controller(backend, calls):
         limits = backend.limits(group[0]).narrowed(limits)
@@ -49,7 +57,8 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes, *, scripts: bo
         for name in sorted(others) if not wishes.any_cluster else ():
             what = f"here answers the cluster {here[0]}, so what was queued for {name} would be kept"
             print(f"sarray-flush: {what}", file=sys.stderr, flush=True)
-    ready = all_ready(calls, limits or Limits(), wishes)
+    later = [parse(call.options.get("dependency")) for call in reserved]
+    ready = all_ready(calls, limits or Limits(), wishes, later)
     verb = "becomes" if len(calls) == 1 else "become"
     out.write(f"{counted(len(calls), 'call')} {verb} {counted(len(ready), 'submission')}\n\n".encode())
     arrays = [one.array for one in ready]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from sbatch_shim.flush.backends import Backend
@@ -13,6 +13,7 @@ from sbatch_shim.merge.plan import Array, halve, plan
 from sbatch_shim.merge.render import Opening, Script, render
 from sbatch_shim.merge.submission import LogFile, array_spec, log_files
 from sbatch_shim.state.calls import Call
+from sbatch_shim.state.dependency import Dependency
 
 # Bytes of an --array value that slurmctld takes (tried).
 MAX_SPEC = 4096
@@ -41,12 +42,19 @@ class Ready:
     fault: Exception | None = None
 
 
-def arrays_of(calls: list[Call], limits: Limits, wishes: Wishes, apart: Set[int] = frozenset()) -> list[Array]:
+def arrays_of(
+    calls: list[Call],
+    limits: Limits,
+    wishes: Wishes,
+    apart: Set[int] = frozenset(),
+    later: Sequence[Dependency] = (),
+) -> list[Array]:
     """
     Plan calls as the user wishes, producers first; changes the calls' options.
 
     Args:
         apart: Tickets that share arrays with each other only.
+        later: What other calls wait for that are not planned.
     """
     for call in calls:
         apply_overrides(call, wishes.overrides)
@@ -58,6 +66,7 @@ def arrays_of(calls: list[Call], limits: Limits, wishes: Wishes, apart: Set[int]
         keep_arrays=wishes.keep_arrays,
         keep_comments=keep_comments,
         apart=apart,
+        later=later,
     )
 
 
@@ -116,9 +125,9 @@ def ready_of(array: Array, limits: Limits, home: bytes, backend: Backend | None)
     return Ready(array, script, environment, own_logs=logs, lacks=lacks, mark=sight.mark if opening else b"")
 
 
-def all_ready(calls: list[Call], limits: Limits, wishes: Wishes) -> list[Ready]:
-    """All arrays of a dry run."""
-    arrays = arrays_of(calls, limits, wishes)
+def all_ready(calls: list[Call], limits: Limits, wishes: Wishes, later: Sequence[Dependency] = ()) -> list[Ready]:
+    """All arrays of a dry run; `later` as arrays_of takes it."""
+    arrays = arrays_of(calls, limits, wishes, later=later)
     found = []
     while arrays:
         found.append(next_ready(arrays, limits, wishes))

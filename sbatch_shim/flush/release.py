@@ -8,7 +8,7 @@ simply done again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sbatch_shim.errors import ShimError
@@ -92,25 +92,53 @@ class Release:
         asked = self.pool.asked()
         return Submitting(number, self.tickets, asked.script, asked.asked, pool=True)
 
-    def submit(self, journal: Journal, number: int, controller: Controller) -> tuple[Submitted | None, str]:
+    @property
+    def stays_held(self) -> bool:
+        """Its call asked for that (`--hold`); such a call has a pool of its own."""
+        return "hold" in self.calls[0][0].options
+
+    def submit(
+        self, journal: Journal, number: int, controller: Controller, changes: Sequence[bytes] = ()
+    ) -> tuple[Submitted | None, str]:
         """
         Let the elements start, with a line in the journal before and after.
 
         Args:
             number: Of the array in its flush.
+            changes: What Slurm is told of them before, as Controller.update takes it.
 
         Returns:
             The event that says so, and what went wrong; empty for nothing.
         """
         tickets = self.tickets
         journal.add(self.submitting(number))
-        trouble = controller.release(self.pool.target(self.elements))
+        trouble = self.let_go(controller, changes)
         if trouble and not is_over(trouble):
             journal.add(Refused(number, list(tickets), trouble, passes=True))
             return None, trouble
         done = Submitted(number, tickets, self.pool.job, pool=True)
         journal.add(done)
         return done, ""
+
+    def let_go(self, controller: Controller, changes: Sequence[bytes]) -> str:
+        """Change and release the elements; what went wrong, empty for nothing."""
+        target = self.pool.target(self.elements)
+        trouble = controller.update(target, *changes) if changes else ""
+        if trouble and not is_over(trouble):
+            # A flush that was killed may have let it go: then it may have begun, and what it waits for be forgotten.
+            return trouble if self.stays_held or self.waits_held(controller) else ""
+        return "" if self.stays_held else controller.release(target)
+
+    def waits_held(self, controller: Controller) -> bool:
+        """Whether any of it waits held."""
+        first = self.pool.first
+        return any(controller.is_held(first + element) for element in self.elements.ids)
+
+
+def members_of(pool: Pool, calls: Sequence[Call]) -> list[tuple[Call, int]]:
+    """The calls that have ids of a pool, with their elements."""
+    found = ((call, pool.element_of(call.ticket)) for call in calls)
+    return [(call, element) for call, element in found if element is not None]
 
 
 def controller_of(folder: bytes, usable: Callable[[str], str]) -> Controller:
@@ -139,7 +167,9 @@ def was_never_asked_for(folder: bytes) -> bool:
     return False
 
 
-def cancel_rest(session: Session, folder: bytes, controller: Controller, patience: Patience) -> str:
+def cancel_rest(
+    session: Session, folder: bytes, controller: Controller, patience: Patience, *, is_needed: bool = False
+) -> str:
     """
     Cancel the elements of a closed pool that are no call's, and of one whose making was cut short all.
 
@@ -147,6 +177,7 @@ def cancel_rest(session: Session, folder: bytes, controller: Controller, patienc
 
     Args:
         folder: The pool's.
+        is_needed: A later flush has to release calls of it.
 
     Returns:
         What went wrong; empty for nothing.
@@ -163,7 +194,8 @@ def cancel_rest(session: Session, folder: bytes, controller: Controller, patienc
         trouble = controller.cancel(pool.target(rest)) if rest else ""
     if trouble and not is_over(trouble):
         return trouble
-    create(folder + b"/done", b"")
+    if not is_needed:
+        create(folder + b"/done", b"")
     return ""
 
 

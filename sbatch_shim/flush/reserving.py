@@ -22,11 +22,11 @@ from sbatch_shim.merge.environment import controller_variables, needs_login, sub
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.logs import KINDS
 from sbatch_shim.merge.plan import Array, Placed, options_of
-from sbatch_shim.spool import Session, create, make_folder, replace
+from sbatch_shim.spool import Session, create, make_folder, replace, ticket_numbers
 from sbatch_shim.state.calls import Call, Shared, build
-from sbatch_shim.state.dependency import Dependency
+from sbatch_shim.state.dependency import parse
 from sbatch_shim.state.events import Submitting
-from sbatch_shim.state.pools import Pool, pool_folders
+from sbatch_shim.state.pools import Pool, pool_folders, waits_file
 
 # What Slurm starts. `.` reads the whole of a file, and this shell's process becomes the job.
 SCRIPT = b"""#!/bin/bash -p
@@ -110,9 +110,11 @@ def array_of(calls: Sequence[tuple[Call, int | None]], limits: Limits) -> Array:
     """Calls of one pool and their elements as an array."""
     members = [Placed.at(call, element) for call, element in calls]
     first = calls[0][0]
+    # Calls that share a pool have a dependency in common only where the flush's user has given them one.
+    waits = parse(first.options.get("dependency"))
     nice = first.nice if limits.propagates_nice else None
     # All that the calls export is in the tables, since sbatch was started with next to nothing.
-    return Array(members, options_of(first), Dependency(), login=True, nice=nice)
+    return Array(members, options_of(first), waits, login=True, nice=nice)
 
 
 def submit_held(slurm: Slurm, call: Call, limits: Limits, folder: bytes, size: int) -> int:
@@ -128,6 +130,11 @@ def submit_held(slurm: Slurm, call: Call, limits: Limits, folder: bytes, size: i
         words.append(b"--array=0-%d" % (size - 1))
     for name, value in array.options.items():
         words.append(option(name, value if OPTIONS[name][TAKES] else None))
+    waits = call.options.get("dependency") or b""
+    if ticket_numbers(waits):
+        create(waits_file(folder), b"")
+    elif waits:
+        words.append(option("dependency", waits))
     words += [option("job-name", name_of(call, size)), option("chdir", b"/")]
     if call.comment:
         words.append(option("comment", call.comment))

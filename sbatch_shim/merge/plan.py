@@ -270,6 +270,7 @@ def plan(
     keep_arrays: bool = False,
     keep_comments: bool = False,
     apart: Set[int] = frozenset(),
+    later: Sequence[Dependency] = (),
 ) -> list[Array]:
     """
     Group calls into arrays.
@@ -281,6 +282,7 @@ def plan(
         keep_arrays: Array calls stay alone, since it is not known yet how others will wait for them.
         keep_comments: Calls with different comments do not share an array.
         apart: Tickets whose calls share arrays with each other only.
+        later: What calls wait for that are not among these.
 
     Returns:
         Arrays that together hold each call exactly once, by their oldest ticket. So an array comes after all that
@@ -290,7 +292,7 @@ def plan(
     """
     bodies: dict[bytes, bytes] = {}
     waits = [parse(call.options.get("dependency")) for call in calls]
-    as_arrays = waited_for_as_arrays(waits)
+    as_arrays = waited_for_as_arrays([*waits, *later])
     sets = fan_ins(calls, waits)
     singletons = singleton_names(calls, waits)
     members = []

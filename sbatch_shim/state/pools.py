@@ -15,6 +15,7 @@ job's id when sbatch answers gets the next one; the flush releases what was take
         asked                 what is asked for, JSON, before sbatch starts: as the `submitting` line of a journal
         ids                   job id of the array, id of element 0, how many are to be given out
         next                  the element that is given out next
+        waits                 exists where its call waits for tickets: Slurm is told for what at the flush
         tasks                 what each element runs
         output, error, input  links to the log files, by element
         done                  exists once nothing of it waits any more
@@ -23,7 +24,8 @@ job's id when sbatch answers gets the next one; the flush releases what was take
 
 An id is contiguous with its neighbours: element k has that of element 0 plus k (tried on 22.05, 24.11 and 26.05), and
 whoever makes a pool checks it. The last element has the array's own id, and is never given out. The first call of a
-kind gets a plain job that waits held: a pool of one id, in which the job and its only element are the same.
+kind gets a plain job that waits held: a pool of one id, in which the job and its only element are the same. So does
+each call that shares no pool (reserve.ALONE).
 """
 
 from __future__ import annotations
@@ -67,6 +69,11 @@ class Pool:
         """It is a job of its own, for the first call of a kind, and no array."""
         return self.first == self.job
 
+    @property
+    def waits_for_tickets(self) -> bool:
+        """Slurm has not been told what its only call waits for."""
+        return os.path.exists(waits_file(self.folder))
+
     def target(self, elements: TaskSet) -> str:
         """Elements, as scontrol and scancel take them."""
         return str(self.job) if self.is_plain else f"{self.job}_[{elements.ranges()}]"
@@ -88,6 +95,11 @@ class Pool:
     def asked(self) -> Submitting:
         """What was asked for."""
         return asked_in(self.folder)
+
+
+def waits_file(folder: bytes) -> bytes:
+    """Of a pool's folder; see above."""
+    return folder + b"/waits"
 
 
 def asked_in(folder: bytes) -> Submitting:

@@ -201,6 +201,14 @@ class Controller:
         """
         return self.act("scontrol", b"update", b"JobId=%d_[%s]" % (job, elements.encode()), b"JobName=" + name)
 
+    def update(self, target: str, *changes: bytes) -> str:
+        """Change jobs or elements that wait, by words as `Dependency=...`; what went wrong, as split_off tells it."""
+        return self.act("scontrol", b"update", b"JobId=" + target.encode(), *changes)
+
+    def is_held(self, job: int) -> bool:
+        """Whether a job waits, held by its user; NoAnswer where Slurm does not tell, or knows no such job."""
+        return self.ask("squeue", "-h", "-a", "-t", "all", "-j", str(job), "-o", "%T %r") == b"PENDING JobHeldUser\n"
+
     def release(self, target: str) -> str:
         """Let a job that is held, or elements of one, start; what went wrong, as split_off tells it."""
         return self.act("scontrol", b"release", target.encode())

@@ -118,6 +118,11 @@ TIME_FORMATS = {
 }
 
 
+def may_pass(text: str) -> bool:
+    """Whether a command of Slurm complains of the controller's state, and not of what it was asked."""
+    return any(words in text for words in (*AMBIGUOUS, *TEMPORARY))
+
+
 def limits_of(values: dict[str, str]) -> Limits:
     """What the controller allows, from what Controller.config() found."""
     parameters = dict(part.partition("=")[::2] for part in values.get("SchedulerParameters", "").split(","))
