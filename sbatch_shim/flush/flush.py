@@ -347,10 +347,11 @@ class Flush:
         here = [call for calls in taken.values() for call, _ in calls]
         limits, silent = self.reachable(here) if here else (Limits(), set())
         self.keep(silent)
+        known: dict[Hashable, Controller] = {}
         for home, pool in pools:
             calls = [(call, element) for call, element in taken[home] if call.ticket not in silent]
             try:
-                controller = controller_of(home, self.backend.usable)
+                controller = controller_of(home, self.backend.usable, known)
                 if pool is not None and calls:
                     number += 1
                     self.release(Journal(folder), number, Release(pool, calls, limits), controller)

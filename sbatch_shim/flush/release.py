@@ -8,7 +8,7 @@ simply done again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from sbatch_shim.errors import ShimError
@@ -141,16 +141,19 @@ def members_of(pool: Pool, calls: Sequence[Call]) -> list[tuple[Call, int]]:
     return [(call, element) for call, element in found if element is not None]
 
 
-def controller_of(folder: bytes, usable: Callable[[str], str]) -> Controller:
+def controller_of(folder: bytes, usable: Callable[[str], str], known: dict[Hashable, Controller]) -> Controller:
     """
     The controller that a pool was made by; ShimError where another one answers by now.
 
     Args:
         usable: Finds the real sbatch that may stand in for a recorded one.
+        known: Those of other pools, of which each is asked once what it is; one may be added.
     """
     asked = asked_in(folder)
     assert asked.asked is not None, "no pool is local"
-    controller = Controller.recorded(usable(asked.asked.sbatch), asked.asked.variables)
+    sbatch, variables = usable(asked.asked.sbatch), asked.asked.variables
+    key = sbatch, frozenset(variables.items())
+    controller = known.setdefault(key, Controller.recorded(sbatch, variables))
     elsewhere = asked_elsewhere(Origin.of(asked), controller)
     if elsewhere:
         raise ShimError(elsewhere)
@@ -229,12 +232,13 @@ def give_back(session: Session, usable: Callable[[str], str], seconds: float | N
         waiting = {call.ticket for call in look(session)[0] if is_given_out(call.ticket)}
         if not waiting:
             close_all(session)
+        known: dict[Hashable, Controller] = {}
         for home in unfinished(session):
             pool = pool_in(home)
             if pool is None and (waiting or was_never_asked_for(home)):
                 continue
             try:
-                controller = controller_of(home, usable)
+                controller = controller_of(home, usable, known)
                 if not waiting:
                     cancel_rest(session, home, controller, bystander())
                 elif pool is not None:

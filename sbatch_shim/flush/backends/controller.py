@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends.sbatch import beside
@@ -56,6 +56,7 @@ class Controller:
         self.sbatch = sbatch
         # Times are written for the client's time zone.
         self.environment = {**variables, b"TZ": b"UTC"}
+        self.known: tuple[str, str] | None = None
 
     @classmethod
     def recorded(cls, sbatch: str, variables: Mapping[str, str]) -> Controller:
@@ -105,14 +106,26 @@ class Controller:
             values["started"] = seconds(values["BOOT_TIME"])
         return values
 
-    def recent_config(self, path: bytes) -> tuple[dict[str, str], float]:
-        """
-        What `config` tells, or told a command on this machine less than CONFIG_SECONDS ago.
+    def identity(self) -> tuple[str, str]:
+        """Name and address of the controller that answers, which is asked once."""
+        if self.known is None:
+            config = self.config()
+            self.known = config.get("ClusterName", ""), address_in(config)
+        return self.known
 
-        A pipeline whose calls are handed over one by one would ask for each of them otherwise.
+    def recent_config(self, path: bytes) -> tuple[dict[str, str], float]:
+        """What `config` tells, see `recently`."""
+        return self.recently(path, self.config)
+
+    def recently(self, path: bytes, ask: Callable[[], dict[str, str]]) -> tuple[dict[str, str], float]:
+        """
+        What the controller tells, or told a command on this machine less than CONFIG_SECONDS ago.
+
+        A pipeline whose calls are handed over, or get real ids, one by one would ask for each of them otherwise.
 
         Args:
             path: Where that is kept.
+            ask: Asks. What is empty is not kept.
 
         Returns:
             The values, and when the controller was asked by time.monotonic().
@@ -122,7 +135,7 @@ class Controller:
             # That clock counts from the boot.
             boot = read(b"/proc/sys/kernel/random/boot_id").decode().strip()
         except OSError:
-            return self.config(), now
+            return ask(), now
         asker = [
             boot,
             self.sbatch,
@@ -134,7 +147,9 @@ class Controller:
                 return kept["values"], kept["asked"]
         except (OSError, ValueError, LookupError, TypeError):
             pass
-        values = self.config()
+        values = ask()
+        if not values:
+            return values, now
         try:
             replace(path, json.dumps({"asker": asker, "asked": now, "values": values}).encode())
         except OSError:
@@ -219,9 +234,10 @@ class Controller:
 
     def element_ids(self, job: int) -> dict[int, int]:
         """The ids of an array's elements, by index."""
-        told = self.ask("squeue", "-h", "-a", "-r", "-t", "all", "-j", str(job), "-o", "%K %A")
-        pairs = (line.split() for line in told.splitlines())
-        return {int(index): int(number) for index, number in pairs if index.isdigit()}
+        # One request; squeue makes three.
+        told = self.ask("scontrol", "--local", "-a", "-o", "show", "job", str(job))
+        found = re.findall(rb"^JobId=(\d+) ArrayJobId=%d ArrayTaskId=(\d+) " % job, told, re.MULTILINE)
+        return {int(index): int(number) for number, index in found}
 
     def act(self, command: str, *rest: bytes) -> str:
         """

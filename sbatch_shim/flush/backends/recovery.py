@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 
 from sbatch_shim.errors import ShimError
-from sbatch_shim.flush.backends.controller import Controller, NoAnswer, address_in
+from sbatch_shim.flush.backends.controller import Controller, NoAnswer
 from sbatch_shim.flush.patience import Patience
 from sbatch_shim.state.events import Submitting
 from sbatch_shim.state.journal import Origin
@@ -112,8 +112,7 @@ def asked_elsewhere(origin: Origin, controller: Controller) -> str:
     """
     if not origin.cluster:
         return ""  # an older version's
-    config = controller.config()
-    name, address = config.get("ClusterName", ""), address_in(config)
+    name, address = controller.identity()
     if name != origin.cluster:
         return f"it was submitted on the cluster {origin.cluster}, and {name or 'another'} answers here: flush it there"
     if origin.controller not in ("", address):
