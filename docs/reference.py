@@ -21,8 +21,8 @@ The help texts of the commands, as they print them ([sarray.md](sarray.md) tells
 [the variables](installing.md#variables) stand with the installation).
 The same texts are the manual pages `sarray(1)` and `sarray-flush(1)`; `sbatch-shim(7)` is an
 overview.
-The shims `sbatch`, `squeue`, `scancel`, `sacct`, `scontrol`, `srun` and `salloc` have the options
-of the real commands.
+The shims `sbatch`, `squeue`, `scancel`, `sacct`, `scontrol`, `srun`, `salloc`, `sattach`, `sbcast`,
+`sprio`, `sstat` and `strigger` have the options of the real commands.
 This page is made by `docs/reference.py`.
 """
 

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 LAUNCHERS = ("srun", "salloc")
 # How often a session's live mark is looked after (housekeeping.py).
 LIVE_SECONDS = 60
-COMPANIONS = ("squeue", "scancel", "sacct", "scontrol", *LAUNCHERS)
+# Those that know jobs by their numbers only.
+BY_NUMBER = ("sattach", "sbcast", "sprio", "sstat", "strigger")
+COMPANIONS = ("squeue", "scancel", "sacct", "scontrol", *LAUNCHERS, *BY_NUMBER)
 
 
 @dataclass
@@ -202,7 +204,7 @@ class Context:
         if self.command == "scontrol":
             words = [word for word in self.words if not word.startswith("-")]
             return not words or "show".startswith(words[0].lower())
-        return self.command in ("squeue", "sacct")
+        return self.command in ("squeue", "sacct", "sprio", "sstat")
 
     def must_not_be_theirs(self) -> bool:
         """

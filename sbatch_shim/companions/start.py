@@ -1,5 +1,5 @@
 """
-squeue, scancel, sacct, scontrol, srun and salloc with tickets: what the launcher starts when it does not exec theirs.
+squeue and the other companions with tickets: what the launcher starts when it does not exec theirs.
 
 Whatever is not understood goes to the real command untouched, as with sbatch.
 """
@@ -18,10 +18,13 @@ from _signal import (  # type: ignore[import-not-found]
     signal,
 )
 
-from sbatch_shim.companions.context import LAUNCHERS, Context, Told, may_write, say
+from sbatch_shim.companions.context import BY_NUMBER, LAUNCHERS, Context, Told, may_write, say
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import Session, handed_on, open_state, read, session_of, wrong_path
 from sbatch_shim.state.streams import open_closed_streams
+
+# Where that is not the command's name.
+MODULES = {**dict.fromkeys(LAUNCHERS, "launchers"), **dict.fromkeys(BY_NUMBER, "by_number")}
 
 
 def wake_sessions(context: Context) -> None:
@@ -85,8 +88,8 @@ def main(command: str) -> int:
             import site
 
             site.main()
-        module = "launchers" if command in LAUNCHERS else command
-        if module == command and "SLURM_JOB_ID" in os.environ and context.looks_elsewhere():
+        module = MODULES.get(command, command)
+        if command not in LAUNCHERS and "SLURM_JOB_ID" in os.environ and context.looks_elsewhere():
             from sbatch_shim.companions.this_job import own_job
 
             own = own_job(context)

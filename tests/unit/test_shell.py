@@ -7,6 +7,7 @@ import subprocess
 import pytest
 from support.strategies import array_of, call
 
+from sbatch_shim.companions.context import COMPANIONS
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.render import Opening, render
 from sbatch_shim.setup.install import launcher
@@ -17,7 +18,7 @@ def check(text: bytes) -> None:
     assert done.returncode == 0, done.stdout.decode()
 
 
-@pytest.mark.parametrize("command", ["sbatch", "squeue", "scancel", "sacct", "scontrol", "srun", "salloc"])
+@pytest.mark.parametrize("command", ["sbatch", *COMPANIONS])
 def test_the_launcher(command: str) -> None:
     check(launcher(command, "/bin/bash", "/x/python", "/x/site").encode())
 
