@@ -40,7 +40,6 @@ one=$(sbatch --parsable -d "afterok:${many}_1" -J one own.sh one)
 none=$(sbatch --parsable -d "afternotok:$many" -J none own.sh none)
 later=$(sbatch --parsable -J later -a 1-2%1 -d "afterany:$one:$none" -o 'later-%a.out' --wrap 'cat made.one made.none')
 echo "$a $left $right $end $far $bad $any $many $one $none $later"
-squeue -h -o '%j %i %E' | sort | grep -v '^many' | sed 's/(un[a-z]*)//g' >queued
 flush
 until [ -s later-2.out ] && [ -e made.far ] && [ -e made.d2 ] && [ -e made.c1 ] && [ -e made.any ]; do again || break; done
 until [ "$(squeue -h -o '%r' | sort -u)" = DependencyNeverSatisfied ]; do again || break; done
