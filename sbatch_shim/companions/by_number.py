@@ -23,7 +23,7 @@ WAITS = {
     "sattach": "Could not get job step info: Job is pending execution",
     "sbcast": "Slurm job {} lookup error: Job is pending execution",
     "sprio": "{} waits for sarray-flush, and has no priority before",
-    "sstat": "No steps running for job {}",
+    "sstat": "No steps running for",  # and "job N", "JobId=N" on 26.05
 }
 STATUS = {"sattach": 1, "sbcast": 255, "sprio": 1, "sstat": 0}
 # What stands in sstat's column.
@@ -153,7 +153,7 @@ def show_steps(context: Context, asked: Meant) -> int:
     answer = context.run("sstat", words)
     said = answer.err.decode(errors="surrogateescape")
     for ticket in asked.waiting:
-        said = said.replace(f"couldn't get steps for job {ticket}\n", WAITS["sstat"].format(ticket) + "\n")
+        said = re.sub(rf"couldn't get steps for (job |JobId=){ticket}\n", rf"{WAITS['sstat']} \g<1>{ticket}\n", said)
     lines = answer.out.split(b"\n")[:-1]
     table = len(lines) > 1 and re.fullmatch(rb"[- ]+", lines[1]) is not None
     separator = None if table else b"|"
