@@ -15,7 +15,10 @@ from support.person import SYSTEM_PATH, Person, Result
 from support.terminal import Terminal
 
 SHELLS = ("bash", "zsh", "fish")
-VERBS = ("status", "flush", "submit", "cancel", "throttle", "rerun", "listen", "doctor", "gc", "completion")
+VERBS = (
+    *("status", "flush", "submit", "cancel", "throttle", "rerun", "listen", "doctor", "gc", "completion"),
+    *("run", "mode", "install"),
+)
 
 
 def run(person: Person, *words: str, **more: str) -> Result:

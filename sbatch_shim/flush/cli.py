@@ -32,7 +32,7 @@ from sbatch_shim.spool import Session, mode_of, open_state, session_name, sessio
 from sbatch_shim.state.calls import waiting_sessions
 from sbatch_shim.state.faults import report as report_fault
 from sbatch_shim.state.ids import ranges
-from sbatch_shim.state.paths import state_folder
+from sbatch_shim.state.paths import state_folder, without_shims
 from sbatch_shim.state.streams import flush_stdout, open_closed_streams
 from sbatch_shim.values import RECOGNISERS, integer
 
@@ -412,7 +412,8 @@ def passed_by(names: list[bytes], state: bytes) -> dict[str, int]:
 def nothing_queued(state: bytes, names: list[bytes], went: dict[str, int]) -> int:
     """Say so, how many calls were not queued and why, and which other sessions hold calls."""
     others = [held for held in waiting_sessions(state) if os.fsencode(held.name) not in names]
-    say("nothing is queued in this session" + (f"; {passed.summary(went)}" if went else ""))
+    told = ["nothing is queued in this session", passed.summary(went) if went else "", without_shims()]
+    say("; ".join(filter(None, told)))
     for held in others[:10]:
         print(
             f"sarray-flush: session {held.name} holds {counted(held.count, 'call')} since "

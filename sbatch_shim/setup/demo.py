@@ -1,10 +1,9 @@
-"""`install.sh --demo`: a small pipeline, queued and flushed; on Slurm where there is one, else on this machine."""
+"""`sarray install --demo`: a small pipeline, queued and flushed; on Slurm where there is one, else on this machine."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -39,8 +38,8 @@ def has_slurm() -> bool:
         return False
 
 
-def main() -> int:
-    prefix = Path(sys.argv[1])
+def demo(prefix: Path) -> int:
+    """Show it, with what is installed in this prefix; returns the exit status."""
     parent = Path.home() if has_slurm() else None
     folder = Path(tempfile.mkdtemp(prefix="sbatch-shim-demo-", dir=parent))
     (folder / "pipeline.sh").write_text(PIPELINE)
@@ -75,7 +74,3 @@ def wait_for(result: Path) -> None:
         if result.exists() and result.stat().st_size:
             return
         time.sleep(1)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,6 @@
-"""Write, and take away again, what an installation consists of beside its virtual environment (see install.sh)."""
+"""
+`sarray install`, which install.sh calls too: an environment, and launchers, commands, pages and lines that point to it.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +9,23 @@ import encodings
 import os
 import shlex
 import shutil
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import jinja2
 
 from sbatch_shim import __version__
 from sbatch_shim.companions.context import COMPANIONS
-from sbatch_shim.setup import manual, queues
-from sbatch_shim.setup.outside import MANIFEST, MODULE, Manifest, add_lines, module_target, remove_line, remove_module
-from sbatch_shim.state.paths import PACKAGE, TEMPLATES
+from sbatch_shim.errors import ShimError
+from sbatch_shim.setup import manual, place, queues
+from sbatch_shim.setup.environment import build, use
+from sbatch_shim.setup.outside import MODULE, Manifest, add_lines, module_target, remove_line, remove_module, write
+from sbatch_shim.state.paths import DEFAULT_PREFIX, MANIFEST, PACKAGE, TEMPLATES, installed_in, state_folder
 
 COMMANDS = {"sarray": "verbs.sarray", "sarray-flush": "flush.cli"}
-
-
-def write(path: Path, text: str, mode: int = 0o644) -> bool:
-    """Give `path` this text, whole or not at all; False when it has it already."""
-    if path.is_file() and not path.is_symlink() and path.read_text() == text and path.stat().st_mode & 0o777 == mode:
-        return False
-    draft = path.with_name(path.name + ".new")
-    draft.write_text(text)
-    draft.chmod(mode)
-    draft.replace(path)
-    return True
 
 
 def render(name: str, **values: str | list[str]) -> str:
@@ -73,67 +68,146 @@ def needed_files() -> list[str]:
     return needed + sorted(mapped)
 
 
-def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
-    """
-    Write launchers, env.sh and, when asked, a module file and a line in the shell's start-up files.
-
-    Those files are left alone for root, who installs for others, and with a module, which is another way to PATH.
-    Prints only what changed; a second run changes nothing.
-    """
+def wanted_files(prefix: Path, environment: Path) -> dict[Path, tuple[str, int]]:
+    """The text and mode of each file in a prefix beside its environment, of commands that run from there."""
     # Not through the link `venv`: a command that runs while another version is installed goes on with its own.
-    python = Path(sys.prefix) / "bin" / "python"
-    site = PACKAGE.parent
+    python = str(environment / "bin" / "python")
+    (site,) = environment.glob("lib/python*/site-packages")
+    files: dict[Path, tuple[str, int]] = {}
+    bash = bash_here()
+    for command in ("sbatch", *COMPANIONS):
+        files[prefix / "shims" / command] = launcher(command, bash, python, str(site), needed_files()), 0o755
+    for folder in ("shims", "bin"):
+        for command, module in COMMANDS.items():
+            text = render("command", command=command, module=module, python=shlex.quote(python))
+            files[prefix / folder / command] = text, 0o755
+    files[prefix / "env.sh"] = render("env.sh", shims=shlex.quote(str(prefix / "shims"))), 0o644
+    # man(1) finds them by PATH.
+    for name, text in manual.pages().items():
+        files[prefix / "share" / "man" / name] = text, 0o644
+    return files
+
+
+def bash_here() -> str:
+    """The bash of the launchers; ShimError where there is none."""
     bash = shutil.which("bash", path="/usr/local/bin:/usr/bin:/bin")
     if bash is None:
-        raise SystemExit("install: bash was not found in /usr/local/bin, /usr/bin or /bin; nothing was written")
-    shims, bin_folder = prefix / "shims", prefix / "bin"
+        raise ShimError("bash was not found in /usr/local/bin, /usr/bin or /bin; nothing was installed")
+    return bash
+
+
+def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
+    """
+    Install this package into a prefix, or bring what is there up to date.
+
+    Start-up files are left alone for root, who installs for others, and with a module, which is another way to PATH.
+    Prints only what changed; a second run changes nothing. Where it fails or is ended, a new prefix is left as if
+    nobody had tried, and an old one as it was or as it becomes; either works.
+
+    Args:
+        modify_path: Put the shims on PATH in the user's start-up files.
+        modulefile: Where module files are, to write one there.
+
+    Raises:
+        ShimError: It cannot be done, in a sentence.
+    """
+    os.umask(0o022)
+    bash_here()
+    place.refuse_unwritable(prefix)
+    try:
+        with place.locked(prefix), ended_by_signals():
+            fresh = not (prefix / MANIFEST).exists()
+            try:
+                place_all(prefix, modify_path, modulefile)
+            except BaseException as error:
+                ignore_signals()
+                if fresh:
+                    take_away(prefix)
+                kept = "nothing was installed" if fresh else "what was installed before still works"
+                if isinstance(error, (KeyboardInterrupt, OSError)):
+                    raise Stopped(error, kept) from None
+                raise
+    except OSError as error:  # of the prefix itself
+        raise Stopped(error, "nothing was installed") from None
+
+
+def place_all(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
+    """Make the environment, then all that points to it; that comes last, so that it never points to nothing."""
+    shims = prefix / "shims"
     known = Manifest(prefix)
     # Module files of this prefix are named by its version: all of them follow it.
     written = [Path(path) for path in known.modules if os.path.lexists(path)]
     folders = {path.parent.parent if path.parent.name == MODULE else path.parent for path in written}
     targets = sorted({module_target(folder, shims) for folder in {*folders, *([modulefile] if modulefile else [])}})
-    shims.mkdir(parents=True, exist_ok=True)
-    bin_folder.mkdir(exist_ok=True)
-    changed = False
-    for command in ("sbatch", *COMPANIONS):
-        text = launcher(command, bash, str(python), str(site), needed_files())
-        changed |= write(shims / command, text, 0o755)
-    for folder in (shims, bin_folder):
-        for command, module in COMMANDS.items():
-            text = render("command", command=command, module=module, python=shlex.quote(str(python)))
-            changed |= write(folder / command, text, 0o755)
-    changed |= write(prefix / "env.sh", render("env.sh", shims=shlex.quote(str(shims))))
-    changed |= write_manual(prefix)
+    environment = build(prefix, PACKAGE)
+    before = list(known.modules)
+    known.modules = sorted({*known.modules, *map(str, targets)})
+    changed = known.save()
+    for path, (text, mode) in wanted_files(prefix, environment).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        changed |= write(path, text, mode)
     for target in targets:
         if target.parent.is_file():
             target.parent.unlink()  # ours, as the first version wrote it
         target.parent.mkdir(parents=True, exist_ok=True)
-        changed |= write(target, render("modulefile", shims=str(shims)))
-    for path in known.modules:
-        if Path(path) not in targets and Path(path).is_file():
-            remove_module(Path(path), shims)
+        if write(target, render("modulefile", shims=str(shims))):
+            print(f"wrote {target}")
+            changed = True
+    for path in map(Path, before):
+        if path not in targets and path.is_file():
+            remove_module(path, shims)
     known.modules = [str(target) for target in targets]
     if modify_path and modulefile is None and os.geteuid() != 0:
         changed |= add_lines(known, prefix)
-    changed |= write(prefix / MANIFEST, known.text())
+    known.save()
+    use(prefix, environment)
     print(f"{'installed' if changed else 'already up to date'}: {prefix}")
-    if not known.lines:
-        print(f"to use it: . {shlex.quote(str(prefix / 'env.sh'))}")
+    env = shlex.quote(str(prefix / "env.sh"))
+    print(f"in this shell: . {env}" if known.lines else f"to use it: . {env}")
 
 
-def write_manual(prefix: Path) -> bool:
-    """The manual pages, where man(1) finds them by PATH; False when they are there already."""
-    changed = False
-    for name, text in manual.pages().items():
-        page = prefix / "share" / "man" / name
-        page.parent.mkdir(parents=True, exist_ok=True)
-        changed |= write(page, text)
-    return changed
+class Stopped(ShimError):
+    """An installation that did not come to its end: why, and what is left."""
+
+    def __init__(self, error: BaseException, kept: str) -> None:
+        number = error.args[0] if isinstance(error, Ended) else signal.SIGINT
+        if isinstance(error, OSError):
+            where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+            super().__init__(f"{where}{error.strerror or error}; {kept}")
+        else:
+            self.status = 128 + number
+            super().__init__(f"ended by {signal.Signals(number).name}; {kept}")
 
 
-def uninstall(prefix: Path) -> None:
-    """Remove exactly what was written; refuses while calls are queued."""
-    queues.refuse_while_calls_wait()
+class Ended(KeyboardInterrupt):
+    """A signal came; the argument is its number."""
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let signals that would end this process raise Ended, so that nothing is left half done; nohup's is ignored."""
+
+    def end(number: int, _: object) -> None:
+        ignore_signals()
+        raise Ended(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, end) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def ignore_signals() -> None:
+    """From now on, while what was done is undone."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def take_away(prefix: Path) -> None:
+    """Remove exactly what was written; what else is in the prefix stays."""
     known = Manifest(prefix)
     for line in known.lines:
         remove_line(line)
@@ -143,28 +217,81 @@ def uninstall(prefix: Path) -> None:
     written += [f"share/man/{name}" for name in manual.PAGES]
     for name in (*written, "env.sh", MANIFEST):
         (prefix / name).unlink(missing_ok=True)
-    (prefix / "venv").unlink(missing_ok=True)
+        (prefix / f"{name}.new").unlink(missing_ok=True)  # of one that was killed
+    for link in ("venv", "venv.new"):
+        (prefix / link).unlink(missing_ok=True)
     shutil.rmtree(prefix / "venvs", ignore_errors=True)
     sections = [prefix / "share" / "man" / name for name in ("man1", "man7")]
-    for folder in (prefix / "shims", prefix / "bin", *sections, prefix / "share/man", prefix / "share", prefix):
-        try:
-            folder.rmdir()
-        except OSError:
-            pass
+    folders = [prefix / "shims", prefix / "bin", *sections, prefix / "share/man", prefix / "share", prefix]
+    place.remove_folders(folders)
+
+
+def uninstall(prefix: Path) -> None:
+    """
+    Remove exactly what was written, and say what stays.
+
+    Raises:
+        ShimError: Nothing is installed there, or something cannot be removed.
+        SystemExit: Calls are queued.
+    """
+    if not (prefix / MANIFEST).exists():
+        raise ShimError(f"nothing is installed in {prefix}")
+    queues.refuse_while_calls_wait()
+    try:
+        with place.locked(prefix):
+            take_away(prefix)
+    except OSError as error:
+        raise Stopped(error, f"{prefix} is not wholly removed") from None
     print(f"removed: {prefix}")
+    if prefix.exists():
+        print(f"what else is in {prefix} stays, as it was not installed")
+    print(f"the state folders of its users stay (yours is {state_folder()}): what became of submitted calls")
+    print("shells that are open may remember the removed commands: `hash -r` (zsh: `rehash`) lets them look again")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What `sarray install` and install.sh both take."""
+    parser.add_argument("--prefix", metavar="DIR", help=f"where to install (default: {DEFAULT_PREFIX})")
+    parser.add_argument(
+        "--no-modify-path",
+        action="store_true",
+        help="leave the shell's start-up files alone, and source PREFIX/env.sh yourself (root's are never changed)",
+    )
+    parser.add_argument(
+        "--modulefile",
+        metavar="DIR",
+        type=Path,
+        help="write an environment module DIR/sbatch-shim/VERSION instead of lines in start-up files",
+    )
+    parser.add_argument(
+        "--uninstall", action="store_true", help="remove exactly what was installed; refuses while calls are queued"
+    )
+
+
+def run(options: argparse.Namespace) -> Path:
+    """Install or uninstall, and return the prefix; see add_options, and `install` for the errors."""
+    removing = options.uninstall
+    modulefile = options.modulefile.absolute() if options.modulefile else None
+    if options.prefix is not None:
+        prefix = place.checked(options.prefix)
+    else:
+        prefix = installed_in() or place.default(DEFAULT_PREFIX, removing=removing)
+    if removing:
+        uninstall(prefix)
+    else:
+        install(prefix, not options.no_modify_path, modulefile)
+    return prefix
 
 
 def main() -> None:
+    """What `install.sh --uninstall` runs; the same words were understood by the first version."""
     parser = argparse.ArgumentParser(prog="install")
-    parser.add_argument("--prefix", type=Path, required=True)
-    parser.add_argument("--no-modify-path", action="store_true")
-    parser.add_argument("--modulefile", type=Path)
-    parser.add_argument("--uninstall", action="store_true")
-    options = parser.parse_args()
-    if options.uninstall:
-        uninstall(options.prefix)
-    else:
-        install(options.prefix, not options.no_modify_path, options.modulefile)
+    add_options(parser)
+    try:
+        run(parser.parse_args())
+    except ShimError as error:
+        print(f"install: {error}", file=sys.stderr)
+        sys.exit(error.status)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from sbatch_shim import __version__
+from sbatch_shim.state.paths import MANIFEST
 
-MANIFEST = "installed.json"
 RC_LINE = "if [ -r {env} ]; then . {env}; fi # sbatch-shim\n"
-FISH = """# sbatch-shim (written by install.sh, which also removes it)
+FISH = """# sbatch-shim (written by sarray install; `sarray install --uninstall` removes it)
 if test "$PATH[1]" != {shims}; and test -d {shims}
     set -gx PATH {shims} $PATH
 end
@@ -51,6 +51,21 @@ class Manifest:
 
     def text(self) -> str:
         return json.dumps({"lines": self.lines, "modules": self.modules}, indent=1) + "\n"
+
+    def save(self) -> bool:
+        """Write it, before what it names is written: so nothing is left that no manifest knows; False when it is so."""
+        return write(self.path, self.text())
+
+
+def write(path: Path, text: str, mode: int = 0o644) -> bool:
+    """Give `path` this text, whole or not at all; False when it has it already."""
+    if path.is_file() and not path.is_symlink() and path.read_text() == text and path.stat().st_mode & 0o777 == mode:
+        return False
+    draft = path.with_name(path.name + ".new")
+    draft.write_text(text)
+    draft.chmod(mode)
+    draft.replace(path)
+    return True
 
 
 def startup_files(home: Path) -> list[Path]:
@@ -87,20 +102,24 @@ def add_lines(manifest: Manifest, prefix: Path) -> bool:
             if known["text"].strip() != line.strip():
                 remove_line(known)
                 manifest.lines.remove(known)
+        added: dict[str, Any] = {}
         try:
             created = not target.exists()
             present = b"" if created else target.read_bytes()
             if os.fsencode(line) in present:
                 continue
             text = ("" if not present or present.endswith(b"\n") else "\n") + line
-            print(f"adding a line to {target}, which puts {prefix / 'shims'} first on PATH in new shells")
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("ab") as stream:
+                added = {"file": str(target), "text": text, "created": created}
+                manifest.lines.append(added)
+                manifest.save()
                 stream.write(os.fsencode(text))
         except OSError as error:
+            manifest.lines = [known for known in manifest.lines if known is not added]
             print(f"{target} was left as it is, because it cannot be written: {error.strerror}")
             continue
-        manifest.lines.append({"file": str(target), "text": text, "created": created})
+        print(f"{'made' if created else 'added a line to'} {target}: {prefix / 'shims'} is first on PATH in new shells")
         changed = True
     return changed
 
@@ -114,8 +133,10 @@ def remove_line(known: dict[str, Any]) -> None:
         rest = data[: -len(text)] if data.endswith(text) else data.replace(text.lstrip(b"\n"), b"", 1)
         if not rest and known.get("created"):
             target.unlink()
+            print(f"removed {target}, which held nothing else")
         elif rest != data:
             target.write_bytes(rest)
+            print(f"removed the line of sbatch-shim from {target}")
     except FileNotFoundError:
         pass
     except OSError as error:
@@ -128,7 +149,7 @@ def is_module_of(path: Path, shims: Path) -> bool:
         text = path.read_text(errors="replace")
     except OSError:
         return False
-    return "written by install.sh" in text and f"prepend-path PATH {{{shims}}}\n" in text
+    return text.startswith("#%Module") and "\n# sbatch-shim " in text and f"prepend-path PATH {{{shims}}}\n" in text
 
 
 def module_target(folder: Path, shims: Path) -> Path:

@@ -4,7 +4,7 @@ _sarray_flush_options='--dry-run --scripts --throttle --output --session --all -
     --merge-comments --keep-arrays --final --feed --wide-lanes --any-cluster --retry --assume --local --json --parsable'
 _sarray() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]-} words=
-    local verbs='run mode status flush submit cancel throttle rerun listen doctor gc completion'
+    local verbs='run mode status flush submit cancel throttle rerun listen doctor gc completion install'
     if ((COMP_CWORD == 1)); then
         words="$verbs help"
     elif [[ $verb == help ]]; then
@@ -15,6 +15,9 @@ _sarray() {
         words='submitted lost'
     elif [[ $before == --mode ]]; then
         words='auto queue'
+    elif [[ $before == --prefix || $before == --modulefile ]]; then
+        mapfile -t COMPREPLY < <(compgen -d -- "$word")
+        return
     elif [[ $before == --shell ]]; then
         words='bash zsh fish'
     elif [[ $word == -* ]]; then
@@ -28,6 +31,7 @@ _sarray() {
         run) words='--mode --session' ;;
         doctor) words='--run --json' ;;
         gc) words='--days --dry-run --json' ;;
+        install) words='--prefix --no-modify-path --modulefile --uninstall --demo' ;;
         esac
         words+=' --help'
     else

@@ -1,5 +1,5 @@
 # Completion of sarray and sarray-flush for fish: sarray completion fish | source
-set -l verbs run mode status flush submit cancel throttle rerun listen doctor gc completion
+set -l verbs run mode status flush submit cancel throttle rerun listen doctor gc completion install
 set -l sessions "(sarray completion sessions 2>/dev/null)"
 set -l tickets "(sarray completion tickets 2>/dev/null)"
 complete -c sarray -n "not __fish_seen_subcommand_from $verbs" -f -a "$verbs help"
@@ -40,6 +40,11 @@ complete -c sarray -n "__fish_seen_subcommand_from gc" -l days -x
 complete -c sarray -n "__fish_seen_subcommand_from completion" -f -a "bash zsh fish"
 complete -c sarray -n "__fish_seen_subcommand_from mode" -f -a "auto queue pass"
 complete -c sarray -n "__fish_seen_subcommand_from run" -l mode -x -a "auto queue"
+complete -c sarray -n "__fish_seen_subcommand_from install" -l prefix -r
+complete -c sarray -n "__fish_seen_subcommand_from install" -l modulefile -r
+complete -c sarray -n "__fish_seen_subcommand_from install" -l no-modify-path
+complete -c sarray -n "__fish_seen_subcommand_from install" -l uninstall
+complete -c sarray -n "__fish_seen_subcommand_from install" -l demo
 complete -c sarray-flush -l session -x -a $sessions
 complete -c sarray-flush -l assume -x -a "submitted lost"
 complete -c sarray-flush -s t -l throttle -x

@@ -27,6 +27,7 @@ _sarray() {
         'doctor:what is installed, found and reachable'
         'gc:remove what finished flushes left'
         'completion:a completion script'
+        'install:put the shims into a folder, or remove them'
         'help:what a verb does'
     )
     if ((CURRENT == 2)) || [[ ${words[2]} == help ]]; then
@@ -67,6 +68,11 @@ _sarray() {
     gc)
         _arguments '--days[keep younger ones]:days' '(-n --dry-run)'{-n,--dry-run}'[only name them]' \
             '--json[print a document]' '(-h --help)'{-h,--help}
+        ;;
+    install)
+        _arguments '--prefix[where to install]:folder:_files -/' '--no-modify-path[leave start-up files alone]' \
+            '--modulefile[write an environment module]:folder:_files -/' '--uninstall[remove it]' \
+            '--demo[and run a small sample]' '(-h --help)'{-h,--help}
         ;;
     completion) _arguments '(-h --help)'{-h,--help} ':shell:(bash zsh fish)' ;;
     esac

@@ -21,7 +21,7 @@ from sbatch_shim.keeping import attended, lock_path
 from sbatch_shim.merge.meaning import describe_time
 from sbatch_shim.spool import Lock, Session, open_state
 from sbatch_shim.state.calls import waiting_sessions
-from sbatch_shim.state.paths import prefix
+from sbatch_shim.state.paths import prefix, without_shims
 from sbatch_shim.verbs.mode import mode_here
 from sbatch_shim.verbs.words import inherited_mode
 
@@ -68,7 +68,10 @@ def report(context: Context, *, run: bool) -> tuple[dict[str, object], list[str]
         found[f"{name} on PATH"] = [f"{one}{' (this shim)' if ours else ''}" for one, ours in listed]
         if not listed or not listed[0][1]:
             hidden.append(name)
-    if hidden:
+    missing = without_shims()
+    if missing:
+        wrong.append(missing)
+    elif hidden:
         env = prefix() / "env.sh"
         how = ""
         if env.exists():

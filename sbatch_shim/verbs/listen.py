@@ -14,16 +14,16 @@ from pathlib import Path
 from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
-from sbatch_shim.state.paths import TEMPLATES, prefix
+from sbatch_shim.state.paths import TEMPLATES, prefix, without_shims
 from sbatch_shim.verbs.words import SHELLS
 
 
 def shims_folder() -> Path:
-    """Where install.sh put the shims; ShimError for an installation without them."""
-    folder = prefix() / "shims"
-    if not (folder / "sbatch").is_file():
-        raise ShimError("the shims are not installed; run install.sh")
-    return folder
+    """Where the shims are; ShimError where there are none."""
+    missing = without_shims()
+    if missing:
+        raise ShimError(missing)
+    return prefix() / "shims"
 
 
 def listen(context: Context, shell: str | None) -> int:

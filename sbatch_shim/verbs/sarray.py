@@ -36,6 +36,7 @@ usage: sarray VERB [options]
   doctor                  what is installed, found and reachable
   gc                      remove what finished flushes left
   completion SHELL        a completion script for bash, zsh or fish
+  install                 put the shims into a folder, from a wheel; or remove it
 
 sarray VERB --help tells more. Examples:
   sarray status --json
@@ -335,6 +336,35 @@ def completion(context: Context, words: list[str]) -> int:
     return 0
 
 
+def install(context: Context, words: list[str]) -> int:
+    from sbatch_shim.setup.install import add_options
+    from sbatch_shim.setup.install import run as act
+
+    parser = parser_of(
+        "install",
+        "Install the shims (sbatch, squeue and the others) where this package came by pip, pipx, uv or conda; "
+        "install.sh calls it too. The prefix gets a copy of the package and a folder `shims` for PATH, so it goes on "
+        "without the environment that it came from; an update is the same command from the newer one. It says what it "
+        "changes outside of the prefix.",
+        [
+            "pipx install sbatch-shim && sarray install",
+            "sarray install --prefix /opt/sbatch-shim --modulefile /opt/modulefiles",
+            "sarray install --uninstall",
+        ],
+        "0; 1 it cannot be done, and nothing was changed; 2 wrong usage; 128 and its number: ended by a signal",
+    )
+    add_options(parser)
+    parser.add_argument("--demo", action="store_true", help="then queue and flush a small sample pipeline")
+    given = parser.parse_args(words)
+    given.no_modify_path |= given.demo
+    prefix = act(given)
+    if given.demo and not given.uninstall:
+        from sbatch_shim.setup.demo import demo
+
+        return demo(prefix)
+    return 0
+
+
 MODES = ("auto", "queue", "pass")
 VERBS = {
     "status": status,
@@ -348,6 +378,7 @@ VERBS = {
     "completion": completion,
     "mode": mode,
     "run": run_pipeline,
+    "install": install,
 }
 
 
@@ -372,7 +403,7 @@ def run(words: list[str], umask: int) -> int:
         near = [name for name in (*VERBS, "flush") if verb and name.startswith(verb[:3])]
         raise cli.Usage(f"there is no verb {verb!a}{f'; {near[0]}?' if near else ''} (sarray --help)")
     state = os.fsencode(state_folder())
-    if verb != "doctor" and not {"-h", "--help"} & set(words):
+    if verb not in ("doctor", "install") and not {"-h", "--help"} & set(words):
         try:
             open_state(state)
         except OSError as error:
