@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from sbatch_shim import __version__
@@ -65,9 +66,10 @@ def run_quietly(words: Sequence[str], log: Path, passing: Passing) -> bool:
     """Run a command, whose output is shown only where it fails; it ends with this process. Whether it did well."""
     with log.open("wb") as stream:
         # In a session of its own, it can be ended with all that it started.
-        process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        with put_off():
+            process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+            )
         try:
             while True:
                 try:
@@ -149,16 +151,11 @@ def make_environment(work: Path, wheels: Path | None) -> Path:
 def hand_over(python: Path, prefix: Path, more: Sequence[str]) -> int:
     """Run `sarray install` with another Python; it gets the signals that come here, and what it does is its own."""
     words = [str(python), "-I", "-m", "sbatch_shim.verbs.sarray", "install", "--prefix", str(prefix), *more]
-    numbers = handled()
-    came: list[int] = []
-    for one in numbers:
-        signal.signal(one, lambda number, _: came.append(number))
-    with subprocess.Popen(words) as process:
-        for one in numbers:
-            signal.signal(one, lambda number, _: process.send_signal(number))
-        for number in came:
-            process.send_signal(number)
-        status = process.wait()
+    with put_off():
+        process = subprocess.Popen(words)
+    for one in handled():
+        signal.signal(one, lambda number, _: process.send_signal(number))
+    status = process.wait()
     return status if status >= 0 else 128 - status
 
 
@@ -193,7 +190,8 @@ def run(options: argparse.Namespace) -> int:
     more += ["--modulefile", str(options.modulefile.absolute())] if options.modulefile else []
     if is_installed(prefix, digest_of_sources(PACKAGE)):
         return hand_over(prefix / "venv" / "bin" / "python", prefix, more)
-    work = Path(tempfile.mkdtemp(prefix="sbatch-shim-"))
+    with put_off():
+        work = Path(tempfile.mkdtemp(prefix="sbatch-shim-"))
     try:
         python = make_environment(work, wheels)
         return hand_over(python, prefix, more)
@@ -215,6 +213,22 @@ class Ended(BaseException):
 
 def end(number: int, _: object) -> None:
     raise Ended(number)
+
+
+@contextmanager
+def put_off() -> Iterator[None]:
+    """Let signals wait while something is begun that has to be ended, until it is known by name."""
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in handled()}
+    for one in before:
+        signal.signal(one, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        os.kill(os.getpid(), came[0])
 
 
 def main() -> None:

@@ -126,11 +126,21 @@ def copy(module: Path, site: Path) -> None:
 
 def is_installed(prefix: Path, sources: str) -> bool:
     """Whether what is in use was made from these sources, and its Python is still there."""
+    return is_whole(prefix / "venv", sources)
+
+
+def is_whole(environment: Path, sources: str) -> bool:
+    """Whether an environment was made from these sources, still has them, and its Python is still there."""
+    packages = list(environment.glob("lib/python*/site-packages/sbatch_shim"))
     try:
-        made = (prefix / "venv" / SOURCES).read_text()
+        made = (environment / SOURCES).read_text()
+        return (
+            made == sources
+            and os.access(environment / "bin" / "python", os.X_OK)
+            and [digest_of_sources(package) for package in packages] == [sources]
+        )
     except OSError:
         return False
-    return made == sources and os.access(prefix / "venv" / "bin" / "python", os.X_OK)
 
 
 def build(prefix: Path, package: Path) -> Path:
@@ -152,7 +162,7 @@ def build(prefix: Path, package: Path) -> Path:
     final = prefix / "venvs" / f"{__version__}-{digest.hexdigest()[:12]}"
     for left in final.parent.glob(f"{DRAFT}*"):  # of one that was killed
         shutil.rmtree(left, ignore_errors=True)
-    if final.is_dir():
+    if is_whole(final, sources):
         return final
     draft = final.with_name(DRAFT + final.name)
     made = not final.parent.exists()
@@ -175,7 +185,10 @@ def build(prefix: Path, package: Path) -> Path:
                 f"other users cannot run {os.path.realpath(python)}, or read {prefix}; choose a Python and a prefix "
                 "that everybody can read (nothing was installed)"
             )
+        if final.is_dir():  # parts of it are gone
+            final.rename(final.with_name(f"{DRAFT}damaged"))
         draft.rename(final)
+        shutil.rmtree(final.with_name(f"{DRAFT}damaged"), ignore_errors=True)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
         if made:

@@ -115,7 +115,7 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
     bash_here()
     place.refuse_unwritable(prefix)
     try:
-        with place.locked(prefix), ended_by_signals():
+        with ended_by_signals(), place.locked(prefix):
             fresh = not (prefix / MANIFEST).exists()
             try:
                 place_all(prefix, modify_path, modulefile)
@@ -127,7 +127,7 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
                 if isinstance(error, (KeyboardInterrupt, OSError)):
                     raise Stopped(error, kept) from None
                 raise
-    except OSError as error:  # of the prefix itself
+    except (KeyboardInterrupt, OSError) as error:  # while the prefix itself was made
         raise Stopped(error, "nothing was installed") from None
 
 

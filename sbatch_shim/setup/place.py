@@ -138,6 +138,18 @@ def locked(prefix: Path) -> Iterator[None]:
         OSError: The prefix cannot be made.
     """
     made = [folder for folder in (prefix, *prefix.parents) if not os.path.lexists(folder)]
+    folder = None
+    try:
+        folder = lock(prefix)
+        yield
+    finally:
+        remove_folders(made)
+        if folder is not None:
+            os.close(folder)
+
+
+def lock(prefix: Path) -> int:
+    """A descriptor of the prefix that holds its lock; see `locked`."""
     deadline = time.monotonic() + PATIENCE
     told = False
     while True:
@@ -157,13 +169,8 @@ def locked(prefix: Path) -> Iterator[None]:
         except OSError:
             pass
         if is_still(prefix, folder):
-            break
+            return folder
         os.close(folder)  # whoever held it has removed the prefix
-    try:
-        yield
-    finally:
-        remove_folders(made)
-        os.close(folder)
 
 
 def is_still(path: Path, folder: int) -> bool:
