@@ -65,12 +65,13 @@ def last_line(log: Path) -> str:
 def run_quietly(words: Sequence[str], log: Path, passing: Passing) -> bool:
     """Run a command, whose output is shown only where it fails; it ends with this process. Whether it did well."""
     with log.open("wb") as stream:
-        # In a session of its own, it can be ended with all that it started.
-        with put_off():
-            process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
-            )
+        process = None
         try:
+            # In a session of its own, it can be ended with all that it started.
+            with put_off():
+                process = subprocess.Popen(
+                    words, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+                )
             while True:
                 try:
                     status = process.wait(TICK)
@@ -78,7 +79,8 @@ def run_quietly(words: Sequence[str], log: Path, passing: Passing) -> bool:
                 except subprocess.TimeoutExpired:
                     passing.show(last_line(log))
         except BaseException:
-            end_group(process)
+            if process is not None:
+                end_group(process)
             raise
         finally:
             passing.clear()
@@ -151,10 +153,14 @@ def make_environment(work: Path, wheels: Path | None) -> Path:
 def hand_over(python: Path, prefix: Path, more: Sequence[str]) -> int:
     """Run `sarray install` with another Python; it gets the signals that come here, and what it does is its own."""
     words = [str(python), "-I", "-m", "sbatch_shim.verbs.sarray", "install", "--prefix", str(prefix), *more]
-    with put_off():
-        process = subprocess.Popen(words)
+    came: list[int] = []
+    for one in handled():
+        signal.signal(one, lambda number, _: came.append(number))
+    process = subprocess.Popen(words)
     for one in handled():
         signal.signal(one, lambda number, _: process.send_signal(number))
+    for number in came:
+        process.send_signal(number)
     status = process.wait()
     return status if status >= 0 else 128 - status
 
@@ -190,15 +196,17 @@ def run(options: argparse.Namespace) -> int:
     more += ["--modulefile", str(options.modulefile.absolute())] if options.modulefile else []
     if is_installed(prefix, digest_of_sources(PACKAGE)):
         return hand_over(prefix / "venv" / "bin" / "python", prefix, more)
-    with put_off():
-        work = Path(tempfile.mkdtemp(prefix="sbatch-shim-"))
+    work = None
     try:
+        with put_off():
+            work = Path(tempfile.mkdtemp(prefix="sbatch-shim-"))
         python = make_environment(work, wheels)
         return hand_over(python, prefix, more)
     finally:
         for number in handled():
             signal.signal(number, signal.SIG_IGN)
-        shutil.rmtree(work, ignore_errors=True)
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def handled() -> list[signal.Signals]:
@@ -212,6 +220,9 @@ class Ended(BaseException):
 
 
 def end(number: int, _: object) -> None:
+    """Once: what is undone then takes its time."""
+    for one in handled():
+        signal.signal(one, signal.SIG_IGN)
     raise Ended(number)
 
 
