@@ -16,7 +16,7 @@ from sbatch_shim import __version__
 from sbatch_shim.state.paths import MANIFEST
 
 RC_LINE = "if [ -r {env} ]; then . {env}; fi # sbatch-shim\n"
-FISH = """# sbatch-shim (written by sarray install; `sarray install --uninstall` removes it)
+FISH = """# sbatch-shim (written by install.sh or sarray install, which also remove it)
 if test "$PATH[1]" != {shims}; and test -d {shims}
     set -gx PATH {shims} $PATH
 end

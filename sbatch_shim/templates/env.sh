@@ -1,4 +1,4 @@
-# sbatch-shim {{ version }}: put the shims first on PATH (written by sarray install; `sarray install --uninstall` removes it)
+# sbatch-shim {{ version }}: put the shims first on PATH (written by install.sh or sarray install, which also remove it)
 # For any POSIX shell and zsh, as often as one likes: a login shell may have put the site's folders before them.
 case ${PATH-} in
 {{ shims }} | {{ shims }}:*) ;;
