@@ -26,6 +26,7 @@ from _signal import (  # type: ignore[import-not-found]
 from sbatch_shim.errors import complain
 from sbatch_shim.spool import EMPTY_QUEUE, Session, close, read, session_name
 
+KEEPER = b"sbatch_shim.flush.keeper"
 # A log of this size is begun anew, in bytes.
 LONGEST_LOG = 1 << 20
 # Soft limits of one call that are no limits of the flush; the stack's would change how memory is laid out.
@@ -226,11 +227,15 @@ def tell_failures(session: Session) -> None:
     )
 
 
-def start(session: Session, entries: "list[bytes]") -> None:
+def start(session: Session, entries: "list[bytes]", module: bytes = KEEPER, log: bytes = b"/keeper.log") -> None:
     """
     Start a keeper that has nothing of its caller: no process session, descriptor, folder, signal or parent.
 
     Two that are started at once are no harm: the second leaves.
+
+    Args:
+        entries: The environment that it gets.
+        module: Another one's, which is started likewise (clerk/clerk.py), and the end of its log's path.
     """
     child = posix.fork()
     if not child:
@@ -238,7 +243,7 @@ def start(session: Session, entries: "list[bytes]") -> None:
             posix.setsid()
             # Not the leader of that process session, so that no terminal can become its own.
             if not posix.fork():
-                become(session, entries)
+                become(session, entries, module, session.folder + log)
         finally:
             posix._exit(0)
     try:
@@ -247,9 +252,8 @@ def start(session: Session, entries: "list[bytes]") -> None:
         pass  # its end is ignored here
 
 
-def become(session: Session, entries: "list[bytes]") -> None:
+def become(session: Session, entries: "list[bytes]", module: bytes, log: bytes) -> None:
     """Execute the keeper in this process."""
-    log = session.folder + b"/keeper.log"
     try:
         if posix.stat(log).st_size > LONGEST_LOG:
             posix.rename(log, log + b".old")
@@ -287,4 +291,4 @@ def become(session: Session, entries: "list[bytes]") -> None:
             environment[name] = value
     environment[b"SARRAY_STATE_DIR"] = session.state
     python = sys.executable.encode("utf-8", "surrogateescape")
-    posix.execve(python, [python, b"-I", b"-m", b"sbatch_shim.flush.keeper", session.name], environment)
+    posix.execve(python, [python, b"-I", b"-m", module, session.name], environment)

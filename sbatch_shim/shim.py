@@ -77,10 +77,43 @@ def fault(error: Exception, state: bytes) -> str:
     return report(error, state)
 
 
-def soft_limits() -> bytes:
+class Caller:
+    """
+    The process that calls, as far as its job inherits from it: this one.
+
+    clerk/caller.py has one that is another process.
+    """
+
+    def folder(self) -> bytes:
+        """Its working directory, without symbolic links."""
+        try:
+            return posix.getcwdb()
+        except OSError:
+            raise HandOver("a deleted working directory") from None
+
+    def group(self) -> int:
+        group = posix.getgid()
+        if group != posix.getegid():
+            raise HandOver("a real group other than the effective one")
+        return group
+
+    def umask(self) -> int:
+        mask = posix.umask(0)
+        posix.umask(mask)
+        return mask
+
+    def nice(self) -> int:
+        return posix.nice(0)
+
+    def soft_limit(self, number: int) -> int:
+        """One limit, -1 for none."""
+        return resource.getrlimit(number)[0]
+
+
+def soft_limits(caller: Caller) -> bytes:
     """NAME=value for each limit that sbatch propagates; -1 is none."""
     return b",".join(
-        [b"%s=%d" % (name.encode(), resource.getrlimit(getattr(resource, "RLIMIT_" + name))[0]) for name in LIMITS]
+        [b"%s=%d" % (name.encode(), caller.soft_limit(getattr(resource, "RLIMIT_" + name))) for name in LIMITS]
     )
 
 
@@ -175,6 +208,10 @@ def main() -> int:
         say("not queued, submitting directly: %s" % fault(error, state))
         return hand_over(real, words, own, state, piped)
     answer(ticket, understood)
+    if mode == b"queue" and asked.get(b"SARRAY_KEEPER") == b"on" and asked.get(b"SARRAY_IDS", b"") in b"ticket":
+        from sbatch_shim.burst import another_call
+
+        another_call(session, entries)
     if mode == b"auto":
         from sbatch_shim.keeping import attend, tell_failures
 
@@ -316,13 +353,49 @@ def queue(
 
     Whatever it raises, `piped` holds what was taken from a pipe by then.
     """
+    call = understood_call(session, words, entries, real, piped, Caller())
+    if ids:
+        from sbatch_shim.reserve import reserve
+
+        number = reserve(session, ids, call.values, call.body, call.understood, call.environment, call.payload)
+        if number is not None:
+            return number, call.understood
+    return session.append(call.payload), call.understood
+
+
+class Call:
+    """
+    A call that may be put on disk; its script and its environment's base are there already.
+
+    Attributes:
+        payload: What its record holds: the values, the words and the environment.
+    """
+
+    __slots__ = ("body", "environment", "payload", "understood", "values")
+
+    values: "dict[str, bytes]"
+    body: bytes
+    understood: "request.Request"
+    environment: "dict[bytes, bytes]"
+    payload: bytes
+
+
+def understood_call(
+    session: Session,
+    words: "list[bytes]",
+    entries: "list[bytes]",
+    real: bytes,
+    piped: "request.Piped",
+    caller: Caller,
+) -> Call:
+    """Snapshot a call as far as possible without the session's lock; HandOver for one that is not ours to queue."""
     environment = {}
     for entry in entries:
         name, equals, value = entry.partition(b"=")
         if not equals or not name or name in environment:
             raise HandOver("an environment that is no list of names and values")
         environment[name] = value
-    values, body, understood = snapshot(words, environment, real, piped)
+    values, body, understood = snapshot(words, environment, real, piped, caller)
     nil = (understood.options.get("export") or b"").upper() == b"NIL"
     if nil or understood.options.get("get-user-env") is not None:
         from sbatch_shim import version
@@ -348,14 +421,10 @@ def queue(
     if cluster:
         values["cluster"] = cluster
     values["environment"], removed, changed = difference(session, entries)
-    payload = encode(values, words, removed, changed)
-    if ids:
-        from sbatch_shim.reserve import reserve
-
-        number = reserve(session, ids, values, body, understood, environment, payload)
-        if number is not None:
-            return number, understood
-    return session.append(payload), understood
+    call = Call()
+    call.values, call.body, call.understood, call.environment = values, body, understood, environment
+    call.payload = encode(values, words, removed, changed)
+    return call
 
 
 def leave_unknown_names(
@@ -374,7 +443,7 @@ def leave_unknown_names(
 
 
 def snapshot(
-    words: "list[bytes]", environment: "dict[bytes, bytes]", real: bytes, piped: "request.Piped"
+    words: "list[bytes]", environment: "dict[bytes, bytes]", real: bytes, piped: "request.Piped", caller: Caller
 ) -> "tuple[dict[str, bytes], bytes, request.Request]":
     """
     Everything about the call that another second could change.
@@ -385,10 +454,7 @@ def snapshot(
     if sum([len(word) + 1 for word in words]) > SUBMIT_LINE:
         raise HandOver("arguments near Slurm's limit of a submit line")
     command_line, source, rest = request.read_words(words)
-    try:
-        folder = posix.getcwdb()
-    except OSError:
-        raise HandOver("a deleted working directory") from None
+    folder = caller.folder()
     if not is_path(folder):
         raise HandOver("a working directory that looks like an unknown log pattern")
     path = b""
@@ -407,19 +473,15 @@ def snapshot(
         raise HandOver("a backslash in the job's name")
     if "array" in understood.options and b"SLURM_" in body and (b"scancel" in body or b"scontrol" in body):
         raise HandOver("an array that may manage itself by its ids")
-    group = posix.getgid()
-    if group != posix.getegid():
-        raise HandOver("a real group other than the effective one")
-    mask = posix.umask(0)
-    posix.umask(mask)
+    group = caller.group()
     values = {
         "time": b"%d" % time.time(),
         "host": posix.uname().nodename.encode(),
         "sbatch": real,
         "cwd": folder,
-        "umask": b"%04o" % mask,
-        "nice": b"%d" % posix.nice(0),
-        "limits": soft_limits(),
+        "umask": b"%04o" % caller.umask(),
+        "nice": b"%d" % caller.nice(),
+        "limits": soft_limits(caller),
         "source": source,
         "script": path,
         "group": b"%d" % group,
@@ -455,10 +517,18 @@ def difference(session: Session, entries: "list[bytes]") -> "tuple[bytes, list[b
 
 def answer(ticket: int, understood: "request.Request") -> None:
     """Print what sbatch prints; like it, do not mind a closed or full stdout, and die of a closed pipe."""
-    if understood.quiet:
+    text = told(ticket, understood)
+    if not text:
         return
     signal(SIGPIPE, SIG_DFL)
     try:
-        posix.write(1, (b"%d\n" if understood.parsable else b"Submitted batch job %d\n") % ticket)
+        posix.write(1, text)
     except OSError:
         pass
+
+
+def told(ticket: int, understood: "request.Request") -> bytes:
+    """What sbatch prints of a job; nothing with --quiet."""
+    if understood.quiet:
+        return b""
+    return (b"%d\n" if understood.parsable else b"Submitted batch job %d\n") % ticket

@@ -17,6 +17,11 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
         flush.lock              one flush at a time
         keeper.lock             auto mode: held by the keeper while it lives (keeping.py)
         keeper.log              what it did
+        clerk.lock              held by the clerk while it lives (clerk/); clerk.log: what it did
+        clerk                   in which folder it is asked, and how one sees that it lives
+        clerks/<name>/          that folder: FIFOs, and what it answered last (given_up.py)
+        pending                 what a clerk is writing into the queue at present (given_up.py)
+        burst                   as many bytes as calls followed each other closely (burst.py)
         asked                   queue mode: how often a queued call was asked for (companions/reminder.py)
         wake                    made by who waits for a queued call, until the keeper flushes
         failed                  auto mode: what Slurm refused after the answer, until an sbatch has told of it
@@ -252,7 +257,7 @@ def mode_of(environment: "dict[bytes, bytes]", state: bytes) -> bytes:
         return b""
 
 
-def session_name(environment: "dict[bytes, bytes]") -> bytes:
+def session_name(environment: "dict[bytes, bytes]", process: int = 0) -> bytes:
     """
     `$SARRAY_SESSION`, or the login session: host, pid of the session leader, its start time in clock ticks.
 
@@ -261,6 +266,7 @@ def session_name(environment: "dict[bytes, bytes]") -> bytes:
 
     Args:
         environment: With the mode in `SARRAY_MODE` (mode_of).
+        process: Whose; 0 is this one.
 
     Raises SpoolError for a name that cannot be a file name.
     """
@@ -271,7 +277,7 @@ def session_name(environment: "dict[bytes, bytes]") -> bytes:
         return name
     if environment.get(b"SARRAY_MODE") == b"auto":
         return b"auto.%s.%d" % (posix.uname().nodename.encode(), posix.getegid())
-    leader = posix.getsid(0)
+    leader = posix.getsid(process)
     try:
         # The name in field 2 may hold blanks and brackets: count from the last bracket.
         started = read(b"/proc/%d/stat" % leader).rpartition(b")")[2].split()[19]
@@ -405,18 +411,26 @@ class Session:
                 if size <= EMPTY_QUEUE:
                     self.mark_live()
                 posix.lseek(descriptor, size, 0)
+                data = frame(ticket, payload, size)
+                if given:  # the last record tells the last ticket
+                    data += frame(last, b"", size + len(data))
+                self.before_writing(ticket, size, size + len(data))
                 try:
-                    data = frame(ticket, payload, size)
-                    if given:  # the last record tells the last ticket
-                        data += frame(last, b"", size + len(data))
                     write(descriptor, data)
                     posix.fdatasync(descriptor)
                 except OSError as error:
                     self.take_back(descriptor, size, error)
                     raise
+                self.after_writing(ticket)
             finally:
                 close(descriptor)
         return ticket
+
+    def before_writing(self, ticket: int, start: int, end: int) -> None:
+        """A record is about to be written to these offsets of the queue; under the lock. For the clerk."""
+
+    def after_writing(self, ticket: int) -> None:
+        """It is on disk."""
 
     def take_back(self, descriptor: int, size: int, error: OSError) -> None:
         """Cut off what was written behind `size`; Unsure when the disk does not take that (read-only by now, say)."""
@@ -437,6 +451,14 @@ class Session:
 
     def open_queue(self) -> int:
         """The queue, open for reading and writing; under the lock."""
+        try:
+            unsettled = posix.stat(self.folder + b"/pending").st_size > 0
+        except FileNotFoundError:
+            unsettled = False
+        if unsettled:  # a clerk was killed while it wrote
+            from sbatch_shim.given_up import settle
+
+            settle(self)
         flags = posix.O_RDWR | posix.O_CLOEXEC | posix.O_NOFOLLOW
         try:
             return posix.open(self.queue, flags)

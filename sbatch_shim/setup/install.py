@@ -43,6 +43,11 @@ def start_code(command: str, site: str) -> str:
     return render("start", command=command, site=repr(site), module=module, run=run).strip()
 
 
+def given_up_code(site: str) -> str:
+    """What `python -I -S -c` runs to find out about a call that a clerk gave no answer to."""
+    return f"import posix,sys\nsys.path.insert(0,{site!r})\nfrom sbatch_shim.given_up import main\nposix._exit(main())"
+
+
 def launcher(command: str, bash: str, python: str, site: str, needed: Sequence[str] = ()) -> str:
     """The launcher of sbatch or of a companion; `needed` are files without which this Python does not start."""
     return render(
@@ -52,6 +57,7 @@ def launcher(command: str, bash: str, python: str, site: str, needed: Sequence[s
         python=shlex.quote(python),
         needed=[shlex.quote(path) for path in needed],
         code=shlex.quote(start_code(command, site)),
+        given_up=shlex.quote(given_up_code(site)),
         # sacct tells of jobs long gone; the others list what is live.
         live="sessions" if command == "sacct" else "live",
     )

@@ -1,0 +1,1 @@
+"""The clerk: a process that queues the calls of a burst, so that they need not start Python."""
