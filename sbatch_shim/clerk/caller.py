@@ -28,13 +28,17 @@ class Gone(Exception):
     """Nobody waits for the answer any more."""
 
 
+class Dead(Gone):
+    """Nor will that process ever do anything again."""
+
+
 def read_at(folder: int, name: bytes) -> bytes:
     """The whole of a file in an open folder."""
     descriptor = posix.open(name, posix.O_RDONLY | posix.O_CLOEXEC, dir_fd=folder)
     try:
         parts = []  # type: list[bytes]
         while True:
-            part = posix.read(descriptor, 1 << 20)
+            part = posix.read(descriptor, 1 << 16)
             if not part:
                 return b"".join(parts)
             parts.append(part)
@@ -75,8 +79,8 @@ class Elsewhere(Caller):
         try:
             # Names this process and no later one with its number.
             self.proc = posix.open(b"/proc/%d" % pid, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
-        except OSError:
-            raise Gone from None
+        except FileNotFoundError:
+            raise Dead from None
         try:
             self.check()
             self.status = read_at(self.proc, b"status")

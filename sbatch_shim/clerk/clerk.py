@@ -12,7 +12,7 @@ import sys
 import time
 
 from sbatch_shim.burst import lock_path
-from sbatch_shim.clerk.caller import Declined, Elsewhere, FromCaller, Gone, place, read_at, rights
+from sbatch_shim.clerk.caller import Dead, Declined, Elsewhere, FromCaller, Gone, place, read_at, rights
 from sbatch_shim.clerk.desk import Asked, Desk
 from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.given_up import ENTRY, Pending, entry
@@ -141,9 +141,11 @@ class Clerk:
         """Queue one call, or decline it; and answer."""
         try:
             text = self.answer_to(asked)
-        except Gone:
+        except Dead:
             self.desk.put_back(asked.slot)
             return
+        except Gone:
+            return  # it looks what became of its call, and its slot stays its own
         try:
             self.desk.reply(asked, text)
         except OSError as error:
@@ -247,6 +249,7 @@ def main() -> int:
     session = Desked(posix.environ[b"SARRAY_STATE_DIR"], words[-1])
     try:
         open_state(session.state)
+        session.make()
         held = take(session)
         if held is None:
             return 0

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Set
 from dataclasses import asdict
 from dataclasses import replace as replace_of
 
+from sbatch_shim import burst
 from sbatch_shim.companions.context import Context
 from sbatch_shim.contended import Holder
 from sbatch_shim.flush import cli, passed
@@ -287,10 +288,12 @@ def gather(context: Context, tickets: list[int], session: str | None) -> Found:
 
 
 def keepers(found: Found, state: bytes) -> list[str]:
-    """Who flushes the sessions of auto mode."""
+    """Who flushes the sessions of auto mode, and who queues calls of a burst."""
     lines = []
     for name, states in found.sessions.items():
         session = Session(state, os.fsencode(name))
+        if clerk := Holder(burst.lock_path(session)).pid:
+            lines.append(f"session {name} has a clerk, process {clerk}, which queues calls of a burst")
         if not os.path.exists(lock_path(session)):
             continue
         if attended(session):
