@@ -172,6 +172,17 @@ class Bench:
         state = str(self.folder / f"state-{session}")
         return {**self.shimmed, "SARRAY_MODE": "queue", "SARRAY_SESSION": session, "SARRAY_STATE_DIR": state}
 
+    def in_burst(self, session: str) -> dict[str, str]:
+        """The same, with a clerk that takes the calls."""
+        environment = {**self.queueing(session), "SARRAY_KEEPER": "on"}
+        told = Path(environment["SARRAY_STATE_DIR"]) / "sessions" / session / "clerk"
+        deadline = time.monotonic() + 60
+        while not told.exists():
+            if time.monotonic() > deadline:
+                raise Failure("no clerk was started within 60 s")
+            Timed([self.shim, "-o", "/dev/null", "--wrap=true"], environment)
+        return environment
+
     def ask(self, *words: str) -> str:
         """What one of Slurm's commands prints."""
         return subprocess.run(words, env=self.direct, stdout=subprocess.PIPE, check=True, text=True).stdout
@@ -268,6 +279,20 @@ class Bench:
         self.table.ratio("against `python3 -I -S -c pass`", queued, bare, 1.6)
         self.table.ratio("against the real sbatch, controller idle", beside_real, real)
         self.cancel()
+        burst = self.in_burst("burst")
+        fast, bare = self.in_turns(
+            150,
+            lambda: Timed([self.shim, *words], burst).seconds,
+            lambda: Timed([python, "-I", "-S", "-c", "pass"], self.direct).seconds,
+        )
+        beside_real, real = self.in_turns(
+            60,
+            lambda: Timed([self.shim, *words], burst).seconds,
+            lambda: Timed([SBATCH, *words], self.direct).seconds,
+        )
+        self.table.ratio("in a burst (SARRAY_KEEPER=on), against `python3 -I -S -c pass`", fast, bare, 0.5)
+        self.table.ratio("in a burst, against the real sbatch, controller idle", beside_real, real, 0.8)
+        self.cancel()
 
     def calls(self, name: str, count: int) -> Iterator[tuple[list[str], dict[str, str]]]:
         """Words and environment of calls that differ in argument, variable, log name and job name."""
@@ -292,7 +317,7 @@ class Bench:
         """Flush a copy of the calls that were queued as session `size`, which stay queued for the next flush."""
         queued = Path(self.queueing(f"{size}")["SARRAY_STATE_DIR"])
         state = queued.with_name(f"{queued.name}-{number}")
-        shutil.copytree(queued, state)
+        shutil.copytree(queued, state, ignore=shutil.ignore_patterns("clerks"))  # FIFOs
         output = str(self.folder / "flushed")
         environment = {**self.queueing(f"{size}"), "SARRAY_STATE_DIR": str(state)}
         before = self.controller_seconds()
@@ -351,6 +376,11 @@ class Bench:
         table.ratio(f"queueing them, against submitting them directly{scaled}", queue_totals, direct)
         table.ratio(f"the flush, against submitting them directly{scaled}", flush_totals, direct, goal)
         table.ratio(f"queueing and flush, against submitting them directly{scaled}", both, direct)
+        with_clerk = [sum(self.call_all(f"burst{size}", size, self.shim, self.in_burst(f"burst{size}")))]
+        table.ratio(f"queueing them in a burst (SARRAY_KEEPER=on), against the same{scaled}", with_clerk, direct)
+        both = [total + statistics.median(flush_totals) for total in with_clerk]
+        goal = 0.9 if size == 10000 else None
+        table.ratio(f"queueing in a burst and flush, against the same{scaled}", both, direct, goal)
         for what, values in (
             ("seconds direct", direct),
             ("queueing", queue_totals),

@@ -8,6 +8,7 @@ path when a lock is not free, and only then; stdlib only.
 import fcntl
 import posix
 import time
+from _signal import SIGKILL  # type: ignore[import-not-found]
 from _thread import allocate_lock, start_new_thread
 
 from sbatch_shim.errors import SpoolError
@@ -152,6 +153,21 @@ class Stuck:
         seen = self.signs(holder)
         if seen != self.seen:
             self.seen, self.since = seen, time.monotonic()
+        if holder.stopped:
+            end_clerk(self.path, holder.pid)
         waited = time.monotonic() - self.since
         if waited >= (STOPPED_SECONDS if holder.stopped else self.seconds):
             raise SpoolError("%s has been held for %d s by %s" % (text(self.path), waited, holder))
+
+
+def end_clerk(path: bytes, pid: int) -> None:
+    """
+    End a stopped process that holds a session's lock, if it is the session's clerk: nothing is lost with it.
+
+    (given_up.py; what it had begun is settled by whoever gets the lock.)
+    """
+    if pid == holding(path.rpartition(b"/")[0] + b"/clerk.lock"):
+        try:
+            posix.kill(pid, SIGKILL)
+        except OSError:
+            pass

@@ -7,7 +7,6 @@ import pwd
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 from support.clerks import Clerk
@@ -204,24 +203,17 @@ def test_a_second_clerk_leaves(person: Person) -> None:
         assert first.process.poll() is None
 
 
-@pytest.fixture
-def slots(person: Person) -> Iterator[tuple[Clerk, int]]:
-    """A clerk all of whose slots are taken by somebody who has been stopped."""
+def test_callers_that_were_stopped_hold_up_nobody(person: Person) -> None:
+    """They have taken all slots."""
     call(person, "--wrap=true")
     with Clerk(person) as clerk:
         (folder,) = (clerk.folder / "clerks").iterdir()
-        free = os.open(folder / "free", os.O_RDWR | os.O_NONBLOCK)
-        os.read(free, 4096)
-        yield clerk, free
-        os.close(free)
-
-
-def test_callers_that_were_stopped_hold_up_nobody(person: Person, slots: tuple[Clerk, int]) -> None:
-    clerk, _ = slots
-    done = call(person, "--parsable", "--wrap=true")
-    assert (done.status, done.err, clerk.served(done.out)) == (0, b"", False)
-    assert len(payloads(person)) == 2
-    clerk.process.wait(60)  # it has no slot any more
+        for number in range(64):
+            (folder / f"slot-{number}").touch()
+        done = call(person, "--parsable", "--wrap=true")
+        assert (done.status, done.err, clerk.served(done.out)) == (0, b"", False)
+        assert len(payloads(person)) == 2
+        clerk.process.wait(60)  # it has no slot any more
 
 
 def test_a_stopped_clerk_holds_up_nobody(person: Person) -> None:
@@ -237,7 +229,7 @@ def test_a_stopped_clerk_holds_up_nobody(person: Person) -> None:
 
 # What changes something, or is where another process may come in between.
 # The second are many, of which each seventh is hit.
-STEPS = ("pwrite,write,fdatasync,ftruncate,flock,lseek,pread", "open,close,stat,fchdir,read")
+STEPS = ("pwrite,write,fdatasync,ftruncate,flock,lseek,pread,unlink,rename", "open,close,stat,fchdir,read")
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -254,7 +246,7 @@ def test_a_clerk_killed_or_stopped_at_every_step(person: Person, number: int, wh
             told = []
             for name in "12":
                 done = call(person, "--parsable", f"--wrap={name}", **more)
-                assert (done.status, done.err) == (0, b""), (step, name)
+                assert (done.status, done.err) == (0, b""), (step, name, (person.home / "hit").read_text())
                 told.append(int(done.out))
                 served += clerk.served(done.out)
         assert bodies(person, state) == [b"0", b"1", b"2"], step
@@ -269,5 +261,40 @@ def test_a_clerk_killed_or_stopped_at_every_step(person: Person, number: int, wh
         hit.unlink()
         hits += 1
         step += (1, 7)[part]
-    assert hits > (30, 10)[part]
+    assert hits > (25, 10)[part]
     assert served
+
+
+# Of the calls that a launcher makes; the tests kill it at each, or where there are many, at each so-manieth one.
+LAUNCHERS_CALLS = {"openat": 1, "write": 1, "?pselect6,?select,?poll": 1, "read": 9, "dup2": 3}
+
+
+def test_a_caller_killed_at_every_step(person: Person) -> None:
+    """Who was told a ticket has a call in the queue; who was not, has it once or not at all. Others do not suffer."""
+    assert call(person, "-Q", "--wrap=first").status == 0
+    told, killed = {}, []
+    with Clerk(person) as clerk:
+        for name, every in LAUNCHERS_CALLS.items():
+            step, survived = 1, False
+            while not survived:
+                words = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={name}"]
+                words += ["-e", f"inject={name}:signal=KILL:when={step}", "sbatch", "--parsable"]
+                env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", SARRAY_KEEPER="on")
+                body = f"--wrap={name[:4]}{step}"
+                done = person.run(*words, body, env=env)
+                survived = done.status == 0
+                if done.out:
+                    told[int(done.out)] = body
+                else:
+                    killed.append(body)
+                step += every
+            done = call(person, "--parsable", f"--wrap=next{name}")
+            assert (done.status, done.err) == (0, b"")
+            assert clerk.served(done.out)
+    calls, problems = look(Session(os.fsencode(person.home / "state"), b"test"))
+    queued = [f"--wrap={call.body().splitlines()[-1].decode()}" for call in calls]
+    assert problems == []
+    assert len(queued) == len(set(queued))
+    assert set(told.values()) <= set(queued)
+    assert len(killed) > 40
+    assert len(set(killed) & set(queued)) <= 40

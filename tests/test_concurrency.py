@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 
 import pytest
+from support.clerks import Clerk
 from support.faults import spawn
 from support.person import SYSTEM_PATH, USER, Person
 
@@ -22,15 +24,28 @@ def tickets(person: Person) -> list[str]:
     return [line for path in person.home.glob("ids.*") for line in path.read_text().splitlines()]
 
 
-def test_64_callers_share_no_ticket(person: Person) -> None:
+@pytest.fixture(params=["off", "on"])
+def keeper(request: pytest.FixtureRequest, person: Person) -> Iterator[str]:
+    """Calls that start Python each, or that a clerk queues: $SARRAY_KEEPER."""
+    if request.param == "off":
+        yield "off"
+        return
+    with Clerk(person) as clerk:
+        yield "on"
+        assert any(path.read_bytes().strip(b"\0") for path in clerk.folder.glob("clerks/*/ledger"))
+        assert clerk.process.poll() is None
+
+
+def test_64_callers_share_no_ticket(person: Person, keeper: str) -> None:
     """And lose no call: the dry run finds each of them."""
-    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
-    assert person.run("bash", "-c", CALLERS, env=env).status == 0
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", SARRAY_KEEPER=keeper)
+    done = person.run("bash", "-c", CALLERS, env=env)
+    assert (done.status, done.err) == (0, b"")
     assert len(tickets(person)) == len(set(tickets(person))) == 192
     assert person.flush("--local", "--dry-run").out.startswith(b"192 calls become 1 submission")
 
 
-def one_of_each_while_flushes_run(person: Person, writes: int) -> None:
+def one_of_each_while_flushes_run(person: Person, writes: int, keeper: str = "off") -> None:
     """
     64 writers make `writes` calls each, while flushes follow one another: each call is submitted once.
 
@@ -48,7 +63,7 @@ def one_of_each_while_flushes_run(person: Person, writes: int) -> None:
     """
     path = f"{person.prefix}/shims:{person.home}/site:{SYSTEM_PATH}"
     documents = []
-    with spawn(person, "bash", "-c", script, SARRAY_MODE="queue", PATH=path) as process:
+    with spawn(person, "bash", "-c", script, SARRAY_MODE="queue", SARRAY_KEEPER=keeper, PATH=path) as process:
         while process.poll() is None:
             documents.append(json.loads(person.flush("--json").out))
         process.communicate()
@@ -62,13 +77,13 @@ def one_of_each_while_flushes_run(person: Person, writes: int) -> None:
 
 
 @pytest.mark.slurm
-def test_calls_and_flushes_at_the_same_time(person: Person) -> None:
+def test_calls_and_flushes_at_the_same_time(person: Person, keeper: str) -> None:
     """Three flushes run while 64 callers queue: each call runs once."""
     flushes = f"""
     for n in 1 2 3; do {person.prefix}/bin/sarray-flush --parsable >> flushed 2>> problems & sleep 0.3; done
     """
-    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
-    person.run("bash", "-c", flushes + CALLERS, env=env)
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", SARRAY_KEEPER=keeper)
+    assert person.run("bash", "-c", flushes + CALLERS, env=env).err == b""
     person.flush()
     person.settle()
     assert len(set(tickets(person))) == 192
@@ -78,8 +93,8 @@ def test_calls_and_flushes_at_the_same_time(person: Person) -> None:
 
 
 @pytest.mark.slurm
-def test_many_calls_and_flushes_at_the_same_time(person: Person) -> None:
-    one_of_each_while_flushes_run(person, 20)
+def test_many_calls_and_flushes_at_the_same_time(person: Person, keeper: str) -> None:
+    one_of_each_while_flushes_run(person, 20, keeper)
 
 
 def test_another_session_has_other_tickets(person: Person) -> None:

@@ -24,6 +24,8 @@ LINGER_SECONDS = 10.0
 GLANCE_SECONDS = 1.0
 # How long a starting clerk tries: a look of others at the lock takes it for an instant (burst.attended).
 TAKING_SECONDS = 1.0
+# How long a clerk that leaves waits for those who are asking.
+LEAVING_SECONDS = 1.0
 # A slot that is not put back, while nobody calls, belongs to a caller that was killed.
 LOST_SECONDS = 5.0
 # A folder of a clerk that was killed: nobody asks it any more, in seconds.
@@ -120,14 +122,22 @@ class Clerk:
                 last = time.monotonic()
                 continue
             quiet = time.monotonic() - last
-            lost = quiet > LOST_SECONDS and not self.desk.free_slots()
+            lost = quiet > LOST_SECONDS and self.desk.is_full()
             if quiet > self.linger or lost or not self.is_ours():
                 break
-        alone = self.desk.close()
-        for asked in self.desk.asked():
-            self.serve(asked)
-        if alone:
-            self.desk.remove()
+        self.leave()
+
+    def leave(self) -> None:
+        """End, if possible with nobody there who is asking."""
+        self.desk.close()
+        until = time.monotonic() + LEAVING_SECONDS
+        while not self.desk.take_slots():
+            for asked in self.desk.asked():
+                self.serve(asked)
+            if time.monotonic() > until:
+                return
+            time.sleep(0.01)
+        self.desk.remove()
 
     def is_ours(self) -> bool:
         """Whether the lock that is held is still the one that others look at."""

@@ -22,7 +22,8 @@ def stepping(name, function):
         steps += 1
         hit = steps == wanted
         if hit:
-            posix.close(posix.open(sys.argv[6] + "/hit", posix.O_WRONLY | posix.O_CREAT))
+            with open(sys.argv[6] + "/hit", "w") as stream:
+                traceback.print_stack(file=stream)
         if hit and when == "before":
             kill(posix.getpid(), number)
         found = function(*words, **more)
@@ -32,6 +33,7 @@ def stepping(name, function):
     return call
 kill = posix.kill
 import fcntl
+import traceback
 for module in (posix, fcntl):
     for name in names:
         if hasattr(module, name):

@@ -84,7 +84,7 @@ def test_the_architecture_names_each_module_and_no_other() -> None:
 
 
 # Each room uses those before it.
-ROOMS = ("", "state", "merge", "flush", "companions", "verbs", "setup")
+ROOMS = ("", "clerk", "state", "merge", "flush", "companions", "verbs", "setup")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
