@@ -67,6 +67,7 @@ CASES = {
     "nice": "nice -n 7 sbatch --parsable $SCRIPT",
     "a folder with an odd name": "mkdir $'odd \\n*\\xff'; cd $'odd \\n*\\xff'; sbatch --parsable $SCRIPT",
     "a folder behind a link": "mkdir real; ln -s real link; cd link; sbatch --parsable $SCRIPT",
+    "a folder that cannot be entered": "mkdir p; cd p; chmod 0 .; sbatch --parsable $SCRIPT; chmod 700 .",
     "an environment of 2 MB": (
         "for n in {1..20}; do printf -v V$n %0100000d $n; export V$n; done; sbatch --parsable $SCRIPT"
     ),
@@ -90,6 +91,8 @@ CASES = {
 }  # fmt: skip
 # Which of them the clerk must have declined: it cannot read them without taking them away.
 DECLINED = {"a pipe at stdin", "a document at stdin", "a process substitution", "an open file"}
+if USER or os.geteuid() != 0:
+    DECLINED.add("a folder that cannot be entered")
 
 
 def both_ways(person: Person, script: str, command: tuple[str, ...] = ("bash", "-c")) -> tuple[list[Result], bool]:
@@ -133,6 +136,18 @@ def test_a_record_is_the_same_byte_for_byte(person: Person, case: str) -> None:
     assert one == other
     if b"TICKET" in numbered(fast)[1]:
         assert served == (case not in DECLINED)
+
+
+@pytest.mark.slurm
+def test_what_goes_to_the_real_sbatch_does_so_with_a_clerk(person: Person) -> None:
+    """A folder that was deleted, and bad values."""
+    script = "mkdir gone; cd gone; rmdir ../gone; sbatch -H --parsable -o /dev/null $SCRIPT; sbatch -t never $SCRIPT"
+    results, _ = both_ways(person, script)
+    shown = [(one.status, re.sub(rb"\d+", b"ID", one.out), one.err) for one in results]
+    assert shown[0] == shown[1]
+    assert shown[0][0] != 0 and b"Invalid" in shown[0][2]
+    for way in ("ordinary", "clerk"):
+        assert not (person.home / f"state-{way}/sessions/test/queue").exists()
 
 
 def test_a_call_of_another_group_has_the_group_in_its_record(person: Person) -> None:
@@ -233,9 +248,8 @@ STEPS = ("pwrite,write,fdatasync,ftruncate,flock,lseek,pread,unlink,rename", "op
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-@pytest.mark.parametrize("part", [0, 1])
-def test_a_clerk_killed_or_stopped_at_every_step(person: Person, number: int, when: str, part: int) -> None:
+@pytest.mark.parametrize("number, part", [(signal.SIGKILL, 0), (signal.SIGSTOP, 0), (signal.SIGKILL, 1)])
+def test_a_clerk_killed_or_stopped_at_every_step(person: Person, number: int, part: int, when: str) -> None:
     """Each call is queued once, and told its ticket, whoever has queued it."""
     step, hits, served = 1, 0, 0
     while True:
