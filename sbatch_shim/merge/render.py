@@ -147,18 +147,8 @@ def render(
     row_bytes = ROW_BYTES + len(no_logs)
 
     common = b"".join(escape(entry) + b"\n" for entry in entries(shared.common))
-    records: list[bytes] = []
-    for call, own in zip(array.calls, shared.own):
-        fields = [b"" if start is not None else call.folder, b"%d" % len(call.arguments), *call.arguments]
-        # What the call had as SLURM_ARRAY_TASK_ID from its own surroundings does not reach its tasks.
-        own = {**own, **array_variables(call)}
-        fields += entries(own)
-        records.append(b"".join(escape(field) + b"\n" for field in fields))
-    bodies: dict[bytes, bytes] = {}
-    for call in array.calls:
-        if call.body_hash not in bodies:
-            bodies[call.body_hash] = call.body()
-
+    records = [record_of(call, own, start) for call, own in zip(array.calls, shared.own)]
+    bodies = bodies_of(array)
     size_of_bodies = sum(map(len, bodies.values()))
     # A variable of bash holds no NUL.
     in_front = size_of_bodies <= FRONT_BYTES and not any(b"\0" in body for body in bodies.values())
@@ -166,41 +156,22 @@ def render(
     if in_front:
         front = b"".join(bodies.values())
 
+    values = {
+        **values_of(array, limits, opening),
+        "first_index": first,
+        "row_count": row_count,
+        "row_bytes": row_bytes,
+        "common_lines": len(shared.common),
+        "bodies_in_front": in_front,
+        "whole": quoted(whole),
+        "table": quoted(table),
+    }
+
     def program(size: int) -> bytes:
         common_offset = size + len(front)
         rows_offset = common_offset + len(common)
-        names = sorted({os.fsencode(call.shown_name).decode("utf-8", "backslashreplace") for call in array.calls})
-        values = {
-            "title": comment(f"{len(array.calls)} sbatch call{'s' * (len(array.calls) > 1)} as one Slurm job"),
-            "version": __version__,
-            "summary": comment(f"Jobs: {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}."),
-            "tickets": f"{array.calls[0].ticket} to {array.calls[-1].ticket}",
-            "first_index": first,
-            "rows_offset": rows_offset,
-            "rows_start": rows_offset + 1,
-            "row_count": row_count,
-            "row_bytes": row_bytes,
-            "common_offset": common_offset,
-            "common_lines": len(shared.common),
-            "bodies_in_front": in_front,
-            "login": sending.by_script,
-            "whole": quoted(whole),
-            "table": quoted(table),
-            "time_format": limits.time_format,
-            "time_zone": limits.time_format.endswith("%z"),
-            "opening": opening is not None,
-            "host": "",
-            "own_script": "",
-            "mark": "",
-            "makes_log_folders": limits.makes_log_folders,
-            "appends": appends(array, limits),
-            "joined": "error" not in array.calls[0].options,
-        }
-        if opening is not None:
-            values["host"] = shlex.quote(opening.host)
-            values["own_script"] = quoted(opening.script)
-            values["mark"] = quoted(opening.mark or None) or ""
-        return fill(template(), values).encode("utf-8", "surrogateescape")
+        offsets = {"common_offset": common_offset, "rows_offset": rows_offset, "rows_start": rows_offset + 1}
+        return fill(template(), {**values, **offsets}).encode("utf-8", "surrogateescape")
 
     # The program holds the offset of what follows it, whose digits are part of its length.
     offset = 0
@@ -239,6 +210,58 @@ def render(
     script = Script(b"".join([head, front, common, *rows, *records, *behind, *tables]))
     script.values = [(rows_at - len(common), rows_at), (records_at, end_of_values)]
     return script, submit
+
+
+def record_of(call: Call, own: dict[bytes, bytes], start: bytes | None) -> bytes:
+    """
+    What the dispatcher reads of a call: its folder, arguments and variables.
+
+    Args:
+        own: The variables that not all calls of the array have.
+        start: The folder that all calls start in; None where they differ.
+    """
+    folder = b""
+    if start is None:
+        folder = call.folder
+    # What the call had as SLURM_ARRAY_TASK_ID from its own surroundings does not reach its tasks.
+    variables = entries({**own, **array_variables(call)})
+    fields = [folder, b"%d" % len(call.arguments), *call.arguments, *variables]
+    return b"".join(escape(field) + b"\n" for field in fields)
+
+
+def bodies_of(array: Array) -> dict[bytes, bytes]:
+    """The calls' scripts by their hashes, each once."""
+    bodies: dict[bytes, bytes] = {}
+    for call in array.calls:
+        if call.body_hash not in bodies:
+            bodies[call.body_hash] = call.body()
+    return bodies
+
+
+def values_of(array: Array, limits: Limits, opening: Opening | None) -> dict[str, str | int | bool | None]:
+    """What the template shows of an array, but for what depends on the script's parts."""
+    names = sorted({os.fsencode(call.shown_name).decode("utf-8", "backslashreplace") for call in array.calls})
+    values: dict[str, str | int | bool | None] = {
+        "title": comment(f"{len(array.calls)} sbatch call{'s' * (len(array.calls) > 1)} as one Slurm job"),
+        "version": __version__,
+        "summary": comment(f"Jobs: {', '.join(names[:5])}{' and others' * (len(names) > 5)}."),
+        "tickets": f"{array.calls[0].ticket} to {array.calls[-1].ticket}",
+        "login": array.sending.by_script,
+        "time_format": limits.time_format,
+        "time_zone": limits.time_format.endswith("%z"),
+        "opening": opening is not None,
+        "host": "",
+        "own_script": "",
+        "mark": "",
+        "makes_log_folders": limits.makes_log_folders,
+        "appends": appends(array, limits),
+        "joined": "error" not in array.calls[0].options,
+    }
+    if opening is not None:
+        values["host"] = shlex.quote(opening.host)
+        values["own_script"] = quoted(opening.script)
+        values["mark"] = quoted(opening.mark or None) or ""
+    return values
 
 
 def appends(array: Array, limits: Limits) -> bool:
