@@ -37,7 +37,9 @@ def with_records(context: Context, ids: list[str]) -> list[str]:
         number, going = waiting.array, arrays[waiting.array]
         if waiting.live <= going:
             whole.add(number)
-        parts = [sorted(waiting.alone & going)] if late else []
+        parts = []
+        if late:
+            parts = [sorted(waiting.alone & going)]
         if number not in whole:
             parts += in_parts(waiting.together, without_rest(jobs[number], waiting.together, waiting.together & going))
         for part in filter(None, parts):

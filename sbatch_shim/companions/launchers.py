@@ -85,7 +85,8 @@ def main(context: Context) -> int:
     spec = os.fsencode(given.get("dependency", ""))
     if any(session_of(context.state, ticket) is None for ticket in ticket_numbers(spec)):
         own = own_job(context)
-        context.state = own.state if own else context.state
+        if own:
+            context.state = own.state
     try:
         real = real_dependency(spec, context.state, OwnConditions(os.fsencode(context.real), entries), for_array=False)
     except BadDependency:

@@ -145,7 +145,9 @@ class Accounting:
         delimiter = os.fsencode(self.line.last("delimiter") or "|")
         # The last of -p and -P decides.
         ends = [name for name, _ in self.line.options if name in ("parsable", "parsable2")][-1:] == ["parsable"]
-        top = b"" if self.line.has("noheader") else header
+        top = b""
+        if not self.line.has("noheader"):
+            top = header
         write(top + b"".join(output.line(texts, delimiter, ends=ends) for texts in rows))
         return answer.status
 
@@ -337,7 +339,9 @@ class Rows:
         """Whether a row is asked for by a real id; a step means its job with -X."""
         if row.id is None:
             return False
-        step = "" if self.accounting.line.has("allocations") else row.id.step
+        step = ""
+        if not self.accounting.line.has("allocations"):
+            step = row.id.step
         return self.wanted.names_record(row.id, row.raw_job, step)
 
     def pending_tasks(self, job: Job, row: Row) -> TaskSet:

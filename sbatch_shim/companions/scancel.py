@@ -83,7 +83,9 @@ def matches(line: Line, values: dict[str, str]) -> bool:
             return False
         if option == "me" or (option == "user" and value in (me.pw_name, str(me.pw_uid))):
             continue
-        name = "name" if option == "jobname" else option
+        name = option
+        if option == "jobname":
+            name = "name"
         own = values.get(name, "")
         if name == "state":
             if own != state_name(value or ""):
@@ -136,7 +138,9 @@ class Cancel:
         for word in line.operands:
             for one in split_ids(word):
                 element = own_element(context, one)
-                named = None if element else context.tickets.named(one)
+                named = None
+                if not element:
+                    named = context.tickets.named(one)
                 if named is not None:
                     self.targets.append(named)
                     continue
@@ -226,7 +230,10 @@ class Cancel:
     def cancel(self, named: list[str], *, ending: bool) -> None:
         """Cancel real jobs, whatever the filters say."""
         if named:
-            ids = with_records(self.context, named) if ending else compact(named)
+            if ending:
+                ids = with_records(self.context, named)
+            else:
+                ids = compact(named)
             for one in ids:
                 job = None
                 if one.isdigit():

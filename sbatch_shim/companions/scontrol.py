@@ -90,7 +90,9 @@ class Control:
         verb = words[0]
         if is_verb(verb, "show", 3) and len(words) >= 2:
             entity, equals, value = words[1].partition("=")
-            ids = [value, *words[2:]] if equals else words[2:]
+            ids = words[2:]
+            if equals:
+                ids = [value, *words[2:]]
             if any(is_verb(entity, name, 1) for name in ("jobs", "jobid")):
                 if len(ids) > 1:
                     return self.context.become(self.context.words)
@@ -307,7 +309,9 @@ class Control:
             call = named.call
         if call is None:
             return self.context.become(self.context.words)
-        name = words[1] if len(words) > 1 else f"slurm-{call.ticket}.sh"
+        name = f"slurm-{call.ticket}.sh"
+        if len(words) > 1:
+            name = words[1]
         if name == "-":
             write(call.body())
             return 0

@@ -118,7 +118,10 @@ class Queue:
         if self.nothing_real():
             line = line.without("jobs", "user", "users")
             # With --only-job-state names do not count; without it an unknown id is an error.
-            line.options += [("jobs", str(NO_JOB))] if self.only_state else [("me", None), ("name", START)]
+            if self.only_state:
+                line.options += [("jobs", str(NO_JOB))]
+            else:
+                line.options += [("me", None), ("name", START)]
         return line
 
     def wants_other(self, entry: Entry) -> bool:

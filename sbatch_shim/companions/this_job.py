@@ -52,7 +52,9 @@ def own_job_in(raw: str, records: str) -> OwnJob | None:
         script = OUR_SCRIPT.search(record)
         found = re.match(r"JobId=([0-9]+) (?:ArrayJobId=([0-9]+) ArrayTaskId=([0-9]+) )?", record)
         if script and found and found[1] == raw:
-            element = f"{found[2]}_{found[3]}" if found[2] else raw
+            element = raw
+            if found[2]:
+                element = f"{found[2]}_{found[3]}"
             return OwnJob(raw, element, os.fsencode(script[1]))
     return None
 

@@ -28,7 +28,9 @@ def shown_condition(condition: Condition, tickets: Tickets, state: str) -> str:
     """A condition as Slurm shows it, `afterok:7_*(unfulfilled)`: the whole of an array is `_*`."""
     if not condition.job:
         return condition.kind + state
-    element = "" if condition.element is None else f"_{condition.element}"
+    element = ""
+    if condition.element is not None:
+        element = f"_{condition.element}"
     if not element and condition.on_ticket:
         producer = tickets.call(condition.job)
         element = ""

@@ -131,7 +131,9 @@ class Unsubmitted:
         if self.failed:
             # Reasons are one word in Slurm's lists.
             pages = context.tickets.find(call.ticket)
-            self.reason = pages.refusal(call.ticket).replace(" ", "_") if pages is not None else "None"
+            self.reason = "None"
+            if pages is not None:
+                self.reason = pages.refusal(call.ticket).replace(" ", "_")
         elif not self.dropped and any(is_dropped(ticket) for ticket in ticket_numbers(unmet)):
             self.reason = "DependencyNeverSatisfied"
 

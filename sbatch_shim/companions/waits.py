@@ -53,7 +53,9 @@ class OwnConditions:
             if one.job != int(raw) or one.element is not None:
                 return one
             # aftercorr would look at the other tasks of the array too.
-            kind = "afterok" if one.kind == "aftercorr" else one.kind
+            kind = one.kind
+            if one.kind == "aftercorr":
+                kind = "afterok"
             return replace(one, kind=kind, job=int(array), element=int(task))
 
         return Dependency(tuple(dict.fromkeys(map(mine, waits.conditions))), waits.any_of)

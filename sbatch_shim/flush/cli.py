@@ -364,7 +364,9 @@ def what_next(result: FlushResult, state: bytes) -> Iterator[str]:
     hopeless = result.hopeless
     if result.kept:
         beyond = {*hopeless, *result.elsewhere}
-        again = "" if beyond.issuperset(result.kept) else f"; {flush_command(result.kept, state)} tries again"
+        again = ""
+        if not beyond.issuperset(result.kept):
+            again = f"; {flush_command(result.kept, state)} tries again"
         yield f"still queued: {counted(len(result.kept), 'call')}{again}"
     if hopeless:
         tickets = " ".join(map(str, hopeless[:10])) + (" ..." if len(hopeless) > 10 else "")
@@ -452,8 +454,13 @@ def run(words: list[str]) -> int:
     if "session" in own:
         named = os.fsencode(own["session"])
         # What is submitted is named in full: a script whose session is empty must not submit another one's calls.
-        variables[b"SARRAY_SESSION"] = resolved(state, named) if "dry-run" in own else named
-    names = [os.fsencode(held.name) for held in waiting_sessions(state)] if "all" in own else [session_name(variables)]
+        variables[b"SARRAY_SESSION"] = named
+        if "dry-run" in own:
+            variables[b"SARRAY_SESSION"] = resolved(state, named)
+    if "all" in own:
+        names = [os.fsencode(held.name) for held in waiting_sessions(state)]
+    else:
+        names = [session_name(variables)]
     backend = backend_for(own, state)
     if "dry-run" in own:
         for name in names:

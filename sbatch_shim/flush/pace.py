@@ -69,7 +69,9 @@ class Pace:
             self.patient_since = now
         self.delay = 1.0 if progress else min(2 * self.delay, LONGEST_RETRY)
         wait = max(self.delay, FULL_SECONDS) if self.full else self.delay
-        self.retry = now + wait if now - self.patient_since < LONGEST_PATIENCE else None
+        self.retry = None
+        if now - self.patient_since < LONGEST_PATIENCE:
+            self.retry = now + wait
 
     def idle(self, now: float) -> bool:
         """Whether it is time to leave."""

@@ -58,7 +58,9 @@ def arrays_of(
     """
     for call in calls:
         apply_overrides(call, wishes.overrides)
-    keep_comments = limits.reads_comments if wishes.keep_comments is None else wishes.keep_comments
+    keep_comments = limits.reads_comments
+    if wishes.keep_comments is not None:
+        keep_comments = wishes.keep_comments
     return plan(
         calls,
         limits,

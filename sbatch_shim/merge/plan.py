@@ -310,7 +310,9 @@ def plan(
         members.append(Member(call, key, dependency, alone))
     arrays = [array for block in fill(lanes.find(members, limits), limits.array_size) for array in block.arrays()]
     for array in arrays:
-        array.nice = array.calls[0].nice if limits.propagates_nice else None
+        array.nice = None
+        if limits.propagates_nice:
+            array.nice = array.calls[0].nice
         array.exposed = limits.site_changes_environment
     return sorted(arrays, key=lambda array: min(call.ticket for call in array.calls))
 
@@ -375,7 +377,9 @@ class Block:
         if len(self.groups) > 1:
             return []
         spans = {(member.offset, tuple(member.tasks)) for member in self.groups[0].members if member.call.is_array}
-        ids = spans.pop()[1] if len(spans) == 1 else ()
+        ids: tuple[int, ...] = ()
+        if len(spans) == 1:
+            ids = spans.pop()[1]
         if len(ids) != self.size:
             return []
         return list(ids)
@@ -411,7 +415,9 @@ def fill(groups: Sequence[Group], array_size: int) -> list[Block]:
     for group in groups:
         first = min(group.members, key=lambda member: member.call.ticket)
         key = (first.key, first.common)
-        block = None if first.alone else open_blocks.get(key)
+        block = None
+        if not first.alone:
+            block = open_blocks.get(key)
         if block is None or block.size + group.high - group.low > array_size:
             block = Block()
             blocks.append(block)

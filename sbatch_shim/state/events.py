@@ -140,7 +140,9 @@ class Submitting(Event):
     @classmethod
     def read(cls, told: dict[str, Any], array: int, tickets: Collection[int]) -> Submitting:
         lanes = told.get("lanes")
-        split = None if lanes is None else Lanes(lanes["elements"], lanes["name"])
+        split = None
+        if lanes is not None:
+            split = Lanes(lanes["elements"], lanes["name"])
         return cls(array, tickets, told["script"], Asked.read(told), split, bool(told.get("pool")))
 
 

@@ -90,7 +90,9 @@ class Turn:
     def __init__(self, path: bytes, patience: Patience, seconds: float | None, who: str) -> None:
         self.path = path
         self.patience = patience
-        self.seconds = patience.bound if seconds is None else seconds
+        self.seconds = seconds
+        if seconds is None:
+            self.seconds = patience.bound
         self.who = who
         self.begun = time.monotonic()
         self.stopped_since: float | None = None

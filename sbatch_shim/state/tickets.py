@@ -340,7 +340,9 @@ class Tickets:
         self.state = state
         self.is_here = is_here
         self.listing = state + (b"/sessions" if everything else b"/live")
-        self.asked = {*asked} if len(asked) <= FEW else set()
+        self.asked = set()
+        if len(asked) <= FEW:
+            self.asked = {*asked}
         self.opened: dict[bytes, SessionTickets] = {}
         self.sessions: dict[int, bytes] = {}  # by block
         self.all_open = False

@@ -223,7 +223,9 @@ def layout_of(line: Line, context: Context, kind: Kind) -> Layout:
         raise Unreadable("two formats")
     if short is None and long is None:
         if line.has("start", "long"):
-            short = kind.start if line.has("start") else kind.long
+            short = kind.long
+            if line.has("start"):
+                short = kind.start
             if line.has("only-job-state"):
                 short = STATES
         else:
@@ -231,7 +233,9 @@ def layout_of(line: Line, context: Context, kind: Kind) -> Layout:
     if short is None and long is not None:
         return long_layout(long, kind)
     if short is None:
-        short = STATES if line.has("only-job-state") else kind.default
+        short = kind.default
+        if line.has("only-job-state"):
+            short = STATES
     return short_layout((kind.every or every_column(context)) if short.lower() == "%all" else short, kind)
 
 

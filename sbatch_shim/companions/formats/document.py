@@ -304,7 +304,9 @@ def scontrol(context: Context, line: Line, given: str | None) -> int:
         asked = str(named.place.job if named.submitted else NO_JOB)
     words = Line(asked_as_json(line).options, ["show", "job", *filter(None, [asked])]).words()
     answer = context.run("scontrol", words, SLURM_BITSTR_LEN="0")
-    translation = {asked: given} if asked and given else {}
+    translation = {}
+    if asked and given:
+        translation = {asked: given}
     sys.stderr.buffer.write(error_with_tickets(answer.err, context.tickets, translation))
     before, document = document_in(answer.out)
     if document is None:

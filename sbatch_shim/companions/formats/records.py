@@ -94,7 +94,9 @@ class Records:
         named = None
         if element is None:
             named = self.context.tickets.named(word)
-        asked = [given] if given else []
+        asked = []
+        if given:
+            asked = [given]
         if element:
             asked = [element + dot + step]
         places: list[str] | None = None

@@ -144,7 +144,9 @@ class Slurm:
         clock = self.clocks.get((sbatch, variables))
         cluster, conf = (*self.clusters(call), "", "")[:2]
         shown = {os.fsdecode(name): os.fsdecode(value) for name, value in variables}
-        since = None if clock is None else int(clock + time.monotonic())
+        since = None
+        if clock is not None:
+            since = int(clock + time.monotonic())
         return Asked(sbatch, shown, since, cluster, conf, self.addresses.get((sbatch, variables), ""))
 
     def settle(self, submitting: Submitting, patience: Patience) -> Fate:
@@ -186,7 +188,9 @@ def submit_folder(array: Array) -> bytes:
 
     The calls' own folder where it matters to anybody and they have one: sbatch needs none.
     """
-    folders = {call.cwd for call in array.calls} if array.exposed else set()
+    folders = set()
+    if array.exposed:
+        folders = {call.cwd for call in array.calls}
     folder = b"/"
     if len(folders) == 1:
         folder = folders.pop()
