@@ -50,6 +50,13 @@ def waiting_dependency(call: Call, tickets: Tickets) -> str:
     return separator.join(shown_condition(one, tickets, "(unfulfilled)") for one in conditions_of(call))
 
 
+def became(condition: Condition, kind: str, delay: str) -> bool:
+    """Whether a condition with this type and delay (`+5`) can be what a call's own became at its submission."""
+    lanes = ("afterok", "aftercorr")  # each is submitted as the other where that is the same for the call
+    same = kind == condition.kind or (kind in lanes and condition.kind in lanes)
+    return same and delay == (f"+{condition.delay}" if condition.delay else "")
+
+
 def dependency_with_tickets(spec: str, tickets: Tickets, call: Call | None, index: int) -> str:
     """
     A dependency as Slurm shows it (`afterok:500001_3(unfulfilled)`) in the call's own words, as far as it is not met.
@@ -84,7 +91,11 @@ def dependency_with_tickets(spec: str, tickets: Tickets, call: Call | None, inde
         else:
             producers = job.shares([int(task)])
         for ticket, tasks in producers.items():
-            meant = [at for at, one in enumerate(own) if one.job == ticket and one.element in (None, *tasks)]
+            meant = [
+                at
+                for at, one in enumerate(own)
+                if one.job == ticket and one.element in (None, *tasks) and became(one, kind, delay)
+            ]
             for at in meant:
                 states.setdefault(at, set()).add(state)
             if not meant:  # given since by scontrol update

@@ -66,6 +66,8 @@ until [ "$(sacct -n -X -P -j "$ids" -o End | grep -vc Unknown)" = 19 ]; do again
     look -p -X -j "${a[2]}" -j "$d" -o JobID,State
     look -b -P -j "${c[1]}"
     look -X -P --name "call${m}1,report$m" -S now-1hours -E now -o JobID,State
+    look -P -j "$ids" --name "call${m}1,map$m" -o $form
+    look -P -j "${b[1]}.batch,${b[2]}.batch" --name "call${m}1" -o $form
     look -X -P --name nosuch -o JobID
     look -X -P -j "${d}_9" -o JobID
     look -n -X -P -j "${d}.7" -o JobID

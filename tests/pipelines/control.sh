@@ -14,7 +14,8 @@ c=$(sbatch --parsable -J c$m -n2 -o /dev/null steps.sh c)
 d=$(sbatch --parsable -H -J d$m -o d.log --wrap='echo d')
 e=$(sbatch --parsable -H -J e$m -o e.%a.log -a 1-3 --wrap='echo e')
 f=$(sbatch --parsable -H -J f$m -o f.log --wrap='echo f')
-for id in $a $b $c $d $e $f; do echo "$id"; done
+g=$(sbatch --parsable -H -J g$m -o g.log -d "afternotok:$d,after:$f+7" --wrap='echo g')
+for id in $a $b $c $d $e $f $g; do echo "$id"; done
 flush
 try() { { echo "== $*"; "$@" 2>&1; echo "= $?"; } | sed "s/$m//g"; }
 steps() { # the order of arrays' elements is that of their raw ids
@@ -87,6 +88,11 @@ while [ ! -e begun.c..2 -o ! -e begun.a..2 -o ! -e begun.b.3.2 -o ! -e begun.b.4
     try scontrol update jobid="${e}_[1-2]" timelimit=79
     try scontrol update jobid="$e" nosuch=1
     try scontrol update jobid="${e}_9" timelimit=1
+    try squeue -h -j "$g" -o %E
+    try scontrol update jobid="$g" dependency="afterany:$d:$f"
+    try squeue -h -j "$g" -o %E
+    try scontrol update jobid="$g" dependency="afternotok:$d,after:$f+9"
+    try squeue -h -j "$g" -o %E
     try scontrol hold jobname=nosuch
     try scontrol release jobname=d$m
     try scontrol hold jobname=e$m
@@ -102,8 +108,8 @@ while [ ! -e begun.c..2 -o ! -e begun.a..2 -o ! -e begun.b.3.2 -o ! -e begun.b.4
     try scontrol write batch_script "${e}_2" -
     try scontrol write batch_script "$d" /nosuch/file
 } > verbs.txt
-squeue -h -j "$d,$e,$f" -S i -o '%i %j %t %r %l %k %E' | sed "s/$m//" > changed.txt
-for id in $d ${e}_3 $f; do scontrol -o show job $id | grep -oE 'JobState=[A-Z]* Reason=[^ ]*|Dependency=.* Requeue'; done > records.txt
+squeue -h -j "$d,$e,$f,$g" -S i -o '%i %j %t %r %l %k %E' | sed "s/$m//" > changed.txt
+for id in $d ${e}_3 $f $g; do scontrol -o show job $id | grep -oE 'JobState=[A-Z]* Reason=[^ ]*|Dependency=.* Requeue'; done > records.txt
 touch go.a go.b go.c
 while [ -n "$(squeue -h -j "$a,$b,$c" -o %i)" ]; do again || break; done
-scancel "$d" "$e" "$f"
+scancel "$d" "$e" "$f" "$g"
