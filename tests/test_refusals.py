@@ -59,6 +59,24 @@ function slurm_job_modify(job, record, parts, uid)
 end
 return slurm.SUCCESS
 """
+# The same in sbatch itself, where the controller has no plugin that judges.
+FILTER = """
+function slurm_cli_setup_defaults(options, early)
+    return slurm.SUCCESS
+end
+function slurm_cli_pre_submit(options, offset)
+    local script = options["argv"][1] and io.open(options["argv"][1])
+    if script and string.find(script:read("*a"), "Written by sarray%-flush") then
+        slurm.log_error("what is this program?")
+        return slurm.ERROR
+    end
+    return slurm.SUCCESS
+end
+function slurm_cli_post_submit(offset, job, step)
+    return slurm.SUCCESS
+end
+return slurm.SUCCESS
+"""
 MOST = 50
 FEW = 40
 # All that a job can see, where each call is submitted as it was made.
@@ -83,6 +101,17 @@ def reading(scratch: Path) -> Iterator[Cluster]:
     folder.mkdir()
     (folder / "job_submit.lua").write_text(READER)
     cluster = Cluster(folder, free_port(), "JobSubmitPlugins=lua")
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def filtering(scratch: Path) -> Iterator[Cluster]:
+    """A site whose cli_filter plugin refuses the dispatcher."""
+    folder = scratch / "filtering"
+    folder.mkdir()
+    (folder / "cli_filter.lua").write_text(FILTER)
+    cluster = Cluster(folder, free_port(18900), "CliFilterPlugins=lua")
     yield cluster
     cluster.stop()
 
@@ -129,6 +158,13 @@ def counted(person: Person, limited: Cluster) -> Iterator[Person]:
 @pytest.fixture
 def read(person: Person, reading: Cluster) -> Iterator[Person]:
     user = at(person, reading)
+    yield user
+    user.cancel_all()
+
+
+@pytest.fixture
+def filtered(person: Person, filtering: Cluster) -> Iterator[Person]:
+    user = at(person, filtering)
     yield user
     user.cancel_all()
 
@@ -244,6 +280,17 @@ def test_where_the_dispatcher_is_refused_a_call_is_submitted_as_it_was_made(
 ) -> None:
     tools = tools_of(scratch, name)
     direct, queued, flushed = run_both(read, tools / f"{name}.sh", tools)
+    found = differences(direct, queued)
+    assert not found, found
+    assert flushed.status == 0, flushed.err.decode()
+
+
+@pytest.mark.parametrize("name", ["environment", "directives", "exits"])
+def test_where_sbatch_itself_refuses_the_dispatcher_a_call_is_submitted_as_it_was_made(
+    filtered: Person, scratch: Path, name: str
+) -> None:
+    tools = tools_of(scratch, name)
+    direct, queued, flushed = run_both(filtered, tools / f"{name}.sh", tools)
     found = differences(direct, queued)
     assert not found, found
     assert flushed.status == 0, flushed.err.decode()

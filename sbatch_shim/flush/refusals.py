@@ -63,12 +63,21 @@ class Refusals:
             return False
         if answer.temporary:
             return limit not in self.reached
+        return self.may_be_of_the_site(answer)
+
+    def may_be_of_the_site(self, answer: Answer) -> bool:
+        """
+        Whether a rule of the site's may have refused an array for what its calls do not share.
+
+        Besides job_submit plugins, those of sbatch itself (cli_filter, SPANK) and a program in front of it can: they
+        use words of their own.
+        """
         return self.judged_by_site or not any(words in answer.text for words in OF_ALL_CALLS)
 
     def ask_untouched(self, submission: Submission, answer: Answer) -> bool:
         """Whether a call that was refused by itself is to be tried without the dispatcher, now."""
         final = not (answer.uncertain or answer.temporary or answer.everywhere or answer.unsent)
-        return final and self.judged_by_site and submission.own is None and may_be_untouched(submission)
+        return final and self.may_be_of_the_site(answer) and submission.own is None and may_be_untouched(submission)
 
     def is_full(self, array: Array) -> bool:
         """Whether a call that counts for the same limits has just met one, so that no array needs to be tried."""
