@@ -77,6 +77,49 @@ def test_calls_are_submitted_by_themselves_as_one_array(quiet: Person) -> None:
     assert f"session {SESSION} has a keeper" in status
 
 
+def in_queue_mode(person: Person, *words: str, **more: str) -> str:
+    """The ticket of one sbatch call in queue mode."""
+    done = person.run("sbatch", "--parsable", *words, env=person.environment(SARRAY_MODE="queue", **more))
+    assert done.status == 0, done.err
+    return done.out.decode().strip()
+
+
+def states(person: Person, *ids: str) -> list[str]:
+    """What squeue shows as the reason why these wait."""
+    rows = person.run("squeue", "-h", "-j", ",".join(ids), "-o", "%i %r").out.decode().split("\n")
+    return sorted(row for row in rows if row)
+
+
+def test_what_queue_mode_has_queued_waits_for_its_flush_where_the_mode_changes(quiet: Person) -> None:
+    """One login session, first in queue mode, then in auto mode, then in queue mode again."""
+    before = in_queue_mode(quiet, "--wrap=echo x >>ran.before", SARRAY_SESSION="login")
+    wanted = in_queue_mode(quiet, "--wrap=echo x >>ran.wanted", SARRAY_SESSION="other")
+    assert auto(quiet, "--wrap=echo x >>ran.auto").status == 0
+    # What waits for a queued call submits that with it.
+    assert auto(quiet, "-d", f"afterok:{wanted}", "--wrap=[ -e ran.wanted ] && echo x >>ran.behind").status == 0
+    settled(quiet, "ran.auto", "ran.wanted", "ran.behind")
+    after = in_queue_mode(quiet, "--wrap=echo x >>ran.after", SARRAY_SESSION="login")
+    assert auto(quiet, "--wrap=echo x >>ran.last").status == 0
+    settled(quiet, "ran.last")
+    assert states(quiet, before, after) == [f"{before} SarrayQueued", f"{after} SarrayQueued"]
+    done = quiet.run(f"{quiet.prefix}/bin/sarray-flush", env=quiet.environment(SARRAY_SESSION="login"))
+    assert done.status == 0, done.err
+    settled(quiet, *(f"ran.{name}" for name in ("before", "wanted", "auto", "behind", "after", "last")))
+    assert {path.read_text() for path in quiet.home.glob("ran.*")} == {"x\n"}
+
+
+def test_a_name_that_both_modes_use_is_one_queue(quiet: Person) -> None:
+    """The user has said so with SARRAY_SESSION: its keeper submits all of it, each call once."""
+    name = {"SARRAY_SESSION": "both"}
+    in_queue_mode(quiet, "--wrap=echo x >>ran.1", **name)
+    assert auto(quiet, "--wrap=echo x >>ran.2", **name).status == 0
+    settled(quiet, "ran.1", "ran.2")
+    in_queue_mode(quiet, "--wrap=echo x >>ran.3", **name)
+    assert auto(quiet, "--wrap=echo x >>ran.4", **name).status == 0
+    settled(quiet, "ran.3", "ran.4")
+    assert {path.read_text() for path in quiet.home.glob("ran.*")} == {"x\n"}
+
+
 def test_a_keeper_has_nothing_of_its_caller(quiet: Person) -> None:
     """A `$(sbatch ...)` returns, whatever the caller had open, and nothing of the call is left in it."""
     script = "exec 7>held; trap '' HUP TERM; ulimit -S -t 1000; id=$(sbatch --parsable --wrap 'touch ran'); echo $id"

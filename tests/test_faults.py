@@ -721,6 +721,37 @@ def test_what_is_refused_for_a_time_is_tried_again_within_a_bound(user: Person, 
     assert tried <= tries and (tried > 1 or tries == 1 or b"trying again for 4 s" in done.err)
 
 
+# What sbatch says where another time, or another try, will do.
+PASSING = [
+    "Batch job submission failed: Unable to contact slurm controller (connect failure)",
+    "Batch job submission failed: Resource temporarily unavailable",
+    "Slurm job queue full, sleeping and retrying",
+    "Batch job submission failed: Unable to create job record, try again",
+    "Batch job submission failed: Socket timed out on send/recv operation",
+    "Batch job submission failed: Unable to contact slurm controller (receive failure)",
+]
+
+
+@pytest.mark.parametrize("text", PASSING)
+@pytest.mark.parametrize("mode", ["queue", "auto"])
+def test_what_passes_by_itself_is_waited_out(user: Person, mode: str, text: str) -> None:
+    """Slurm takes nothing twice, and all at the third time: then each call has run, once."""
+    fails = f"echo x >>{user.home}/tries; (($(wc -l <{user.home}/tries) > 2))"
+    path = shim(user, f'{fails} || {{ echo \'sbatch: error: {text}\' >&2; exit 1; }}; exec "$REAL" "$@"')
+    env = user.environment(SARRAY_MODE=mode, SARRAY_SESSION="test", SARRAY_IDLE="0.3", PATH=path)
+    script = 'for n in 1 2 3; do sbatch -Q -o /dev/null --wrap "echo x >>ran.$n" || exit; done'
+    assert user.run("bash", "-c", script, env=env).status == 0
+    if mode == "queue":
+        done = user.flush("--retry", "60", PATH=path)
+        assert done.status == 0, done.err
+        assert len(done.out.splitlines()) == 1, "it is no array that Slurm refuses, which would be tried in pieces"
+    wait_for(lambda: all((user.home / f"ran.{number}").exists() for number in (1, 2, 3)))
+    user.settle()
+    assert [(user.home / f"ran.{number}").read_text() for number in (1, 2, 3)] == ["x\n"] * 3
+    tries = (user.home / "tries").read_text().count("x")
+    assert tries == 3 if mode == "queue" else tries >= 3
+
+
 @pytest.mark.parametrize("command", ["flush.cli", "verbs.sarray submit"])
 def test_a_refusal_is_known_where_sigchld_is_ignored(user: Person, command: str) -> None:
     """

@@ -719,7 +719,8 @@ class Flush:
         if not fate.known:
             return replace(answer, text=f"{answer.text}{fate.why}\n")
         # Absent: it may be tried again, as nothing says that Slurm would not take it.
-        return replace(answer, job=fate.job, uncertain=False, temporary=fate.job is None)
+        absent = fate.job is None
+        return replace(answer, job=fate.job, uncertain=False, temporary=absent, everywhere=absent and answer.lost)
 
     def reachable(self, calls: list[Call]) -> tuple[Limits, set[int]]:
         """The limits of the controllers that answer, and the tickets for the others; ShimError when none answers."""

@@ -214,6 +214,11 @@ class Answer:
     unsent: bool = False
 
     @property
+    def lost(self) -> bool:
+        """The connection to the controller broke, which may happen to any submission."""
+        return self.job is None and any(sign in self.text for sign in AMBIGUOUS)
+
+    @property
     def lacks_libraries(self) -> bool:
         """It ended before it sent anything, for want of a shared library (words of glibc)."""
         refused = self.job is None and not self.uncertain
