@@ -48,7 +48,7 @@ class Caller:
         """Submit a job that notes when it starts; returns the time of the call, in seconds since the epoch."""
         begun = time.time()
         subprocess.run(
-            ["sbatch", "-Q", "-o", "/dev/null", "--wrap", f"echo $EPOCHREALTIME >{name}.part; mv {name}.part {name}"],
+            ["sbatch", "-Q", "-o", "/dev/null", "--wrap", f"date +%s.%N >{name}.part; mv {name}.part {name}"],
             env=self.environment(auto, idle, longest),
             cwd=self.home,
             user=self.user if os.geteuid() == 0 else None,
