@@ -738,7 +738,7 @@ def test_what_passes_by_itself_is_waited_out(user: Person, mode: str, text: str)
     """Slurm takes nothing twice, and all at the third time: then each call has run, once."""
     fails = f"echo x >>{user.home}/tries; (($(wc -l <{user.home}/tries) > 2))"
     path = shim(user, f'{fails} || {{ echo \'sbatch: error: {text}\' >&2; exit 1; }}; exec "$REAL" "$@"')
-    env = user.environment(SARRAY_MODE=mode, SARRAY_SESSION="test", SARRAY_IDLE="0.3", PATH=path)
+    env = user.environment(SARRAY_MODE=mode, SARRAY_SESSION="test", SARRAY_IDLE="0.3", SARRAY_LINGER="0.2", PATH=path)
     script = 'for n in 1 2 3; do sbatch -Q -o /dev/null --wrap "echo x >>ran.$n" || exit; done'
     assert user.run("bash", "-c", script, env=env).status == 0
     if mode == "queue":
