@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -215,6 +216,42 @@ def test_the_prompt_says_so_whatever_the_theme(person: Person, shell: str, file:
             terminal.type("true\r")
         terminal.type("exit\r")
         assert terminal.ended() == 0
+
+
+def call_of_an_ended_login(person: Person, script: str) -> str:
+    """Queue one in a login session that has ended then; the session's name."""
+    env = person.environment(SARRAY_MODE="queue")
+    done = person.run("setsid", "-w", "bash", "-c", f"sbatch -o /dev/null --wrap={shlex.quote(script)}; true", env=env)
+    assert re.fullmatch(rb"Submitted batch job \d{10}\n", done.out), done.err
+    document = json.loads(person.run("sarray", "status", "--json", env=person.environment()).out)
+    return str(document["sessions"][-1]["name"])
+
+
+# What is answered: a no, nothing, Ctrl-C, the end of the input.
+@pytest.mark.parametrize("answer", ["n\r", "\r", "\x03", "\x04"])
+def test_sarray_flush_offers_the_calls_of_an_ended_login(person: Person, answer: str) -> None:
+    name = call_of_an_ended_login(person, f"touch {person.home}/ran")
+    other = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="other")
+    assert person.run("sbatch", f"--wrap=touch {person.home}/other", env=other).status == 0
+    assert b"[y/N]" not in person.flush("--local").err, "never asked without a terminal"
+    with Terminal(person, "sarray-flush", "--local") as terminal:
+        terminal.expect(f"session {re.escape(name)} holds 1 call since")
+        terminal.expect(r"submit the calls of 1 login that ended\? \[y/N\] ")
+        terminal.type(answer)
+        assert terminal.ended() == 1
+        assert "Traceback" not in terminal.text
+    assert status(person, "--session", name) != {}
+    assert not (person.home / "ran").exists()
+    for words in (["--parsable"], ["--json"], ["--session", "test"]):
+        with Terminal(person, "sarray-flush", "--local", *words) as terminal:
+            assert terminal.ended() == 1
+            assert "[y/N]" not in terminal.text
+    with Terminal(person, "sarray-flush", "--local") as terminal:
+        terminal.expect(r"\[y/N\] ")
+        terminal.type("y\r")
+        assert terminal.ended() == 0
+    assert (person.home / "ran").exists()
+    assert not (person.home / "other").exists(), "a session that somebody has named ends when they say so"
 
 
 # A queue file

@@ -23,7 +23,7 @@ from sbatch_shim.flush.pace import FULL_SECONDS
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.preview import show_plan
 from sbatch_shim.flush.result import FlushResult, Outcome
-from sbatch_shim.flush.sessions import held_by, resolved
+from sbatch_shim.flush.sessions import has_ended, held_by, resolved
 from sbatch_shim.flush.wishes import Wishes
 from sbatch_shim.grammar import ARRAY, KIND, LETTER, OPTIONS, REQUIRED, ROLE, TAKES, long_name, parse
 from sbatch_shim.merge.graph import counted, describe, reason, reasons, summary
@@ -470,7 +470,30 @@ def run(words: list[str]) -> int:
         patience = Patience(int(own.get("retry", "60")), stop, say)
         if "feed" in own:
             return feed(names, state, backend, own, wishes, patience)
-        return flush_sessions(names, state, backend, own, wishes, patience)[0]
+        status, result = flush_sessions(names, state, backend, own, wishes, patience)
+    if {"session", "all", "json", "parsable"} & own.keys() or stop.signal or result != FlushResult():
+        return status
+    # Outside of `with Stop()`: an answer may take long, and Ctrl-C is one.
+    ended = [os.fsencode(held.name) for held in waiting_sessions(state) if has_ended(os.fsencode(held.name))]
+    if not ended or not agreed(f"submit the calls of {counted(len(ended), 'login')} that ended?"):
+        return status
+    with Stop() as stop:
+        patience = Patience(int(own.get("retry", "60")), stop, say)
+        return flush_sessions(ended, state, backend, own, wishes, patience)[0]
+
+
+def agreed(question: str) -> bool:
+    """Ask on a terminal; anything but a yes is a no, and so is Ctrl-C. Never asked without a terminal."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    try:
+        print(f"sarray-flush: {question} [y/N] ", end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        answer = ""
+    if not answer.endswith("\n"):
+        print(file=sys.stderr)
+    return answer.strip().lower() in ("y", "yes")
 
 
 def main() -> None:

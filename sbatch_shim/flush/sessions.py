@@ -14,6 +14,8 @@ from sbatch_shim.state.tickets import SessionTickets
 SAMPLES = 30
 # So many of their names are told.
 NAMED = 3
+# States of a process that has ended, and that nobody has asked about (zombies).
+ENDED = (b"Z", b"X")
 
 
 class Ambiguous(ShimError):
@@ -57,6 +59,41 @@ def newest(state: bytes) -> bytes | None:
     if not times:
         return None
     return max(times)[1]
+
+
+def has_ended(name: bytes) -> bool:
+    """
+    Whether a session is a login on this host of which no process lives any more; env.sh has the same rule.
+
+    Sessions that were named, auto mode's and those of other hosts end when their user says so: False, as for a login
+    that /proc did not show (0 in place of its start).
+    """
+    host, leader, start = ([b"", b"", *name.rsplit(b".", 2)])[-3:]
+    if host != os.uname().nodename.encode() or not (leader.isdigit() and start.isdigit()) or start == b"0":
+        return False
+    if not os.path.exists("/proc/self/stat"):
+        return False
+    # While one of its processes lives (nohup), the leader's number is given to no other.
+    try:
+        found = stat_of(os.fsdecode(leader))
+        if start not in found or found[0] not in ENDED:
+            return start not in found
+    except OSError:
+        pass
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            found = stat_of(process)
+        except OSError:
+            continue  # it has ended meanwhile
+        if found[3] == leader and found[0] not in ENDED:
+            return False
+    return True
+
+
+def stat_of(process: str) -> list[bytes]:
+    """The fields of /proc/PID/stat from the state on, behind the name, which may hold blanks and brackets; OSError."""
+    with open(f"/proc/{process}/stat", "rb") as stream:
+        return stream.read().rpartition(b") ")[2].split()
 
 
 def whereabouts(pages: SessionTickets, tickets: Collection[int]) -> str:

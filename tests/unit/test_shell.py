@@ -1,4 +1,4 @@
-"""shellcheck on the shell that only exists once it is rendered: the launcher and the dispatcher."""
+"""shellcheck on the shell that only exists once it is rendered: the launcher, env.sh and the dispatcher."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from sbatch_shim.companions.context import COMPANIONS
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.render import Opening, render
 from sbatch_shim.setup.install import launcher
+from sbatch_shim.setup.install import render as rendered
 
 
-def check(text: bytes) -> None:
-    done = subprocess.run(["shellcheck", "-s", "bash", "-"], input=text, capture_output=True, check=False)
+def check(text: bytes, shell: str = "bash") -> None:
+    done = subprocess.run(["shellcheck", "-s", shell, "-"], input=text, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout.decode()
 
 
 @pytest.mark.parametrize("command", ["sbatch", *COMPANIONS])
 def test_the_launcher(command: str) -> None:
     check(launcher(command, "/bin/bash", "/x/python", "/x/site").encode())
+
+
+def test_what_shells_read_at_their_start() -> None:
+    check(rendered("env.sh", shims="/x/shims").encode(), "sh")
 
 
 PATHS = {"output": {0: b"/one", 1: b"/two"}}
