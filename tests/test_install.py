@@ -290,9 +290,17 @@ def test_the_demo_runs_without_slurm(run, tmp_path: Path) -> None:  # type: igno
     assert done.stdout.count("Submitted batch job") == 3  # the summary's ticket, and two arrays
     assert "alpha 5\nbeta 4\ndelta 5\n" in done.stdout
     assert "10 succeeded, 0 failed" in done.stderr
-    where = re.search(r"Everything is in (.*)", done.stdout)
-    assert where
-    shutil.rmtree(where.group(1))
+    assert "\n10 sbatch calls became 2 submissions; the pipeline was not changed for that.\n" in done.stdout
+    assert f"\n  . '{tmp_path}/a prefix/env.sh'\n  sarray run ./pipeline.sh\n" in done.stdout
+    removal = re.search(r"To remove it again:\n((?:  .*\n){2})", done.stdout)
+    assert removal
+    where = re.search(r"rm -r (\S+)", removal[1])
+    assert where and Path(where[1], "summary.log").exists()
+    done = subprocess.run(
+        ["sh", "-ec", removal[1]], cwd=REPO, env={"HOME": str(run.home), "PATH": SYSTEM_PATH}, check=False
+    )
+    assert done.returncode == 0
+    assert not Path(where[1]).exists() and not (tmp_path / "a prefix").exists()
 
 
 def test_the_wheel_brings_no_executable_named_sbatch(tmp_path: Path) -> None:

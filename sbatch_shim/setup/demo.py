@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import tempfile
 import time
@@ -10,6 +11,10 @@ from pathlib import Path
 
 from sbatch_shim.errors import NoRealSbatch
 from sbatch_shim.flush.backends.sbatch import real_sbatch
+from sbatch_shim.merge.graph import counted
+from sbatch_shim.spool import Session
+from sbatch_shim.state.events import Ran, Submitted
+from sbatch_shim.state.journal import History, Journal, flush_folders
 
 PIPELINE = """\
 #!/bin/bash
@@ -63,8 +68,33 @@ def demo(prefix: Path) -> int:
     if status == 0:
         print("\n$ cat summary.log", flush=True)
         print((folder / "summary.log").read_text() if (folder / "summary.log").exists() else "(not there yet)", end="")
-    print(f"\nEverything is in {folder}")
+        print(f"\n{point(folder)}")
+    print(f"\n{what_next(prefix, folder)}")
     return status
+
+
+def point(folder: Path) -> str:
+    """What the demo shows, counted in its journals."""
+    history = History()
+    for flush in flush_folders(Session(os.fsencode(folder / "state"), os.fsencode(folder.name))):
+        history.take(Journal(flush).lines()[0])
+    arrays = [*history.landed[Submitted].values(), *history.landed[Ran].values()]
+    calls = counted(sum(len(array.places) for array in arrays), "sbatch call")
+    return f"{calls} became {counted(len(arrays), 'submission')}; the pipeline was not changed for that."
+
+
+def what_next(prefix: Path, folder: Path) -> str:
+    """What to type next, and how to remove it all."""
+    env, here = shlex.quote(str(prefix / "env.sh")), shlex.quote(str(folder))
+    at = "" if prefix == Path.home() / ".local/share/sbatch-shim" else f" --prefix {shlex.quote(str(prefix))}"
+    return (
+        "Next, with a pipeline of yours:\n"
+        f"  . {env}\n"
+        "  sarray run ./pipeline.sh\n"
+        "To remove it again:\n"
+        f"  rm -r {here}    # the demo; everything of it is there\n"
+        f"  ./install.sh{at} --uninstall"
+    )
 
 
 def wait_for(result: Path) -> None:
