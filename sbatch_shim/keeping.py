@@ -218,9 +218,11 @@ def tell_failures(session: Session) -> None:
     if not lines:  # it was written on a full disk
         return
     ticket, _, words = lines[0].partition(" ")
+    many = len(lines) - 1
+    noun = "call" if many == 1 else "calls"
     more = ""
-    if len(lines) > 1:
-        more = " (and %d more calls)" % (len(lines) - 1)
+    if many:
+        more = " (and %d more %s)" % (many, noun)
     complain(
         "sbatch: error: job %s was refused after it had been answered%s: %s; see sarray status\n"
         % (ticket, more, words)

@@ -330,7 +330,7 @@ def test_what_slurm_refuses_after_the_answer_is_failed_and_told_once(quiet: Pers
     listed = quiet.run("squeue", "-h", "-o", "%A", env=env).out.decode().split()
     assert bad not in listed and behind not in listed
     told = auto(quiet, "-Q", "--wrap", "true").err.decode()
-    assert told.count("was refused after it had been answered (and 1 more calls)") == 1 and bad in told
+    assert told.count("was refused after it had been answered (and 1 more call)") == 1 and bad in told
     assert auto(quiet, "-Q", "--wrap", "true").err == b""
     status = quiet.run(str(quiet.prefix / "bin/sarray"), "status", good, bad, behind)
     assert status.out.count(b"FAILED") == 2 and b"refused after the answer" in status.err

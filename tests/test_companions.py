@@ -565,6 +565,13 @@ def test_doctor_runs_a_job(person: Person) -> None:
     document = json.loads(done.out)
     assert document["sbatch on PATH"][0].endswith("(this shim)")
     assert "ran after" in document["round trip"]
+    refused = run(person, "sarray", "doctor", "--run", "--", "-p", "nowhere")
+    assert refused.status == 1
+    assert b"! a job was not accepted: sbatch: error: " in refused.out and b"artition" in refused.out
+    assert b"ran after" in run(person, "sarray", "doctor", "--run", "--", "-J", "named", "--comment=--json").out
+    for words in (["--", "-p", "x"], ["--run", "debug"]):
+        wrong = run(person, "sarray", "doctor", *words)
+        assert (wrong.status, wrong.out) == (2, b"") and b"behind --run --" in wrong.err
 
 
 def test_listen_ends_with_submit(person: Person, tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ class Bar:
         if self.shown:
             filled = BAR_WIDTH * self.done // total
             bar = "#" * filled + "." * (BAR_WIDTH - filled)
-            print(f"\r[{bar}] {self.done} of {total} calls submitted", end="", file=sys.stderr, flush=True)
+            print(f"\r[{bar}] {self.done} of {counted(total, 'call')} submitted", end="", file=sys.stderr, flush=True)
 
     def erase(self) -> None:
         """Before anything else is printed."""
@@ -224,7 +224,7 @@ class Progress:
             end = ""
             if done == total:
                 end = "\n"
-            print(f"\rsubmitted {done} of {total} arrays ", end=end, file=sys.stderr, flush=True)
+            print(f"\rsubmitted {done} of {counted(total, 'array')} ", end=end, file=sys.stderr, flush=True)
 
 
 def report(result: FlushResult, own: dict[str, str], went: dict[str, int]) -> None:

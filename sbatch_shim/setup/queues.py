@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sbatch_shim.merge.graph import counted
 from sbatch_shim.state.calls import waiting_sessions
 from sbatch_shim.state.paths import state_folder
 
@@ -101,7 +102,8 @@ def refuse_while_calls_wait() -> None:
     count = sum(session.count for session in waiting_sessions(os.fsencode(own)))
     if count:
         raise SystemExit(
-            f"install: {count} queued calls are not submitted yet; run `sarray-flush --all` first (nothing was removed)"
+            f"install: {counted(count, 'queued call')} {'is' if count == 1 else 'are'} not submitted yet; run "
+            "`sarray-flush --all` first (nothing was removed)"
         )
     if os.geteuid() != 0:
         return

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 
 from sbatch_shim import __version__
 from sbatch_shim.companions.context import COMPANIONS, Context
@@ -48,8 +49,14 @@ def keepers(state: bytes) -> list[str]:
     return [f"{os.fsdecode(one.name)} (log: {os.fsdecode(one.folder)}/keeper.log)" for one in living]
 
 
-def report(context: Context, *, run: bool) -> tuple[dict[str, object], list[str]]:
-    """What was found, and what is wrong, in sentences."""
+def report(context: Context, *, run: bool, options: Sequence[str] = ()) -> tuple[dict[str, object], list[str]]:
+    """
+    What was found, and what is wrong, in sentences.
+
+    Args:
+        run: Submit a job, too.
+        options: Of sbatch, for that job.
+    """
     wrong: list[str] = []
     path = context.variable("PATH") or os.defpath
     found: dict[str, object] = {
@@ -110,7 +117,7 @@ def report(context: Context, *, run: bool) -> tuple[dict[str, object], list[str]
         for held in waiting_sessions(context.state)
     ]
     if run and sbatch is not None:
-        found["round trip"] = round_trip(context, sbatch, cluster, wrong)
+        found["round trip"] = round_trip(context, sbatch, cluster, wrong, options)
     if cluster:
         why = sight_of(context.state, controller, cluster).why
         found["compute nodes see it"] = why or "not proven: jobs open their logs themselves, without Slurm's own lines"
@@ -126,18 +133,18 @@ def first_line(path: str) -> str:
         return ""
 
 
-def round_trip(context: Context, sbatch: str, cluster: str, wrong: list[str]) -> str:
+def round_trip(context: Context, sbatch: str, cluster: str, wrong: list[str], options: Sequence[str]) -> str:
     """
     Submit a job that does nothing but show that its node sees the state folder, and wait for it.
 
-    From another host than this that is proof for later flushes.
+    From another host than this that is proof for later flushes. A cluster that is busy is nothing wrong.
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=context.state, prefix=b"doctor-") as folder:
         mark = os.fsdecode(folder) + "/ran"
         words = ["--parsable", "--job-name=sarray-doctor", "--time=1", "--output=/dev/null", "--chdir=/"]
         done = subprocess.run(
-            [sbatch, *words, f"--wrap=cat /proc/sys/kernel/hostname > {shlex.quote(mark)}"],
+            [sbatch, *words, *options, f"--wrap=cat /proc/sys/kernel/hostname > {shlex.quote(mark)}"],
             env=context.environment,
             capture_output=True,
             text=True,
@@ -147,6 +154,8 @@ def round_trip(context: Context, sbatch: str, cluster: str, wrong: list[str]) ->
             wrong.append(f"a job was not accepted: {done.stderr.strip()}")
             return "failed"
         job = done.stdout.strip().partition(";")[0]
+        if not job:  # --test-only
+            return f"nothing was submitted: {done.stderr.strip()}"
         while time.monotonic() - started < ROUND_TRIP_SECONDS:
             where = first_line(mark)
             if where:
@@ -154,13 +163,33 @@ def round_trip(context: Context, sbatch: str, cluster: str, wrong: list[str]) ->
                     remember(context.state, cluster)
                 return f"job {job} ran after {time.monotonic() - started:.1f} s, and its node sees the state folder"
             time.sleep(0.1)
-        shown = context.run("squeue", ["-h", "-t", "all", "-j", job, "-o", "%T %r"])
+        shown = context.run("squeue", ["-h", "-t", "all", "-j", job, "-o", "%T|%r"])
         context.run("scancel", [job])
-    state = shown.out.decode(errors="replace").strip()
-    reason = "its node does not see it"
-    if state.startswith(("PENDING", "RUNNING", "CONFIGURING")):
-        reason = f"it is {state}"
+    state, _, reason = shown.out.decode(errors="replace").strip().partition("|")
+    if is_busy(state, reason):
+        return (
+            f"the cluster is busy: job {job} was accepted, and after {ROUND_TRIP_SECONDS} s it still waits ({reason}); "
+            "it was cancelled, and whether its node sees the state folder is not known"
+        )
+    told = "its node does not see it"
+    if state == "PENDING":
+        told = f"it is PENDING {reason}"
+    elif state in ("RUNNING", "CONFIGURING"):
+        told = f"it is {state}"
     wrong.append(
-        f"after {ROUND_TRIP_SECONDS} s the job has not written into the state folder: {reason} (it was cancelled)"
+        f"after {ROUND_TRIP_SECONDS} s the job has not written into the state folder: {told} (it was cancelled)"
     )
     return f"job {job} was not seen to run"
+
+
+def is_busy(state: str, reason: str) -> bool:
+    """
+    Whether a job waits because others run: for room, or below a limit on what runs at a time.
+
+    Args:
+        state: As squeue shows it.
+        reason: squeue's word for why it waits (squeue(1), job reason codes). Those that name the partition's limits,
+            or what one job may have, are about this job: it would wait for ever.
+    """
+    limited = reason.endswith("Limit") and not reason.startswith("Partition") and "PerJob" not in reason
+    return state == "PENDING" and (limited or reason in ("None", "Priority", "Resources", "Licenses"))

@@ -14,6 +14,7 @@ from pathlib import Path
 from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
+from sbatch_shim.merge.graph import counted
 from sbatch_shim.state.paths import TEMPLATES, prefix, without_shims
 from sbatch_shim.verbs.words import SHELLS
 
@@ -78,5 +79,6 @@ def leave(context: Context, session: str) -> int:
             return 0
         if not answer:
             print()
-    print(f"{len(tickets)} stay queued; sarray-flush --session {session} submits them", file=sys.stderr)
+    held = counted(len(tickets), "call")
+    print(f"still queued: {held}; sarray-flush --session {session} submits what is queued", file=sys.stderr)
     return 1

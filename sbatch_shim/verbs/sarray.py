@@ -194,13 +194,20 @@ def doctor(context: Context, words: list[str]) -> int:
         "doctor",
         "What is installed, found and reachable, for a bug report: it shows no environment and no script. Lines that "
         "begin with ! say what is wrong.",
-        ["sarray doctor", "sarray doctor --run --json"],
+        [
+            "sarray doctor",
+            "sarray doctor --run --json",
+            "sarray doctor --run -- -p debug -A account    # the job's options",
+        ],
         "0 all is well; 1 something is wrong; 2 wrong usage",
     )
-    parser.add_argument("--run", action="store_true", help="also submit a tiny job and wait for it")
+    parser.add_argument("--run", action="store_true", help="also submit a tiny job and wait for it, up to a minute")
     parser.add_argument("--json", action="store_true", help="print a document")
+    parser.add_argument("options", nargs="*", metavar="-- OPTION", help="options of sbatch for the job of --run")
     given = parser.parse_args(words)
-    found, wrong = report(context, run=given.run)
+    if given.options and not (given.run and given.options[0].startswith("-")):
+        raise cli.Usage("options of sbatch stand behind --run --, as in: sarray doctor --run -- -p debug")
+    found, wrong = report(context, run=given.run, options=given.options)
     if given.json:
         print(json.dumps({**found, "wrong": wrong}, indent=1))
         if wrong:

@@ -9,6 +9,7 @@ from sbatch_shim.companions import clusters
 from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
+from sbatch_shim.merge.graph import counted
 from sbatch_shim.state.journal import is_elsewhere
 from sbatch_shim.state.tickets import DROPPED, Job
 from sbatch_shim.verbs.words import complaint
@@ -67,10 +68,9 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
     said = (changed.out + changed.err).decode(errors="replace").strip()
     if changed.status != 0 and not all(line.endswith(("No error", "already finished")) for line in said.splitlines()):
         raise ShimError(said)
-    shared = ""
-    if job and len(job.entries) > 1:
-        shared = f" (it holds {len(job.entries)} calls)"
-    print(f"array {array}{shared}: {f'at most {limit} tasks' if limit else 'any number of tasks'} at a time")
+    shared = f" (it holds {counted(len(job.entries), 'call')})" if job and len(job.entries) > 1 else ""
+    most = f"at most {counted(limit, 'task')}" if limit else "any number of tasks"
+    print(f"array {array}{shared}: {most} at a time")
     status = 0
     for index in above:
         one = f"{array}_{index}"

@@ -24,6 +24,7 @@ from sbatch_shim.flush.backends.sight import Sight
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.room import Held
 from sbatch_shim.merge import logs
+from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, Task
 from sbatch_shim.merge.submission import Submission
@@ -222,7 +223,7 @@ class Local:
         unrun = sum(1 for job in jobs for task in job.tasks if task.status is None)
         if total:
             print(
-                f"sarray-flush: {total} tasks ran here, without Slurm: "
+                f"sarray-flush: {counted(total, 'task')} ran here, without Slurm: "
                 f"{total - failed - unrun} succeeded, {failed} failed"
                 + (f", {unrun} not run because of their dependency" if unrun else ""),
                 file=sys.stderr,
