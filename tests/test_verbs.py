@@ -17,7 +17,7 @@ from support.terminal import Terminal
 
 SHELLS = ("bash", "zsh", "fish")
 VERBS = (
-    *("status", "flush", "submit", "cancel", "throttle", "rerun", "listen", "doctor", "gc", "completion"),
+    *("status", "flush", "submit", "cancel", "throttle", "rerun", "listen", "doctor", "whose", "gc", "completion"),
     *("run", "mode", "install"),
 )
 

@@ -4,7 +4,7 @@ _sarray_flush_options='--dry-run --scripts --throttle --output --session --all -
     --merge-comments --keep-arrays --final --feed --wide-lanes --any-cluster --retry --assume --local --json --parsable'
 _sarray() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]-} words=
-    local verbs='run mode status flush submit cancel throttle rerun listen doctor gc completion install'
+    local verbs='run mode status flush submit cancel throttle rerun listen doctor whose gc completion install'
     if ((COMP_CWORD == 1)); then
         words="$verbs help"
     elif [[ $verb == help ]]; then
@@ -30,13 +30,14 @@ _sarray() {
         listen) words='--shell' ;;
         run) words='--mode --session' ;;
         doctor) words='--run --json' ;;
+        whose) words='--json' ;;
         gc) words='--days --dry-run --json' ;;
         install) words='--prefix --no-modify-path --modulefile --uninstall --demo' ;;
         esac
         words+=' --help'
     else
         case $verb in
-        status | cancel | throttle | rerun) words=$(sarray completion tickets 2>/dev/null) ;;
+        status | cancel | throttle | rerun | whose) words=$(sarray completion tickets 2>/dev/null) ;;
         completion) words='bash zsh fish' ;;
         mode) words='auto queue pass' ;;
         run) words=$(compgen -c -- "$word") ;;

@@ -1,12 +1,12 @@
 # Completion of sarray and sarray-flush for fish: sarray completion fish | source
-set -l verbs run mode status flush submit cancel throttle rerun listen doctor gc completion install
+set -l verbs run mode status flush submit cancel throttle rerun listen doctor whose gc completion install
 set -l sessions "(sarray completion sessions 2>/dev/null)"
 set -l tickets "(sarray completion tickets 2>/dev/null)"
 complete -c sarray -n "not __fish_seen_subcommand_from $verbs" -f -a "$verbs help"
 complete -c sarray -n "__fish_seen_subcommand_from $verbs" -s h -l help
-complete -c sarray -n "__fish_seen_subcommand_from status cancel throttle rerun" -f -a $tickets
+complete -c sarray -n "__fish_seen_subcommand_from status cancel throttle rerun whose" -f -a $tickets
 complete -c sarray -n "__fish_seen_subcommand_from status cancel flush submit" -l session -x -a $sessions
-complete -c sarray -n "__fish_seen_subcommand_from status flush submit rerun doctor gc" -l json
+complete -c sarray -n "__fish_seen_subcommand_from status flush submit rerun doctor whose gc" -l json
 complete -c sarray -n "__fish_seen_subcommand_from status" -l watch
 complete -c sarray -n "__fish_seen_subcommand_from status" -l last
 complete -c sarray -n "__fish_seen_subcommand_from status" -l failed

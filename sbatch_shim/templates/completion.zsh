@@ -25,6 +25,7 @@ _sarray() {
         'rerun:queue calls again whose tasks failed'
         'listen:a shell in which sbatch queues'
         'doctor:what is installed, found and reachable'
+        'whose:the ticket of a real job, and the other way'
         'gc:remove what finished flushes left'
         'completion:a completion script'
         'install:put the shims into a folder, or remove them'
@@ -65,6 +66,7 @@ _sarray() {
     run) _arguments '--mode[how calls are submitted]:mode:(auto queue)' $session '(-h --help)'{-h,--help} '*::command:_normal' ;;
     listen) _arguments '--shell[which shell]:shell:(bash zsh fish)' '(-h --help)'{-h,--help} ;;
     doctor) _arguments '--run[submit a tiny job]' '--json[print a document]' '(-h --help)'{-h,--help} ;;
+    whose) _arguments '--json[print a document]' '(-h --help)'{-h,--help} "*$tickets" ;;
     gc)
         _arguments '--days[keep younger ones]:days' '(-n --dry-run)'{-n,--dry-run}'[only name them]' \
             '--json[print a document]' '(-h --help)'{-h,--help}

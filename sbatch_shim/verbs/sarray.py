@@ -34,6 +34,7 @@ usage: sarray VERB [options]
   rerun TICKET|--failed   queue calls again whose tasks failed
   listen                  a shell in which sbatch queues
   doctor                  what is installed, found and reachable
+  whose ID...             the ticket of a real job, and the other way
   gc                      remove what finished flushes left
   completion SHELL        a completion script for bash, zsh or fish
   install                 put the shims into a folder, from a wheel; or remove it
@@ -225,6 +226,22 @@ def doctor(context: Context, words: list[str]) -> int:
     return 0
 
 
+def whose(context: Context, words: list[str]) -> int:
+    from sbatch_shim.verbs.whose import whose as tell
+
+    parser = parser_of(
+        "whose",
+        "Which ticket a real job or an element of an array is, and what a ticket became: of your own calls, and for "
+        "root of everybody's whose state folder is in the usual place of the home.",
+        ["sarray whose 5190_7", "sarray whose 2042021003 --json"],
+        "0; 1 one of them was not found; 2 wrong usage",
+    )
+    parser.add_argument("ids", nargs="+", metavar="ID", help="a job id, an element such as 123_4, or a ticket")
+    parser.add_argument("--json", action="store_true", help="print a document")
+    given = parser.parse_args(words)
+    return tell(context, given.ids, as_json=given.json)
+
+
 def gc(context: Context, words: list[str]) -> int:
     from sbatch_shim.companions.housekeeping import KEEP_DAYS, collect, listed_jobs, retire
 
@@ -379,6 +396,7 @@ VERBS = {
     "throttle": throttle,
     "rerun": rerun,
     "doctor": doctor,
+    "whose": whose,
     "gc": gc,
     "listen": listen,
     "submit": submit,

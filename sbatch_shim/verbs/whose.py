@@ -1,0 +1,215 @@
+"""
+sarray whose: the ticket of a real job, and the job of a ticket; for root those of everybody.
+
+Root does not open what a user controls. Each user's state folder is read as that user, in a process of its own without
+a terminal (one that the user could trace must not type into root's). What it tells is bounded, and only words of the
+expected form are taken from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
+from dataclasses import asdict, dataclass, replace
+from io import StringIO
+from pathlib import Path
+
+from sbatch_shim.companions.context import Context
+from sbatch_shim.flush import cli
+from sbatch_shim.state.ids import JobId, ranges
+from sbatch_shim.state.paths import state_folder
+from sbatch_shim.state.tickets import Job, Tickets
+
+DEFAULT = ".local/state/sarray"
+# Seconds for one user's folder, and the most bytes that are taken from it.
+LOOK, MOST = 60, 1 << 20
+# The last line of an answer: it is whole.
+END = b"end"
+# What may stand in an answer: ids and tasks as they are printed, a state, the name of a session.
+FORM = {
+    "word": r"[0-9_]+",
+    "ticket": r"[0-9]{1,10}",
+    "tasks": r"[0-9,-]*",
+    "state": r"[a-z ]{1,20}",
+    "jobs": r"[][0-9_,. -]*",
+    "session": r"[A-Za-z0-9._@+-]{1,128}",
+}
+
+
+@dataclass(frozen=True)
+class Holder:
+    """
+    A call that a word names, in words.
+
+    Attributes:
+        word: What was asked for.
+        user: Its user's name, empty until it is known.
+        tasks: The task ids, as its array call asked for them, of which the word is; empty where it is all of it.
+        state: `queued`, `submitted` and so on (state/tickets.py).
+        jobs: The real ids of what is meant; empty where no flush has submitted it.
+    """
+
+    word: str
+    ticket: str
+    tasks: str
+    state: str
+    jobs: str
+    session: str
+    user: str = ""
+
+    def told(self) -> str:
+        """A line."""
+        where = f" as {self.jobs}" if self.jobs else ""
+        tasks = f" (task {self.tasks})" if self.tasks else ""
+        return f"{self.word}: ticket {self.ticket}{tasks} of {self.user}, {self.state}{where}, session {self.session}"
+
+    @classmethod
+    def of_json(cls, line: bytes) -> Holder | None:
+        """What a process of another user tells; None for a line of any other form."""
+        try:
+            told = json.loads(line)
+            words = {name: told[name] for name in FORM}
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+        fits = all(
+            isinstance(words[name], str) and re.fullmatch(form, words[name], re.A) for name, form in FORM.items()
+        )
+        return cls(**words) if fits else None
+
+
+def find(state: bytes, words: Sequence[str]) -> Iterator[Holder]:
+    """The calls of one state folder that words name: tickets, real jobs, or their elements."""
+    tickets = Tickets(state, everything=True)
+    for word in words:
+        named = tickets.named(word)
+        if named is not None:
+            jobs = ",".join(named.elements()) if named.submitted else ""
+            tasks = ranges(named.tasks) if named.tasks else ""
+            session = os.fsdecode(named.held.session.name)
+            yield Holder(word, str(named.ticket), tasks, named.state or "", jobs, session)
+            continue
+        job_id = JobId.given(word)
+        for job in tickets.by_number.get(job_id.job, ()) if job_id is not None else ():
+            yield from shares(tickets, job, word, job_id)
+
+
+def shares(tickets: Tickets, job: Job, word: str, job_id: JobId | None) -> Iterator[Holder]:
+    """The calls that have a part in what is named of a merged job."""
+    tasks = job_id.tasks if job_id is not None else None
+    if tasks is None:
+        held = dict.fromkeys(sorted(job.places), "")
+    else:
+        shared = job.shares(tasks)
+        held = {ticket: ranges(one for one in local if one is not None) for ticket, local in sorted(shared.items())}
+    for ticket, local in held.items():
+        pages = tickets.find(ticket)
+        if pages is not None:
+            place = job.places[ticket]
+            jobs = word if tasks is not None else ",".join([str(place.job)] if place.whole else place.elements())
+            yield Holder(word, str(ticket), local, pages.state(ticket) or "", jobs, os.fsdecode(pages.session.name))
+
+
+def find_as(home: Path, uid: int, gid: int, words: Sequence[str]) -> list[Holder] | None:
+    """The same in a user's own state folder, looked at as that user; None where that cannot be done."""
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "sbatch_shim.verbs.whose", str(home / DEFAULT), *words],
+            user=uid,
+            group=gid,
+            extra_groups=[],
+            cwd="/",
+            env={},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    assert process.stdout is not None
+    with process.stdout as stream:
+        data = bounded(stream.fileno())
+    process.kill()  # it may have been stopped, or go on writing; to what has ended that does nothing
+    process.wait()
+    if data is None:
+        return None
+    lines = data.splitlines()
+    if not lines or lines.pop() != END:
+        return None
+    found = [Holder.of_json(line) for line in lines]
+    return [one for one in found if one is not None and one.word in words]
+
+
+def bounded(descriptor: int) -> bytes | None:
+    """All that comes from a pipe; None where that is more than MOST bytes, or takes longer than LOOK seconds."""
+    data = b""
+    deadline = time.monotonic() + LOOK
+    while len(data) <= MOST:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            return None
+        part = os.read(descriptor, 1 << 16)
+        if not part:
+            return data
+        data += part
+    return None
+
+
+def everybody(words: Sequence[str]) -> tuple[list[Holder], list[str]]:
+    """What the users' state folders tell, and whose could not be looked at. For root."""
+    from sbatch_shim.setup.queues import exists, homes
+
+    found, unseen = [], []
+    for home, (uid, gid, name) in sorted(homes().items()):
+        if uid == 0 or not exists(home / DEFAULT):
+            continue
+        told = find_as(home, uid, gid, words)
+        if told is None:
+            unseen.append(f"{name} ({home / DEFAULT})")
+        else:
+            found += [replace(one, user=name) for one in told]
+    return found, unseen
+
+
+def whose(context: Context, words: Sequence[str], *, as_json: bool) -> int:
+    """Print what the words are; 1 where one of them is nobody's that could be looked at."""
+    for word in words:
+        if not re.fullmatch(r"[0-9]{1,10}(_[0-9]{1,10})?", word, re.A):
+            raise cli.Usage(f"{word!a} is neither a job id, nor an element (123_4), nor a ticket")
+    own = pwd.getpwuid(os.getuid()).pw_name
+    found = [replace(one, user=own) for one in find(context.state, words)]
+    unseen: list[str] = []
+    if os.geteuid() == 0:
+        more, unseen = everybody(words)
+        found += more
+    if as_json:
+        print(json.dumps({"found": [asdict(one) for one in found], "unseen": unseen}, indent=1))
+    else:
+        print("".join(f"{one.told()}\n" for one in found), end="")
+    if unseen:
+        print(f"sarray whose: these could not be looked at: {', '.join(unseen)}", file=sys.stderr)
+    missing = [word for word in words if word not in {one.word for one in found}]
+    for word in missing:
+        where = "in the users' homes" if os.geteuid() == 0 else f"in {state_folder()}"
+        print(f"sarray whose: {word} is neither a ticket nor a merged job {where}", file=sys.stderr)
+    return 1 if missing else 0
+
+
+def main() -> None:
+    """Print what a state folder tells, a document a line: for root, as its user."""
+    with redirect_stderr(StringIO()):
+        for one in find(os.fsencode(sys.argv[1]), sys.argv[2:]):
+            print(json.dumps(asdict(one)))
+    print(END.decode())
+
+
+if __name__ == "__main__":
+    main()
