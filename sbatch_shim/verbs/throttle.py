@@ -68,8 +68,12 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
     said = (changed.out + changed.err).decode(errors="replace").strip()
     if changed.status != 0 and not all(line.endswith(("No error", "already finished")) for line in said.splitlines()):
         raise ShimError(said)
-    shared = f" (it holds {counted(len(job.entries), 'call')})" if job and len(job.entries) > 1 else ""
-    most = f"at most {counted(limit, 'task')}" if limit else "any number of tasks"
+    shared = ""
+    if job and len(job.entries) > 1:
+        shared = f" (it holds {counted(len(job.entries), 'call')})"
+    most = "any number of tasks"
+    if limit:
+        most = f"at most {counted(limit, 'task')}"
     print(f"array {array}{shared}: {most} at a time")
     status = 0
     for index in above:

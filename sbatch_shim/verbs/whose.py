@@ -24,9 +24,9 @@ from pathlib import Path
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.flush import cli
-from sbatch_shim.state.ids import JobId, ranges
+from sbatch_shim.state.ids import JobId, TaskSet, ranges
 from sbatch_shim.state.paths import state_folder
-from sbatch_shim.state.tickets import Job, Tickets
+from sbatch_shim.state.tickets import Job, Tickets, elements
 
 DEFAULT = ".local/state/sarray"
 # Seconds for one user's folder, and the most bytes that are taken from it.
@@ -67,8 +67,11 @@ class Holder:
 
     def told(self) -> str:
         """A line."""
-        where = f" as {self.jobs}" if self.jobs else ""
-        tasks = f" (task {self.tasks})" if self.tasks else ""
+        where = tasks = ""
+        if self.jobs:
+            where = f" as {self.jobs}"
+        if self.tasks:
+            tasks = f" (task {self.tasks})"
         return f"{self.word}: ticket {self.ticket}{tasks} of {self.user}, {self.state}{where}, session {self.session}"
 
     @classmethod
@@ -82,7 +85,9 @@ class Holder:
         fits = all(
             isinstance(words[name], str) and re.fullmatch(form, words[name], re.A) for name, form in FORM.items()
         )
-        return cls(**words) if fits else None
+        if not fits:
+            return None
+        return cls(**words)
 
 
 def find(state: bytes, words: Sequence[str]) -> Iterator[Holder]:
@@ -91,19 +96,21 @@ def find(state: bytes, words: Sequence[str]) -> Iterator[Holder]:
     for word in words:
         named = tickets.named(word)
         if named is not None:
-            jobs = ",".join(named.elements()) if named.submitted else ""
-            tasks = ranges(named.tasks) if named.tasks else ""
+            jobs = ""
+            if named.submitted:
+                jobs = ",".join(named.elements())
+            tasks = ranges(named.tasks or ())
             session = os.fsdecode(named.held.session.name)
             yield Holder(word, str(named.ticket), tasks, named.state or "", jobs, session)
             continue
         job_id = JobId.given(word)
-        for job in tickets.by_number.get(job_id.job, ()) if job_id is not None else ():
-            yield from shares(tickets, job, word, job_id)
+        if job_id is not None:
+            for job in tickets.by_number.get(job_id.job, ()):
+                yield from shares(tickets, job, word, job_id.tasks)
 
 
-def shares(tickets: Tickets, job: Job, word: str, job_id: JobId | None) -> Iterator[Holder]:
+def shares(tickets: Tickets, job: Job, word: str, tasks: TaskSet | None) -> Iterator[Holder]:
     """The calls that have a part in what is named of a merged job."""
-    tasks = job_id.tasks if job_id is not None else None
     if tasks is None:
         held = dict.fromkeys(sorted(job.places), "")
     else:
@@ -112,8 +119,9 @@ def shares(tickets: Tickets, job: Job, word: str, job_id: JobId | None) -> Itera
     for ticket, local in held.items():
         pages = tickets.find(ticket)
         if pages is not None:
-            place = job.places[ticket]
-            jobs = word if tasks is not None else ",".join([str(place.job)] if place.whole else place.elements())
+            jobs = word
+            if tasks is None:
+                jobs = ",".join(elements(job.places[ticket], None))
             yield Holder(word, str(ticket), local, pages.state(ticket) or "", jobs, os.fsdecode(pages.session.name))
 
 
@@ -197,10 +205,12 @@ def whose(context: Context, words: Sequence[str], *, as_json: bool) -> int:
     if unseen:
         print(f"sarray whose: these could not be looked at: {', '.join(unseen)}", file=sys.stderr)
     missing = [word for word in words if word not in {one.word for one in found}]
+    where = f"in {state_folder()}"
+    if os.geteuid() == 0:
+        where = "in the users' homes"
     for word in missing:
-        where = "in the users' homes" if os.geteuid() == 0 else f"in {state_folder()}"
         print(f"sarray whose: {word} is neither a ticket nor a merged job {where}", file=sys.stderr)
-    return 1 if missing else 0
+    return int(bool(missing))
 
 
 def main() -> None:
