@@ -1,9 +1,10 @@
 """
 Options of a flush for jobs that wait in Slurm already, as scontrol applies them.
 
-Tried on 22.05, 24.11 and 26.05 with split elements that are held: one request changes all of a list. Not nice: a new
-nice value gives a held job a priority, which lets it start (22.05, `update_job`). Without accounting 26.05 says
-"Resource temporarily unavailable" to another partition or account.
+Tried on 22.05 with split elements that are held (not the reservation): one request changes all of a list; time,
+partition and the account also on 24.11 and 26.05. Not nice: a new nice value gives a held job a priority, which lets it
+start (22.05, as root). Without accounting 26.05 says "Resource temporarily unavailable" to another partition or
+account.
 """
 
 from __future__ import annotations

@@ -389,7 +389,9 @@ class Flush:
         if self.backend.placing_event is Submitted:
             return True
         if reserved:
-            self.result.problems.append(f"{counted(len(reserved), 'call')} with real ids wait in Slurm, not here")
+            one = len(reserved) == 1
+            what = f"{counted(len(reserved), 'call')} with {'a real id waits' if one else 'real ids wait'}"
+            self.result.problems.append(f"{what} in Slurm, not here")
             self.keep(call.ticket for call in reserved)
         return False
 
@@ -475,16 +477,30 @@ class Flush:
         Returns:
             The number of the last array of this flush.
         """
+        if not self.wishes.repeated:
+            return self.submit_now(folder, calls, progress, number, reserved)
         asking = calls[0]
-        if self.wishes.repeated:
-            self.room = room.look(self.session, lambda: self.backend.held(asking))
-            if all(self.room.bound(call) == 0 for call in calls):
-                self.result.kept += [call.ticket for call in calls]
-                self.left_behind.update((call.ticket, NO_ROOM) for call in calls)
-                if not reserved:
-                    with suppress(OSError):
-                        os.rmdir(folder)  # unless calls were claimed into it
-                return number
+        self.room = room.look(self.session, lambda: self.backend.held(asking))
+        if any(self.room.bound(call) != 0 for call in calls):
+            number = self.submit_now(folder, calls, progress, number, reserved)
+            self.note_room(asking)
+            return number
+        self.result.kept += [call.ticket for call in calls]
+        self.left_behind.update((call.ticket, NO_ROOM) for call in calls)
+        if not reserved:
+            with suppress(OSError):
+                os.rmdir(folder)  # unless calls were claimed into it
+        return number
+
+    def submit_now(
+        self,
+        folder: bytes,
+        calls: list[Call],
+        progress: Callable[[int, int], None],
+        number: int,
+        reserved: Sequence[Call],
+    ) -> int:
+        """The same, where a limit on submitted jobs has not been asked for or leaves room."""
         limits, silent = self.reachable(calls)
         self.keep(silent)
         calls = [call for call in calls if call.ticket not in silent]
@@ -521,8 +537,6 @@ class Flush:
                         self.result.elsewhere += tickets
                     (self.result.uncertain if outcome.uncertain else self.result.kept).extend(tickets)
         progress(number, number)
-        if self.wishes.repeated:
-            self.note_room(asking)
         return number
 
     def planned(

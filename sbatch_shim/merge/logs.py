@@ -7,6 +7,8 @@ opened. Patterns: `fname.c` of slurmctld and slurmd 22.05, tried there; later ve
 
 from __future__ import annotations
 
+import os
+
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_TASK
 from sbatch_shim.state.plain import dataclass
@@ -29,10 +31,13 @@ class Name:
 
 
 def user() -> bytes:
-    """The name of the user, as %u."""
-    import getpass
+    """The name of the user, as %u: by the user's number, whatever LOGNAME says (slurmd's uid_to_string)."""
+    import pwd
 
-    return getpass.getuser().encode()
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name.encode()
+    except KeyError:
+        return b"nobody"
 
 
 def pattern_of(call: Call, kind: str) -> bytes | None:

@@ -85,6 +85,7 @@ def count_as(folder: Path, uid: int, gid: int) -> int | None:
             capture_output=True,
             timeout=LOOK,
             check=True,
+            start_new_session=True,  # that user could type into our terminal
         )
         return int(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
+import os
+import pwd
 import re
 
 import pytest
@@ -10,14 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.strategies import QUICK, call, environment
 
-from sbatch_shim.merge.logs import expand, literal
+from sbatch_shim.merge.logs import expand, literal, user
 from sbatch_shim.request import STDIN
 from sbatch_shim.spool import FIRST_TICKET
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_TASK
 
 T = b"%d" % FIRST_TICKET
-USER = getpass.getuser().encode()
+USER = pwd.getpwuid(os.geteuid()).pw_name.encode()
 
 
 def path(pattern: bytes, task: int | None = None, **options: bytes) -> bytes:
@@ -153,3 +154,10 @@ def test_a_literal_names_exactly_that_file(name: bytes) -> None:
 
 def test_the_index_of_a_plain_job() -> None:
     assert NO_TASK == 2**32 - 2
+
+
+def test_the_user_is_known_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "somebody-else")
+    assert user().decode() == pwd.getpwuid(os.geteuid()).pw_name
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000_001)
+    assert user() == b"nobody"
