@@ -21,7 +21,7 @@ flush
 for id in $plain $soon $nice1 $nice2 $again $mail; do
     until [ -z "$(squeue -h -j "$id" -o %i 2>/dev/null)" ]; do again || break; done
 done
-squeue -h -o '%i %j %t %r %E' | sort -n >waiting
+squeue -h -o '%i %j %t %r' | sort -n >waiting # Slurm looks at what a held job waits for when it comes to it
 scontrol show job "$held" | grep -o 'JobId=.*\|JobName=.*\|Reason=[A-Za-z]*\|Command=.*\|StdOut=.*' >shown
 scontrol release "$waits"
 scontrol release "$held"
