@@ -1,6 +1,6 @@
 # shows: what sacct tells of calls that wait, of chains that share arrays lane by lane, of what failed
 . "$TOOLS/lib.sh"
-m=_$$_
+m=_$(printf %05d $(($$ % 100000)))_ # as wide in every run, since columns cut names
 n=4
 for i in $(seq 1 $n); do
     a[i]=$(sbatch --parsable -H -J align$m$i -o /dev/null --wrap "exit $((i == 2))")

@@ -1,6 +1,6 @@
 # shows: calls that are cancelled while they wait stay listed, and what waits for their success never starts
 . "$TOOLS/lib.sh"
-m=_$$_
+m=_$(printf %05d $(($$ % 100000)))_ # as wide in every run, since columns cut names
 states() { squeue -h -t all -S i -j "$1" -o '%i %A %j %T %r' | sed "s/$m//"; }
 known() { # STATE NUMBER IDS: accounting lags behind
     until [ "$(sacct -n -X -P -j "$(IFS=,; echo "${*:3}")" -o State | grep -c "$1")" = "$2" ]; do again || break; done

@@ -1,6 +1,6 @@
 # shows: verbs of scontrol, and steps in all commands, by the ids that sbatch printed
 . "$TOOLS/lib.sh"
-m=_$$_
+m=_$(printf %05d $(($$ % 100000)))_ # as wide in every run, since columns cut names
 cat > steps.sh <<'S'
 #!/bin/bash
 srun -Q -n1 --overlap -J first sh -c "echo > begun.$1.$SLURM_ARRAY_TASK_ID.1; while [ ! -e go.$1 ]; do sleep 0.1; done" &

@@ -1,6 +1,6 @@
 # shows: lists of ids as programs write them, jobs chosen and renamed by name
 . "$TOOLS/lib.sh"
-m=_$$_
+m=_$(printf %05d $(($$ % 100000)))_ # as wide in every run, since columns cut names
 try() { { "$@" 2>&1; echo "= $?"; } | sed "s/$m//g"; }
 look() { squeue -h -S i -r -j $all -o '%i %j %l %r %k' | sed "s/$m//; s/SarrayQueued/JobHeldUser/" | sort; }
 a=$(sbatch --parsable -H -b now+1hour -J one$m -o /dev/null --wrap=true)

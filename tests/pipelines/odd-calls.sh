@@ -1,6 +1,6 @@
 # shows: odd invocations of squeue, scontrol and scancel, wrong ones too
 . "$TOOLS/lib.sh"
-m=_$$_
+m=_$(printf %05d $(($$ % 100000)))_ # as wide in every run, since columns cut names
 a=$(sbatch --parsable -H -J a$m -o /dev/null -t 60 --wrap='echo a')
 b=$(sbatch --parsable -H -J b$m -o /dev/null -t 60 -a 1-6:2%2 --wrap='echo b')
 c=$(sbatch --parsable -H -J c$m -o /dev/null -t 60 -a 0 --wrap='echo b')
