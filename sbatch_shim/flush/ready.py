@@ -92,7 +92,10 @@ def next_ready(
                 return Ready(array, Script(), {}, fault=error)
             arrays[:] = halve(array, arrays)
             continue
-        if len(array.members) == 1 or (len(ready.script) <= limits.script_bytes and len(spec) <= MAX_SPEC):
+        if len(array.members) == 1:
+            return ready
+        script = ready.script
+        if len(script) <= limits.script_bytes and script.is_fair and len(spec) <= MAX_SPEC:
             return ready
         arrays[:] = halve(array, arrays)
 

@@ -5,8 +5,9 @@ So the start of a task costs the same however many calls an array holds. Layout 
 
     bodies      script bodies, each once, where bash can read them quickly (FRONT_BYTES)
     common      environment entries that all calls share and sbatch must not see, one per line
-    rows        one of ROW_BYTES for each index: local id or -, offset and lines of the call's record,
-                offset and bytes of its body; with an Opening the offset of its logs
+    rows        one for each index, all equally long: local id or -, offset and lines of the call's record and how many
+                lines stand between the row and it, offset and bytes of its body; with an Opening the offset of its
+                logs in front
     records     for each call: folder to start in (empty: Slurm has it right), number of arguments, arguments,
                 environment entries of its own, one per line
     bodies      script bodies, if they are not in front
@@ -18,25 +19,36 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from sbatch_shim import __version__
 from sbatch_shim.merge import environment, logs
 from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.plan import Array
+from sbatch_shim.merge.plan import Array, Task
 from sbatch_shim.merge.template import fill
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.paths import TEMPLATES
 from sbatch_shim.values import indices
 
-ROW = b"%-10s %-11d %-8d %-11d %-10d\n"
-ROW_LOGS = b"%-11d "  # goes before the others
-ROW_BYTES = len(ROW % (b"-", 0, 0, 0, 0))
+# What the program and the frame of a row need at most.
+PROGRAM_BYTES = 1 << 16
+MAX_ROW = 100
 
+
+# Variables that bash does not hand on as it got them, as a pattern of its own.
+CHANGED_BY_BASH = (
+    "_ | PWD | OLDPWD | SHLVL | IFS | PS[124] | OPT[IE]* | PPID | UID | EUID | BASH* | SHELLOPTS | LINENO | SECONDS"
+    " | *RANDOM | EPOCH* | HIST* | GROUPS | DIRSTACK | FUNCNAME | FUNCNEST | PIPESTATUS | MAPFILE | COMP_* | MAIL*"
+    " | EXECIGNORE | GLOBIGNORE | IGNOREEOF | ignoreeof | histchars | CHILD_MAX | PERL*"
+)
 
 # As many bytes of bodies stand in front of the tables: bash reads as far without a program that seeks.
 FRONT_BYTES = 1 << 15
+
+# Arrays are split rather than have larger scripts, unless their calls are large by themselves.
+FAIR_BYTES = 1 << 18
 
 
 @cache
@@ -100,9 +112,21 @@ class Script(bytes):
 
     Attributes:
         values: The offsets of the parts that hold the calls' variables and arguments, from and to.
+        largest: Bytes of the call that has most for itself: its script, and its record.
     """
 
     values: list[tuple[int, int]]
+    largest: int
+
+    @property
+    def is_fair(self) -> bool:
+        """
+        Whether it is no larger than what a node should get for each task.
+
+        slurmd gets, writes and removes a copy for each. Its processor time for a task of `true` doubles by a script of
+        256 KiB (tried on 22.05). Calls that are large by themselves would have cost much directly too.
+        """
+        return len(self) <= max(FAIR_BYTES, 4 * self.largest)
 
     def without_values(self) -> bytes:
         """The same with these parts blank, for a script whose tasks read a whole copy of it."""
@@ -141,10 +165,6 @@ def render(
     tasks = array.tasks()
     first = tasks[0].index
     row_count = tasks[-1].index - first + 1
-    no_logs = b""
-    if opening is not None:
-        no_logs = ROW_LOGS % 0
-    row_bytes = ROW_BYTES + len(no_logs)
 
     common = b"".join(escape(entry) + b"\n" for entry in entries(shared.common))
     records = [record_of(call, own, start) for call, own in zip(array.calls, shared.own)]
@@ -156,6 +176,16 @@ def render(
     if in_front:
         front = b"".join(bodies.values())
 
+    lines = [record.count(b"\n") for record in records]
+    bound = PROGRAM_BYTES + size_of_bodies + len(common) + row_count * MAX_ROW + sum(map(len, records))
+    if opening is not None:
+        bound += sum(len(log_lines(opening, task.index)) for task in tasks)
+    row_of = row_form(tasks, lines, row_count + sum(lines), bound, max(map(len, bodies.values())))
+    log_of = (b"%%-%dd " % len(str(bound))).__mod__
+    no_row = row_of((b"-", 0, 0, 0, 0, 0))
+    if opening is not None:
+        no_row = log_of(0) + no_row
+    row_bytes = len(no_row)
     values = {
         **values_of(array, limits, opening),
         "first_index": first,
@@ -163,6 +193,7 @@ def render(
         "row_bytes": row_bytes,
         "common_lines": len(shared.common),
         "bodies_in_front": in_front,
+        "one_pass": whole is None and opening is None,
         "whole": quoted(whole),
         "table": quoted(table),
     }
@@ -184,9 +215,11 @@ def render(
     rows_at = size + len(front) + len(common)
     records_at = place = rows_at + row_count * row_bytes
     record_places = {}
-    for call, record in zip(array.calls, records):
-        record_places[call.ticket] = (place, record.count(b"\n"))
+    lines_before = 0
+    for call, record, count in zip(array.calls, records, lines):
+        record_places[call.ticket] = (place, count, row_count + lines_before)
         place += len(record)
+        lines_before += count
     end_of_values = place
     body_places = {}
     body_place = size if in_front else place
@@ -197,19 +230,47 @@ def render(
         place = body_place
     tables = []
 
-    rows = [no_logs + ROW % (b"-", 0, 0, 0, 0)] * row_count
+    rows = [no_row] * row_count
     for task in tasks:
         local_id = b"-" if task.local_id is None else b"%d" % task.local_id
-        row = ROW % (local_id, *record_places[task.call.ticket], *body_places[task.call.body_hash])
+        offset, count, skip = record_places[task.call.ticket]
+        # The rows behind this one, and the records in front of its own.
+        skip -= task.index - first + 1
+        row = row_of((local_id, offset, count, skip, *body_places[task.call.body_hash]))
         if opening is not None:
-            row = ROW_LOGS % place + row
+            row = log_of(place) + row
             tables.append(log_lines(opening, task.index))
             place += len(tables[-1])
         rows[task.index - first] = row
     behind = [] if in_front else bodies.values()
     script = Script(b"".join([head, front, common, *rows, *records, *behind, *tables]))
+    script.largest = max(len(record) + len(bodies[call.body_hash]) for call, record in zip(array.calls, records))
     script.values = [(rows_at - len(common), rows_at), (records_at, end_of_values)]
     return script, submit
+
+
+def row_form(
+    tasks: Sequence[Task], lines: Sequence[int], lines_between: int, bytes_of_all: int, body_bytes: int
+) -> Callable[[tuple[bytes | int, ...]], bytes]:
+    """
+    How a row is written: as short as it can be, since bash reads through those in front of its own.
+
+    Args:
+        lines: Of each call's record.
+        lines_between, bytes_of_all, body_bytes: What the columns hold at most: lines between a row and its record,
+            offsets, and the bytes of a body.
+    """
+    offset_width = len(str(bytes_of_all))
+    local_ids = [task.local_id for task in tasks if task.local_id is not None]
+    widths = (
+        len(str(max(local_ids, default=0))),
+        offset_width,
+        len(str(max(lines))),
+        len(str(lines_between)),
+        offset_width,
+        len(str(body_bytes)),
+    )
+    return (b"%%-%ds %%-%dd %%-%dd %%-%dd %%-%dd %%-%dd\n" % widths).__mod__
 
 
 def record_of(call: Call, own: dict[bytes, bytes], start: bytes | None) -> bytes:
@@ -242,6 +303,7 @@ def values_of(array: Array, limits: Limits, opening: Opening | None) -> dict[str
     """What the template shows of an array, but for what depends on the script's parts."""
     names = sorted({os.fsencode(call.shown_name).decode("utf-8", "backslashreplace") for call in array.calls})
     values: dict[str, str | int | bool | None] = {
+        "changed_by_bash": CHANGED_BY_BASH,
         "title": comment(f"{len(array.calls)} sbatch call{'s' * (len(array.calls) > 1)} as one Slurm job"),
         "version": __version__,
         "summary": comment(f"Jobs: {', '.join(names[:5])}{' and others' * (len(names) > 5)}."),

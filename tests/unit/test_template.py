@@ -21,9 +21,22 @@ SWITCHES = (
     "makes_log_folders",
     "appends",
     "table",
+    "one_pass",
 )
 NUMBERS = ("first_index", "rows_offset", "rows_start", "row_count", "row_bytes", "common_offset")
-NAMES = ("title", "version", "summary", "tickets", "host", "own_script", "joined", "time_zone", *NUMBERS, *SWITCHES)
+NAMES = (
+    "title",
+    "version",
+    "summary",
+    "tickets",
+    "host",
+    "own_script",
+    "joined",
+    "time_zone",
+    "changed_by_bash",
+    *NUMBERS,
+    *SWITCHES,
+)
 ODD = "{{ login }} {% if whole %} \\ \n\u00e4"
 
 
