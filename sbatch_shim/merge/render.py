@@ -33,7 +33,7 @@ from sbatch_shim.state.paths import TEMPLATES
 from sbatch_shim.values import indices
 
 # What the program and the frame of a row need at most.
-PROGRAM_BYTES = 1 << 16
+PROGRAM_BYTES = 1 << 17
 MAX_ROW = 100
 
 
