@@ -222,7 +222,7 @@ def test_uninstall_refuses_while_calls_are_queued(run, tmp_path: Path) -> None: 
     assert queued.returncode == 0, queued.stderr
     refused = run("--prefix", str(prefix), "--uninstall", **state)
     assert refused.returncode != 0
-    assert "1 queued calls" in refused.stderr
+    assert "1 queued call is not submitted yet" in refused.stderr
     assert (prefix / "shims/sbatch").exists()
 
 

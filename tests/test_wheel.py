@@ -243,7 +243,7 @@ def test_a_folder_of_wheels_that_is_none(tmp_path: Path, home: Path, folder: str
 @needs_root
 def test_a_site_with_two_users_and_a_module(person: Person, from_wheel: Path, scratch: Path, home: Path) -> None:
     """Installed by root with a umask that would hide it; each has calls of their own, and nothing is written there."""
-    prefix, modules = scratch / "site", scratch / "modules"
+    prefix, modules = scratch / "site-prefix", scratch / "site-modules"
     words = ["install", "--prefix", prefix, "--modulefile", modules]
     done = run(from_wheel / "sarray", *words, HOME=str(home), umask=0o077)
     assert done.returncode == 0, done.stderr
