@@ -31,6 +31,7 @@ scontrol update JobId=${c[5]} TimeLimit=7
 touch go.a.{3,4}
 until_shown %t R ${b[3]}
 until_shown %r JobHeldUser ${b[4]}
+until_shown %E '(null)' ${b[4]} # Slurm looks some seconds later at what a held job waits for
 look -o '%i %t %E' > shown.running
 scontrol release ${b[4]}
 until_shown %t R ${b[4]}
