@@ -154,9 +154,9 @@ def write(descriptor: int, data: bytes) -> None:
         view = view[posix.write(descriptor, view) :]
 
 
-def read(path: bytes) -> bytes:
-    """The whole of a file."""
-    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+def read(path: bytes, folder: "int | None" = None) -> bytes:
+    """The whole of a file, by a path from an open folder if there is one."""
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC, dir_fd=folder)
     try:
         parts = []  # type: list[bytes]
         while True:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.person import USER, Person, Result
 
-from sbatch_shim.setup import queues
+from sbatch_shim.state import users
 from sbatch_shim.verbs import whose
 from sbatch_shim.verbs.whose import Holder
 
@@ -63,7 +63,7 @@ def homes(person: Person, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     person.own(person.home / ".local")
     uid, gid = person.home.stat().st_uid, person.home.stat().st_gid
     known = {person.home: (uid, gid, "first"), other: (65534, 65534, "second")}
-    monkeypatch.setattr(queues, "homes", lambda: known)
+    monkeypatch.setattr(whose, "homes", lambda: known)
     yield {"first": person.home, "second": other}
     subprocess.run(["rm", "-rf", str(other)], check=True)
 
@@ -113,15 +113,15 @@ def test_root_opens_nothing_that_a_user_has_put_there(
         link.symlink_to(target)
         assert [one.user for one in whose.everybody([second])[0]] == ["second"]
         link.unlink()
-    monkeypatch.setattr(whose, "LOOK", 1)
+    monkeypatch.setattr(users, "LOOK", 1)
     folder = link / "sessions/s"
     folder.mkdir(parents=True)
     os.mkfifo(folder / "queue")
     (link / "blocks").mkdir()
     (link / "blocks" / str((int(second) - 1000000000) // 1000)).write_text("s")
     person.own(link)
-    known = queues.homes()
-    monkeypatch.setattr(queues, "homes", lambda: {homes["first"]: known[homes["first"]]})
+    known = whose.homes()
+    monkeypatch.setattr(whose, "homes", lambda: {homes["first"]: known[homes["first"]]})
     assert whose.everybody([second]) == ([], [f"first ({link})"])
 
 

@@ -12,7 +12,7 @@ import resource
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver
 from sbatch_shim.shim import Caller
-from sbatch_shim.spool import close
+from sbatch_shim.spool import close, read
 
 # What lets a process do more or less than another, by /proc/PID/status.
 RIGHTS = (b"Uid:", b"Gid:", b"Groups:", b"CapEff:")
@@ -30,20 +30,6 @@ class Gone(Exception):
 
 class Dead(Gone):
     """Nor will that process ever do anything again."""
-
-
-def read_at(folder: int, name: bytes) -> bytes:
-    """The whole of a file in an open folder."""
-    descriptor = posix.open(name, posix.O_RDONLY | posix.O_CLOEXEC, dir_fd=folder)
-    try:
-        parts = []  # type: list[bytes]
-        while True:
-            part = posix.read(descriptor, 1 << 16)
-            if not part:
-                return b"".join(parts)
-            parts.append(part)
-    finally:
-        close(descriptor)
 
 
 def rights(status: bytes) -> "list[bytes]":
@@ -83,13 +69,13 @@ class Elsewhere(Caller):
             raise Dead from None
         try:
             self.check()
-            self.status = read_at(self.proc, b"status")
-            all_words = read_at(self.proc, b"cmdline").split(b"\0")[:-1]
+            self.status = read(b"status", self.proc)
+            all_words = read(b"cmdline", self.proc).split(b"\0")[:-1]
             if len(all_words) < count + 2:
                 raise Declined("words that cannot be told")
             at = len(all_words) - count
             self.words = all_words[at:]
-            self.entries = read_at(self.proc, b"environ").split(b"\0")[:-1]
+            self.entries = read(b"environ", self.proc).split(b"\0")[:-1]
             if real:
                 # As the launcher does: $_ holds the path that the caller's shell ran.
                 own = b"_=" + all_words[at - 1]
@@ -123,7 +109,7 @@ class Elsewhere(Caller):
 
     def started(self) -> "list[bytes]":
         """The fields of /proc/PID/stat behind the name, which may hold blanks and brackets."""
-        return read_at(self.proc, b"stat").rpartition(b") ")[2].split()
+        return read(b"stat", self.proc).rpartition(b") ")[2].split()
 
     def group(self) -> int:
         for line in self.status.splitlines():
@@ -165,7 +151,7 @@ class FromCaller(request.Piped):
     def take(self, descriptor: int) -> bytes:
         if descriptor != 0:
             raise Declined("a script from another pipe")
-        told = dict([line.partition(b":\t")[::2] for line in read_at(self.caller.proc, b"fdinfo/0").splitlines()])
+        told = dict([line.partition(b":\t")[::2] for line in read(b"fdinfo/0", self.caller.proc).splitlines()])
         at, flags = int(told[b"pos"]), int(told[b"flags"], 8)
         found = posix.stat(b"fd/0", dir_fd=self.caller.proc)
         if found.st_mode & 0o170000 != 0o100000 or flags & posix.O_ACCMODE == posix.O_WRONLY:

@@ -12,7 +12,7 @@ import sys
 import time
 
 from sbatch_shim.burst import lock_path
-from sbatch_shim.clerk.caller import Dead, Declined, Elsewhere, FromCaller, Gone, place, read_at, rights
+from sbatch_shim.clerk.caller import Dead, Declined, Elsewhere, FromCaller, Gone, place, rights
 from sbatch_shim.clerk.desk import Asked, Desk
 from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.given_up import ENTRY, Pending, entry
@@ -105,7 +105,7 @@ class Clerk:
         self.desk = Desk(session)
         session.attend(self.desk)
         own = posix.open(b"/proc/self", posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
-        self.rights = rights(read_at(own, b"status"))
+        self.rights = rights(read(b"status", own))
         self.place = place(own)
         close(own)
 

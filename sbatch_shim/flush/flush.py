@@ -27,7 +27,7 @@ from sbatch_shim.flush.release import Release, cancel_rest, close_all, controlle
 from sbatch_shim.flush.result import Adopted, FlushResult, Outcome
 from sbatch_shim.flush.untouched import untouched
 from sbatch_shim.flush.wishes import Wishes, apply_overrides
-from sbatch_shim.merge.graph import counted
+from sbatch_shim.merge.graph import counted, with_real_ids
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, connected, halve
 from sbatch_shim.merge.submission import Submission, dependency, places, submission_of
@@ -389,9 +389,8 @@ class Flush:
         if self.backend.placing_event is Submitted:
             return True
         if reserved:
-            one = len(reserved) == 1
-            what = f"{counted(len(reserved), 'call')} with {'a real id waits' if one else 'real ids wait'}"
-            self.result.problems.append(f"{what} in Slurm, not here")
+            verb = "waits" if len(reserved) == 1 else "wait"
+            self.result.problems.append(f"{with_real_ids(len(reserved))} {verb} in Slurm, not here")
             self.keep(call.ticket for call in reserved)
         return False
 

@@ -12,7 +12,7 @@ from sbatch_shim.flush.changes import changes_of
 from sbatch_shim.flush.flush import by_controller
 from sbatch_shim.flush.ready import Ready, all_ready
 from sbatch_shim.flush.wishes import Wishes, apply_overrides
-from sbatch_shim.merge.graph import counted, describe, graph
+from sbatch_shim.merge.graph import counted, describe, graph, with_real_ids
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.spool import Session, create
 from sbatch_shim.state.calls import look
@@ -46,7 +46,7 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes, *, scripts: bo
     held = [call.ticket for call in reserved if "hold" in call.options]
     for verb, ids in (("be released", [one.ticket for one in reserved if one.ticket not in held]), ("stay held", held)):
         if ids:
-            out.write(f"{counted(len(ids), 'call')} with real ids would {verb}: {ranges(ids)}\n".encode())
+            out.write(f"{with_real_ids(len(ids))} would {verb}: {ranges(ids)}\n".encode())
     if reserved and not calls:
         return
     limits = None

@@ -41,10 +41,21 @@ def summary(tickets: list[int], tasks: int) -> str:
     return f"{counted(len(tickets), 'call')}, {counted(tasks, 'task')}, {told}"
 
 
-def counted(number: int, word: str) -> str:
+def counted(number: int, word: str, words: str = "") -> str:
+    """
+    A number of things, `1 call` or `2 calls`.
+
+    Args:
+        words: The plural, where more than an s makes it.
+    """
     if number == 1:
         return f"1 {word}"
-    return f"{number} {word}s"
+    return f"{number} {words or word + 's'}"
+
+
+def with_real_ids(number: int) -> str:
+    """A number of calls that got the ids of their jobs from sbatch."""
+    return counted(number, "call with a real id", "calls with real ids")
 
 
 def reason(array: Array) -> str:

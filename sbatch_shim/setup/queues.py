@@ -1,95 +1,27 @@
 """
 Whose calls are still queued: what has to be known before a prefix is uninstalled.
 
-Root removes it for everybody. A user's state folder is then looked at as that user, in a process of its own: root may
-not be able to read it (NFS), and must not follow what a user has put there.
+Root removes it for everybody, and so asks each user's state folder (state/users.py).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import pwd
-import subprocess
-import sys
 from pathlib import Path
 
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.state.calls import waiting_sessions
 from sbatch_shim.state.paths import state_folder
-
-DEFAULT = ".local/state/sarray"
-LOOK = 60  # seconds for one user's folder
-SYSTEM_USERS = 1000  # below this uid are daemons
-
-
-def homes() -> dict[Path, tuple[int, int, str]]:
-    """
-    The homes that can be found: uid, gid and name of their users.
-
-    Directory services often do not list their users, so the folders beside the homes that are listed count too.
-    """
-    found: dict[Path, tuple[int, int, str]] = {}
-    beside = {Path("/home")}
-    for entry in pwd.getpwall():
-        home = Path(entry.pw_dir)
-        if home.is_absolute() and home != Path("/"):
-            found.setdefault(home, (entry.pw_uid, entry.pw_gid, entry.pw_name))
-            if entry.pw_uid >= SYSTEM_USERS and home.parent != Path("/"):
-                beside.add(home.parent)
-    for folder in beside:
-        try:
-            homes_there = list(folder.iterdir())
-        except OSError:
-            continue
-        for home in homes_there:
-            try:
-                status = home.lstat()
-            except OSError:
-                continue
-            if home not in found and status.st_uid >= SYSTEM_USERS and home.is_dir() and not home.is_symlink():
-                found[home] = (status.st_uid, status.st_gid, name_of(status.st_uid))
-    return found
-
-
-def name_of(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-
-
-def exists(folder: Path) -> bool:
-    """False only where it is sure: what root may not see is asked of the user."""
-    try:
-        folder.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
-    return True
+from sbatch_shim.state.users import DEFAULT, asked, exists, homes
 
 
 def count_as(folder: Path, uid: int, gid: int) -> int | None:
     """How many calls are queued in another user's state folder; None when that cannot be found out."""
-    words = [sys.executable, "-I", "-m", "sbatch_shim.setup.queues", str(folder)]
-    try:
-        done = subprocess.run(
-            words,
-            user=uid,
-            group=gid,
-            extra_groups=[],
-            cwd="/",
-            env={},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=LOOK,
-            check=True,
-            start_new_session=True,  # that user could type into our terminal
-        )
-        return int(done.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError):
+    told = asked(uid, gid, "setup.queues", [str(folder)])
+    if told is None or not told.strip().isdigit():
         return None
+    return int(told)
 
 
 def refuse_while_calls_wait() -> None:

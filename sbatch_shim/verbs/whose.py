@@ -1,9 +1,7 @@
 """
 sarray whose: the ticket of a real job, and the job of a ticket; for root those of everybody.
 
-Root does not open what a user controls. Each user's state folder is read as that user, in a process of its own without
-a terminal (one that the user could trace must not type into root's). What it tells is bounded, and only words of the
-expected form are taken from it.
+Root asks each user's state folder (state/users.py), and takes only words of the expected form from the answer.
 """
 
 from __future__ import annotations
@@ -12,10 +10,7 @@ import json
 import os
 import pwd
 import re
-import select
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass, replace
@@ -27,10 +22,8 @@ from sbatch_shim.flush import cli
 from sbatch_shim.state.ids import JobId, TaskSet, ranges
 from sbatch_shim.state.paths import state_folder
 from sbatch_shim.state.tickets import Job, Tickets, elements
+from sbatch_shim.state.users import DEFAULT, asked, exists, homes
 
-DEFAULT = ".local/state/sarray"
-# Seconds for one user's folder, and the most bytes that are taken from it.
-LOOK, MOST = 60, 1 << 20
 # The last line of an answer: it is whole.
 END = b"end"
 # What may stand in an answer: ids and tasks as they are printed, a state, the name of a session.
@@ -127,54 +120,16 @@ def shares(tickets: Tickets, job: Job, word: str, tasks: TaskSet | None) -> Iter
 
 def find_as(home: Path, uid: int, gid: int, words: Sequence[str]) -> list[Holder] | None:
     """The same in a user's own state folder, looked at as that user; None where that cannot be done."""
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "sbatch_shim.verbs.whose", str(home / DEFAULT), *words],
-            user=uid,
-            group=gid,
-            extra_groups=[],
-            cwd="/",
-            env={},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    assert process.stdout is not None
-    with process.stdout as stream:
-        data = bounded(stream.fileno())
-    process.kill()  # it may have been stopped, or go on writing; to what has ended that does nothing
-    process.wait()
-    if data is None:
-        return None
-    lines = data.splitlines()
+    data = asked(uid, gid, "verbs.whose", [str(home / DEFAULT), *words])
+    lines = (data or b"").splitlines()
     if not lines or lines.pop() != END:
         return None
     found = [Holder.of_json(line) for line in lines]
     return [one for one in found if one is not None and one.word in words]
 
 
-def bounded(descriptor: int) -> bytes | None:
-    """All that comes from a pipe; None where that is more than MOST bytes, or takes longer than LOOK seconds."""
-    data = b""
-    deadline = time.monotonic() + LOOK
-    while len(data) <= MOST:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
-            return None
-        part = os.read(descriptor, 1 << 16)
-        if not part:
-            return data
-        data += part
-    return None
-
-
 def everybody(words: Sequence[str]) -> tuple[list[Holder], list[str]]:
     """What the users' state folders tell, and whose could not be looked at. For root."""
-    from sbatch_shim.setup.queues import exists, homes
-
     found, unseen = [], []
     for home, (uid, gid, name) in sorted(homes().items()):
         if uid == 0 or not exists(home / DEFAULT):
