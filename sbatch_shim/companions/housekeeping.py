@@ -14,6 +14,7 @@ from sbatch_shim.companions.context import LIVE_SECONDS, Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
 from sbatch_shim.state.events import Submitted
+from sbatch_shim.state.folders import claimed, done, is_done
 from sbatch_shim.state.journal import History, Journal, Origin, flush_folders, script_of
 from sbatch_shim.state.locks import Busy, unless_held
 from sbatch_shim.state.pools import pool_folders, pool_in, unfinished
@@ -117,7 +118,7 @@ def retire(session: Session, listed: Listed) -> bool:
             except FileNotFoundError:
                 empty = True
             now = flush_folders(session)
-            if not empty or now != known or not all(os.path.exists(folder + b"/done") for folder in now):
+            if not empty or now != known or not all(map(is_done, now)):
                 return False
             try:
                 os.unlink(session.live)
@@ -146,7 +147,7 @@ def collect(state: bytes, days: float, listed: Listed, *, dry: bool = False) -> 
         return []
     for name in names:
         for folder in flush_folders(Session(state, name)):
-            if age(folder + b"/done") < days * DAY or not os.path.exists(folder + b"/done"):
+            if age(done(folder)) < days * DAY or not is_done(folder):
                 continue
             events, damaged = Journal(folder).lines()
             told = History().take(events).landed[Submitted].values()
@@ -156,7 +157,7 @@ def collect(state: bytes, days: float, listed: Listed, *, dry: bool = False) -> 
             if not dry:
                 # First: without `done`, what is left of it would be submitted again.
                 try:
-                    os.unlink(folder + b"/claimed")
+                    os.unlink(claimed(folder))
                 except FileNotFoundError:
                     pass
                 shutil.rmtree(folder)
@@ -171,7 +172,7 @@ def collect_pools(session: Session, days: float, listed: Listed, *, dry: bool) -
     gone = []
     for folder in pool_folders(session):
         pool = pool_in(folder)
-        if age(folder + b"/done") < days * DAY or not os.path.exists(folder + b"/done"):
+        if age(done(folder)) < days * DAY or not is_done(folder):
             continue
         if pool is not None and listed.may_have(pool.job, Origin.of(pool.asked())):
             continue

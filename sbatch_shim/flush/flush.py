@@ -54,6 +54,7 @@ from sbatch_shim.state.events import (
     Refused as RefusedEvent,
 )
 from sbatch_shim.state.faults import in_words, report
+from sbatch_shim.state.folders import claimed, flush_lock, mark_done
 from sbatch_shim.state.journal import (
     Journal,
     Place,
@@ -119,8 +120,8 @@ def claimed_until(folders: list[bytes]) -> set[int]:
     """The tickets that the flush of the last of these folders could have submitted."""
     found: set[int] = set()
     for folder in folders:
-        if os.path.exists(folder + b"/claimed"):
-            found |= tickets_in(folder + b"/claimed")
+        if os.path.exists(claimed(folder)):
+            found |= tickets_in(claimed(folder))
     return found.difference(*(Journal(folder).history().settled for folder in folders[:-1]))
 
 
@@ -185,7 +186,7 @@ class Flush:
         longest = None
         if self.within:
             longest = self.crossed_wait()
-        with exclusive(self.session.folder + b"/flush.lock", self.patience, longest):
+        with exclusive(flush_lock(self.session), self.patience, longest):
             try:
                 self.settle_earlier()
             except NoAnswer as error:
@@ -447,14 +448,14 @@ class Flush:
     def claim(self) -> bytes | None:
         """Set the queue aside in a new flush folder; None when nothing was queued."""
         folder = self.new_folder()
-        claimed = False
+        taken = False
         try:
             with brief(self.session, self.patience):
-                claimed = self.session.claim(folder + b"/claimed")
+                taken = self.session.claim(claimed(folder))
         finally:
-            if not claimed and not os.listdir(folder):
+            if not taken and not os.listdir(folder):
                 os.rmdir(folder)
-        if not claimed:
+        if not taken:
             return None
         return folder
 
@@ -821,4 +822,4 @@ class Flush:
         if self.result.kept or self.result.uncertain or self.result.problems:
             return
         for folder in open_folders(self.session):
-            create(folder + b"/done", b"")
+            mark_done(folder)

@@ -21,10 +21,11 @@ from sbatch_shim.merge import logs
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.render import render
-from sbatch_shim.spool import Session, create, make_folder, replace
+from sbatch_shim.spool import Session, make_folder, replace
 from sbatch_shim.state.calls import Call, look, payloads
 from sbatch_shim.state.dropped import dropped
 from sbatch_shim.state.events import Refused, Submitted, Submitting
+from sbatch_shim.state.folders import flush_lock, mark_done
 from sbatch_shim.state.ids import TaskSet
 from sbatch_shim.state.journal import Journal, Origin
 from sbatch_shim.state.locks import exclusive
@@ -165,7 +166,7 @@ def was_never_asked_for(folder: bytes) -> bool:
     try:
         asked_in(folder)
     except (FileNotFoundError, ValueError):
-        create(folder + b"/done", b"")
+        mark_done(folder)
         return True
     return False
 
@@ -198,7 +199,7 @@ def cancel_rest(
     if trouble and not is_over(trouble):
         return trouble
     if not is_needed:
-        create(folder + b"/done", b"")
+        mark_done(folder)
     return ""
 
 
@@ -226,7 +227,7 @@ def give_back(session: Session, usable: Callable[[str], str], seconds: float | N
         return
     gone = set(dropped(session))
     with (
-        exclusive(session.folder + b"/flush.lock", None, seconds),
+        exclusive(flush_lock(session), None, seconds),
         exclusive(session.folder + b"/pools/lock", None, seconds),
     ):
         waiting = {call.ticket for call in look(session)[0] if is_given_out(call.ticket)}

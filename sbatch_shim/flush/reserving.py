@@ -26,6 +26,7 @@ from sbatch_shim.spool import Session, create, make_folder, replace, ticket_numb
 from sbatch_shim.state.calls import Call, Shared, build
 from sbatch_shim.state.dependency import parse
 from sbatch_shim.state.events import Submitting
+from sbatch_shim.state.folders import mark_done
 from sbatch_shim.state.pools import Pool, pool_folders, waits_file
 
 # What Slurm starts. `.` reads the whole of a file, and this shell's process becomes the job.
@@ -67,7 +68,7 @@ def make_pool(session: Session, payload: bytes, size: int) -> Pool:
         first = first_id(controller, job, size - 1)
     except ShimError:
         if not controller.cancel(str(job)):
-            create(folder + b"/done", b"")
+            mark_done(folder)
         raise
     return noted(Pool(folder, job, first, size - 1))
 
@@ -155,7 +156,7 @@ def submit_held(slurm: Slurm, call: Call, limits: Limits, folder: bytes, size: i
         os.close(held)
     if answer.job is None:
         if not answer.uncertain:
-            create(folder + b"/done", b"")
+            mark_done(folder)
         raise ShimError(answer.text or "sbatch did not take it")
     return answer.job
 

@@ -11,6 +11,7 @@ from sbatch_shim.record import FIELDS, decode, digest, frames, netstring
 from sbatch_shim.spool import QUEUE_HEAD, Session, read, session_of
 from sbatch_shim.state.dropped import dropped, without_met
 from sbatch_shim.state.events import Event, Submitting
+from sbatch_shim.state.folders import claimed
 from sbatch_shim.state.journal import Journal, flush_folders, open_folders
 from sbatch_shim.state.plain import cached_property, dataclass, field
 from sbatch_shim.values import MAX_TEXT, indices
@@ -243,7 +244,7 @@ def tickets_in(path: bytes) -> set[int]:
 
 def queue_files(session: Session) -> list[bytes]:
     """The files that hold the records of a session: its queue, and what flushes have claimed."""
-    return [session.queue, *(folder + b"/claimed" for folder in flush_folders(session))]
+    return [session.queue, *(claimed(folder) for folder in flush_folders(session))]
 
 
 class QueueFiles:
@@ -364,9 +365,9 @@ def pending(session: Session) -> tuple[list[Call], list[str]]:
     settled: set[int] = set()
     for folder in open_folders(session):
         settled |= Journal(folder).history().settled
-        claimed = folder + b"/claimed"
-        if os.path.exists(claimed):
-            found, said = load(session, claimed)
+        queue = claimed(folder)
+        if os.path.exists(queue):
+            found, said = load(session, queue)
             calls += found
             problems += said
     left = [call for call in undropped(session, calls) if call.ticket not in settled]

@@ -40,6 +40,7 @@ from sbatch_shim.state.events import (
 from sbatch_shim.state.events import (
     Refused as RefusedEvent,
 )
+from sbatch_shim.state.folders import is_done
 from sbatch_shim.state.lazy import json, pattern
 from sbatch_shim.state.plain import cached_property, dataclass
 from sbatch_shim.state.span import Span
@@ -196,7 +197,7 @@ class Journal:
         found, damaged = self.lines()
         if damaged:
             what = "the next sarray-flush sets it aside"
-            if os.path.exists(os.path.dirname(self.path) + b"/done"):
+            if is_done(os.path.dirname(self.path)):
                 what = "that flush was done, and nothing of it is submitted again: you may take the line out"
             raise ShimError(
                 f"line {damaged[0]} of {os.fsdecode(self.path)} is damaged, so it is not known what was submitted; "
@@ -411,7 +412,7 @@ def flush_folders(session: Session) -> list[bytes]:
 
 def open_folders(session: Session) -> list[bytes]:
     """The flush folders of which something may be left to submit, or to find out."""
-    return [folder for folder in flush_folders(session) if not os.path.exists(folder + b"/done")]
+    return [folder for folder in flush_folders(session) if not is_done(folder)]
 
 
 def last_words(text: str) -> str:

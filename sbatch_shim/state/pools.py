@@ -34,6 +34,7 @@ import os
 
 from sbatch_shim.spool import FIRST_TICKET, Session, read
 from sbatch_shim.state.events import Submitting, event_in
+from sbatch_shim.state.folders import is_done
 from sbatch_shim.state.ids import TaskSet
 from sbatch_shim.state.plain import dataclass
 
@@ -135,7 +136,7 @@ def pool_folders(session: Session) -> list[bytes]:
 
 def unfinished(session: Session) -> list[bytes]:
     """The folders of the pools of which something may wait in Slurm."""
-    return [folder for folder in pool_folders(session) if not os.path.exists(folder + b"/done")]
+    return [folder for folder in pool_folders(session) if not is_done(folder)]
 
 
 def is_pool_script(command: bytes) -> bool:

@@ -19,6 +19,7 @@ from sbatch_shim.spool import BLOCK, Session, session_of, was_issued
 from sbatch_shim.state.calls import Call, QueueFiles, Shared, build, comment_of_all, queue_files
 from sbatch_shim.state.dropped import drop, dropped
 from sbatch_shim.state.events import Ran, Submitted
+from sbatch_shim.state.folders import claimed, flush_lock, is_done
 from sbatch_shim.state.ids import JobId, TaskSet
 from sbatch_shim.state.journal import (
     UNKNOWN_ORIGIN,
@@ -176,8 +177,8 @@ class SessionTickets:
         for folder in flush_folders(self.session):
             journal = Journal(folder)
             events = journal.events() if self.asked is None else journal.events_about(self.asked)
-            if not os.path.exists(folder + b"/done"):
-                self.note_queued(folder + b"/claimed")
+            if not is_done(folder):
+                self.note_queued(claimed(folder))
             history.take(events, folder)
         self.history = history
         self.ran = set(history.places(Ran))
@@ -258,7 +259,7 @@ class SessionTickets:
         """
         from sbatch_shim.state.locks import exclusive
 
-        with exclusive(self.session.folder + b"/flush.lock"):
+        with exclusive(flush_lock(self.session)):
             self.queued.clear()
             self.widen()
             gone = [ticket for ticket in tickets if self.state(ticket) in (QUEUED, REFUSED)]
