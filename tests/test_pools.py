@@ -320,7 +320,7 @@ def test_options_that_cannot_reach_what_waits_in_slurm_are_refused(person: Perso
         assert b"cannot be applied to jobs that wait in Slurm already" in done.err
         assert b"nothing was submitted" in done.err
     plan = person.flush("--dry-run")
-    assert b"1 call with real ids would be released" in plan.out
+    assert b"1 call with a real id would be released" in plan.out
     assert person.flush().status == 0
     person.settle()
     assert (person.home / "ran.a").read_text() == (person.home / "ran.b").read_text() == "x\n"
