@@ -192,7 +192,7 @@ def test_what_asked_to_be_held_stays_held(person: Person) -> None:
         reserve(person, "test", "--hold", "-o", "/dev/null", "--wrap=echo $SLURM_JOB_ID >>ran.a").out.decode().strip()
     )
     plan = person.flush("--dry-run")
-    assert f"1 call with real ids would stay held: {told}\n".encode() in plan.out
+    assert f"1 call with a real id would stay held: {told}\n".encode() in plan.out
     assert person.flush().status == 0
     assert waiting(person) == [f"{told} JobHeldUser"]
     assert person.run("scontrol", "release", told).status == 0
