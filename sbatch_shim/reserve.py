@@ -11,13 +11,13 @@ import time
 from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.grammar import ARRAY, OPTIONS, ROLE
 from sbatch_shim.record import digest, netstring
-from sbatch_shim.spool import Lock, Session, create, make_folder, read, replace
+from sbatch_shim.spool import Lock, Session, close, make_folder, read, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sbatch_shim.request import Request
 
-WAYS = (b"", b"auto", b"real", b"ticket")
+WAYS = (b"", b"auto", b"real")
 # What is a call's own affair, so that it gets a pool of one id: a job that is submitted held for it alone. A time is
 # meant from the call on, and of a pool's mails Slurm sends one for all.
 ALONE = ("dependency", "hold", "begin", "mail-type")
@@ -25,6 +25,8 @@ ALONE = ("dependency", "hold", "begin", "mail-type")
 SUBMIT_VARIABLES = (b"SLURM_CONF", b"SLURM_CONF_SERVER", b"SLURM_JWT", b"SLURM_CPUS_PER_TASK")
 # After a pool could not be made, how long the next calls do not try.
 PAUSE_SECONDS = 60
+# More than a file in `open` can hold.
+OPEN_BYTES = 100
 
 
 def reserve(
@@ -40,7 +42,7 @@ def reserve(
     Put a call on disk under a real id, if it shall have one.
 
     Args:
-        way: `$SARRAY_IDS`.
+        way: `$SARRAY_IDS`, not `ticket`.
         values, payload: Its record.
         body: Its script.
 
@@ -55,9 +57,9 @@ def reserve(
             "SARRAY_IDS=%s is unknown; use real, auto or ticket, or unset it; nothing was submitted"
             % way.decode("utf-8", "backslashreplace")
         )
-    if way not in (b"auto", b"real") or "array" in understood.options:
+    if "array" in understood.options or not values["sbatch"]:  # no Slurm: `sarray-flush --local` runs it
         return None
-    if way == b"auto" and not names_its_id(body):
+    if way != b"real" and not names_its_id(body):
         return None
     leave_unfit(values, understood)
     alone = not understood.options.keys().isdisjoint(ALONE)
@@ -107,7 +109,9 @@ def key_of(values: "dict[str, bytes]", understood: "Request", environment: "dict
     Strict: what the planner would merge may need two pools.
     """
     options = understood.options
-    fields = [values[name] for name in ("umask", "limits", "nice", "sbatch")]
+    # Nothing waits for the disk to know which ids are taken, so a pool gives out none after this machine has crashed.
+    fields = [read(b"/proc/sys/kernel/random/boot_id")]
+    fields += [values[name] for name in ("umask", "limits", "nice", "sbatch")]
     fields += [values.get(name, b"") for name in ("group", "cluster")]
     for name in sorted(options):
         given = options[name]
@@ -124,7 +128,7 @@ def key_of(values: "dict[str, bytes]", understood: "Request", environment: "dict
 def forget(session: Session, key: bytes) -> None:
     """Let no call take from the pool that a call has left which was killed, and whose pool was for it alone."""
     try:
-        posix.unlink(session.folder + b"/pools/open/" + key)
+        posix.unlink(place_of(session, key))
     except FileNotFoundError:
         pass
 
@@ -135,27 +139,40 @@ def take(session: Session, key: bytes, payload: bytes) -> "int | None":
 
     The element counts as taken before the call is on disk: who is killed in between leaves one that nobody knows.
     """
-    place = session.folder + b"/pools/open/" + key
     try:
-        number, asked, made = read(place).split()
-        folder = session.folder + b"/pools/" + number
-        _, first, count = read(folder + b"/ids").split()
-        element = int(read(folder + b"/next"))
-    except (OSError, ValueError):
+        descriptor = posix.open(place_of(session, key), posix.O_RDWR | posix.O_CLOEXEC | posix.O_NOFOLLOW)
+    except FileNotFoundError:
         return None
-    if element >= int(count):
-        return None
-    replace(folder + b"/next", b"%d" % (element + 1))
-    job_id = int(first) + element
+    try:
+        fields = [int(field) for field in posix.read(descriptor, OPEN_BYTES).split()]
+        if len(fields) != 5:  # of another version
+            return None
+        first, count, element, asked, made = fields
+        if element >= count:
+            return None
+        # Not brought to the disk: after a power cut the key is another one.
+        posix.pwrite(descriptor, opened(first, count, element + 1, asked + 1, made), 0)
+    finally:
+        close(descriptor)
+    job_id = first + element
     link = session.state + b"/ids/%d" % job_id
     try:
         posix.symlink(session.name, link)
     except FileExistsError:  # of another cluster, or ids have begun again
         posix.unlink(link)
         posix.symlink(session.name, link)
-    replace(place, b"%s %d %d" % (number, int(asked) + 1, int(made)))
     session.append(payload, job_id)
     return job_id
+
+
+def place_of(session: Session, key: bytes) -> bytes:
+    """The file of what calls of a kind take from."""
+    return session.folder + b"/pools/open/" + key
+
+
+def opened(first: int, count: int, element: int, asked: int, made: int) -> bytes:
+    """What that file holds (state/pools.py), always as many bytes, so that it can be written in its place."""
+    return b"%10d %10d %10d %10d %10d" % (first, count, element, asked, made)
 
 
 def grow(session: Session, key: bytes, values: "dict[str, bytes]", payload: bytes, *, alone: bool) -> None:
@@ -175,12 +192,11 @@ def grow(session: Session, key: bytes, values: "dict[str, bytes]", payload: byte
         paused = False
     if paused:
         raise HandOver("a real id, soon after no pool could be made")
-    place = session.folder + b"/pools/open/" + key
     try:
-        _, asked, made = read(place).split()
+        asked, made = [int(field) for field in read(place_of(session, key)).split()[-2:]]
     except (OSError, ValueError):
-        asked = made = b"0"
-    size = 2 * (int(asked) + 1) + 7 - int(made) if int(made) else 1
+        asked = made = 0
+    size = 2 * (asked + 1) + 7 - made if made else 1
     from sbatch_shim.shim import hold_closed
 
     hold_closed(0, 1, 2)
@@ -196,7 +212,5 @@ def grow(session: Session, key: bytes, values: "dict[str, bytes]", payload: byte
         if not alone:  # else what was refused may be its own dependency
             replace(failed, str(error).encode("utf-8", "surrogateescape"))
         raise HandOver("a real id, as no pool could be made") from None
-    number = pool.folder.rpartition(b"/")[2]
-    create(pool.folder + b"/next", b"0")
     elements = pool.count if pool.is_plain else pool.count + 1
-    replace(place, b"%s %s %d" % (number, asked, int(made) + elements))
+    replace(place_of(session, key), opened(pool.first, pool.count, 0, asked, made + elements))

@@ -15,6 +15,7 @@ from sbatch_shim import request
 from sbatch_shim.errors import HandOver, ShimError, Unsure, complain
 from sbatch_shim.record import encode
 from sbatch_shim.spool import (
+    FIRST_TICKET,
     Session,
     dropped,
     handed_on,
@@ -193,6 +194,8 @@ def main() -> int:
             first = session.note_passed(str(reason))
             if first and str(reason) != "--test-only" and posix.isatty(2):
                 say_passed(str(reason))
+        if str(reason) == "--wait":
+            release_awaited(words, state, piped)
         return hand_over(real, words, own, state, piped)
     except UnknownTicket:
         # What sbatch says to a dependency that cannot be.
@@ -208,7 +211,7 @@ def main() -> int:
         say("not queued, submitting directly: %s" % fault(error, state))
         return hand_over(real, words, own, state, piped)
     answer(ticket, understood)
-    if mode == b"queue" and asked.get(b"SARRAY_KEEPER") == b"on" and asked.get(b"SARRAY_IDS", b"") in b"ticket":
+    if mode == b"queue" and asked.get(b"SARRAY_KEEPER") == b"on" and ticket >= FIRST_TICKET:
         from sbatch_shim.burst import another_call
 
         another_call(session, entries)
@@ -255,6 +258,23 @@ def hand_over(real: bytes, words: "list[bytes]", entries: "list[bytes]", state: 
         in_job = any(entry[:13] == b"SLURM_JOB_ID=" for entry in entries)
         return run_behind_tickets(real, words, entries, state, piped, in_job=in_job)
     return run_real(real, words, entries, piped)
+
+
+def release_awaited(words: "list[bytes]", state: bytes, piped: "request.Piped") -> None:
+    """Let jobs start that the caller waits for through another one; Slurm has them, but they wait for a flush."""
+    waits = request.dependency_of(words, piped.script)
+    if not waits:
+        return
+    hold_closed(0, 1, 2)
+    import site  # python -S left it out
+
+    site.main()
+    from sbatch_shim.flush import handover
+
+    try:
+        handover.release_awaited(waits, state)
+    except (ShimError, OSError) as error:
+        say("what the job waits for is not released: %s" % error)
 
 
 def take_piped_script(words: "list[bytes]", entries: "list[bytes]", piped: "request.Piped") -> None:
@@ -354,13 +374,26 @@ def queue(
     Whatever it raises, `piped` holds what was taken from a pipe by then.
     """
     call = understood_call(session, words, entries, real, piped, Caller())
-    if ids:
+    if may_need_its_id(ids, call.body):
         from sbatch_shim.reserve import reserve
 
         number = reserve(session, ids, call.values, call.body, call.understood, call.environment, call.payload)
         if number is not None:
             return number, call.understood
     return session.append(call.payload), call.understood
+
+
+def may_need_its_id(ids: bytes, body: bytes) -> bool:
+    """
+    Whether a call may have to be told the real id of its job, for which most calls import nothing; reserve.py decides.
+
+    Args:
+        ids: `$SARRAY_IDS`; what is not set is `auto`.
+        body: The call's script.
+    """
+    if ids not in (b"", b"auto"):
+        return ids != b"ticket"
+    return b"SLURM_JOB_ID" in body or b"SLURM_JOBID" in body
 
 
 class Call:

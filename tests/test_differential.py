@@ -15,7 +15,7 @@ from support.person import USER, Person
 
 # For all pipelines: how they are run beside directly.
 MODE = os.environ.get("SHIM_TEST_MODE", "queue")
-# `real`: every plain call is to have the id of its job.
+# `real`: every plain call is to have the id of its job; not set: those whose scripts name it.
 IDS = os.environ.get("SHIM_TEST_IDS", "")
 IDS_OF = re.compile(rb"^# ids: (real|auto)$", re.M)
 WAITS = re.compile(rb"^# waits$", re.M)

@@ -10,6 +10,8 @@ import pytest
 from support.person import SYSTEM_PATH, Person, Result
 from test_faults import Breaker, queued
 
+from sbatch_shim.spool import FIRST_TICKET
+
 pytestmark = pytest.mark.slurm
 
 # What changes something on disk that others read, or starts a process and hears of its end.
@@ -324,3 +326,26 @@ def test_options_that_cannot_reach_what_waits_in_slurm_are_refused(person: Perso
     assert person.flush().status == 0
     person.settle()
     assert (person.home / "ran.a").read_text() == (person.home / "ran.b").read_text() == "x\n"
+
+
+def test_who_waits_for_a_held_job_has_it_released(person: Person) -> None:
+    """Through a job that is submitted directly and waited for; before a flush it would wait for ever."""
+    told = reserve(person, "test", "-o", "/dev/null", "--wrap=echo first >>ran").out.decode().strip()
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    done = person.run("sbatch", "--wait", "-o", "/dev/null", "-d", f"afterok:{told}", "--wrap=cat ran >ran.a", env=env)
+    assert done.status == 0, done.err
+    assert (person.home / "ran.a").read_text() == "first\n"
+    told = reserve(person, "test", "-o", "/dev/null", "--wrap=echo second >>ran").out.decode().strip()
+    done = person.run("srun", "-Q", "-n1", f"--dependency=afterok:{told}", "cat", "ran", env=env)
+    assert (done.status, done.out) == (0, b"first\nsecond\n"), done.err
+
+
+def test_who_names_no_way_gets_the_id_of_a_script_that_names_it(person: Person) -> None:
+    wanted = person.queue("--parsable", "-o", "/dev/null", "--wrap=echo $SLURM_JOB_ID >ran.a").out.decode()
+    assert int(wanted) < FIRST_TICKET
+    unnamed = person.queue("--parsable", "-o", "/dev/null", "--wrap=true").out.decode()
+    ticket = person.queue("--parsable", "-o", "/dev/null", "--wrap=: $SLURM_JOB_ID", SARRAY_IDS="ticket").out.decode()
+    assert min(int(unnamed), int(ticket)) >= FIRST_TICKET
+    assert person.flush().status == 0
+    person.settle()
+    assert (person.home / "ran.a").read_text() == wanted

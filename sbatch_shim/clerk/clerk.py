@@ -16,7 +16,7 @@ from sbatch_shim.clerk.caller import Dead, Declined, Elsewhere, FromCaller, Gone
 from sbatch_shim.clerk.desk import Asked, Desk
 from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.given_up import ENTRY, Pending, entry
-from sbatch_shim.shim import Call, UnknownTicket, told, understood_call
+from sbatch_shim.shim import Call, UnknownTicket, may_need_its_id, told, understood_call
 from sbatch_shim.spool import Session, close, mode_of, open_state, read, session_name, wrong_path
 
 LINGER_SECONDS = 10.0
@@ -208,14 +208,16 @@ class Clerk:
                     raise Declined("a call in a job")
         given = asked.get(b"SARRAY_STATE_DIR")
         mode = asked[b"SARRAY_MODE"] = mode_of(asked, given or session.state)
-        ids = asked.get(b"SARRAY_IDS", b"")
-        if mode != b"queue" or ids not in (b"", b"ticket") or (given and wrong_path(given)):
+        if mode != b"queue" or (given and wrong_path(given)):
             raise Declined("a mode that is not ours")
         if session_name(asked, caller.pid) != session.name:
             raise Declined("another session")
         open_state(session.state)
         caller.enter()
-        return understood_call(session, caller.words, own, real, piped, caller)
+        call = understood_call(session, caller.words, own, real, piped, caller)
+        if may_need_its_id(asked.get(b"SARRAY_IDS", b""), call.body):
+            raise Declined("a real id")
+        return call
 
 
 def take(session: Session) -> "int | None":

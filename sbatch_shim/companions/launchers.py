@@ -13,7 +13,7 @@ from sbatch_shim.companions.submit_first import placed
 from sbatch_shim.companions.this_job import own_job
 from sbatch_shim.companions.waits import OwnConditions
 from sbatch_shim.errors import BadDependency, ShimError
-from sbatch_shim.flush.handover import real_dependency
+from sbatch_shim.flush.handover import real_dependency, release_awaited
 from sbatch_shim.spool import session_of, ticket_numbers
 
 # Options whose value may be the next word, by the help of 22.05 to 26.05; all others take none, or behind a `=`.
@@ -87,6 +87,7 @@ def main(context: Context) -> int:
         own = own_job(context)
         if own:
             context.state = own.state
+    release_awaited(spec + b" " + os.fsencode(given.get("jobid", "")), context.state)
     try:
         real = real_dependency(spec, context.state, OwnConditions(os.fsencode(context.real), entries), for_array=False)
     except BadDependency:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import Protocol
 
 from sbatch_shim import clustername, grammar, request
 from sbatch_shim.errors import BadDependency, HandOver, ShimError, complain
-from sbatch_shim.spool import Session, open_state, ticket_numbers, wrong_path
+from sbatch_shim.spool import Session, open_state, session_of, ticket_numbers, wrong_path
+from sbatch_shim.state.calls import look
 from sbatch_shim.state.dependency import Dependency, parse, with_places
 from sbatch_shim.state.journal import Origin, Place, TicketMap
+from sbatch_shim.state.pools import is_given_out
 
 
 class Surroundings(Protocol):
@@ -133,6 +136,25 @@ def submitted(named: list[int], tickets: TicketMap, state: bytes, only: frozense
         session = Session(state, name)
         submit_now(session, lambda: real_sbatch(os.environ.get("PATH", os.defpath)), tickets, only)
     return tickets
+
+
+def release_awaited(spec: bytes, state: bytes) -> None:
+    """
+    Flush the sessions of calls that have real ids and wait for that, where something is about to wait for them.
+
+    Args:
+        spec: What names them, a dependency or a list of ids.
+
+    Raises as submit_now does.
+    """
+    from sbatch_shim.flush.backends.sbatch import real_sbatch
+
+    named = {int(number) for number in re.findall(rb"\d+", spec)}
+    sessions = {session_of(state, number) for number in named if is_given_out(number)}
+    for name in sorted(name for name in sessions if name is not None):
+        session = Session(state, name)
+        if any(call.ticket in named for call in look(session)[0]):
+            submit_now(session, lambda: real_sbatch(os.environ.get("PATH", os.defpath)))
 
 
 def is_placed(tickets: TicketMap, ticket: int) -> bool:

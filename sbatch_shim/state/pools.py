@@ -8,13 +8,13 @@ job's id when sbatch answers gets the next one; the flush releases what was take
 
     sessions/<name>/pools/
       lock                    held while an id is taken or a pool is made, and by a flush while it closes all of them
-      open/<key>              which pool such a call takes from; the ids given out to such calls, and the elements made
+      open/<key>              what such calls take from: id of element 0 of a pool, how many it gives out and has given
+                              out; and of all pools, the ids given out to such calls, and the elements made
       failed                  why no pool could be made; its age says when
       <number>/
         script                what was submitted: it reads `tasks`, which the flush writes
         asked                 what is asked for, JSON, before sbatch starts: as the `submitting` line of a journal
         ids                   job id of the array, id of element 0, how many are to be given out
-        next                  the element that is given out next
         waits                 exists where its call waits for tickets: Slurm is told for what at the flush
         tasks                 what each element runs
         output, error, input  links to the log files, by element

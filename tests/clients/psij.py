@@ -1,5 +1,4 @@
 # requires: psij-python==0.9.11
-# variables: SARRAY_IDS=auto
 """Ten jobs through the slurm executor, waited for; exit codes, a failure, and output files."""
 
 from datetime import timedelta

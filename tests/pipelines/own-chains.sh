@@ -1,5 +1,4 @@
 # shows: chains, diamonds and fan-in of calls that know their id, of calls that do not, and of both
-# ids: auto
 # not at a site: there are no pools beside a TaskProlog, and SLURM_JOB_DEPENDENCY has the real ids of tickets
 . "$TOOLS/lib.sh"
 cat > own.sh <<'JOB'

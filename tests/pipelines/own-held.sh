@@ -1,5 +1,4 @@
 # shows: calls that know their id with --hold, --begin, --nice, --requeue, --mail-type and limits of their own
-# ids: auto
 . "$TOOLS/lib.sh"
 cat > job.sh <<'JOB'
 #!/bin/bash

@@ -1,5 +1,4 @@
 # shows: scripts use the id that they see, and others use the id that sbatch told
-# ids: auto
 . "$TOOLS/lib.sh"
 cat > job.sh <<'JOB'
 #!/bin/bash

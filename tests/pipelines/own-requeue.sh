@@ -1,5 +1,4 @@
 # shows: jobs requeue, hold and cancel themselves by their own id, past the shims and in a login shell, beside siblings
-# ids: auto
 . "$TOOLS/lib.sh"
 cat > trainer.py <<'P'
 import os, subprocess, sys

@@ -17,8 +17,9 @@ def read(path):
         return stream.read()
 
 
-# What differs between any two jobs, also two direct ones.
-VARYING = ("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_JOB_SLUID", "SLURM_TASK_PID")
+# What differs between any two jobs, also two direct ones. (Who names the job's id in one word gets no ticket.)
+ID = "SLURM_JOB_{}".format("ID")
+VARYING = (ID, ID.replace("_ID", "ID"), "SLURM_JOB_SLUID", "SLURM_TASK_PID")
 
 environment = sorted(
     text(entry) for entry in read("/proc/self/environ").split(b"\0")[:-1] if text(entry).split("=")[0] not in VARYING

@@ -17,6 +17,7 @@ from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.flush import reserving
 from sbatch_shim.flush.release import close_all
 from sbatch_shim.request import Request
+from sbatch_shim.shim import may_need_its_id
 from sbatch_shim.spool import FIRST_TICKET, Session, create, make_folder, open_state, session_of
 from sbatch_shim.state.calls import tickets_in
 from sbatch_shim.state.pools import Pool, is_pool_script, pool_folders, pool_in, unfinished
@@ -157,7 +158,8 @@ def test_a_script_that_names_its_id(body: bytes, names: bool) -> None:
     assert reserve.names_its_id(body) == names
     with at(Counter()) as session:
         assert (asked(session, body=body, way=b"auto") is not None) == names
-        assert asked(session, body=body, way=b"ticket") is None
+        assert may_need_its_id(b"", body) >= names
+        assert not may_need_its_id(b"ticket", body)
         with pytest.raises(Unsure, match="unknown"):
             asked(session, body=body, way=b"reel")
 
