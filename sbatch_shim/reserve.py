@@ -15,14 +15,17 @@ from sbatch_shim.spool import Lock, Session, close, make_folder, read, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sbatch_shim.request import Request
 
 WAYS = (b"", b"auto", b"real")
 # What is a call's own affair, so that it gets a pool of one id: a job that is submitted held for it alone. A time is
 # meant from the call on, and of a pool's mails Slurm sends one for all.
 ALONE = ("dependency", "hold", "begin", "mail-type")
-# Of the environment, what sbatch acts on when it submits (merge/environment.py has the same).
+# Of the environment, what sbatch acts on when it submits, and what each shell sets (merge/environment.py has the same).
 SUBMIT_VARIABLES = (b"SLURM_CONF", b"SLURM_CONF_SERVER", b"SLURM_JWT", b"SLURM_CPUS_PER_TASK")
+SHELLS_OWN = (b"PWD", b"OLDPWD", b"SHLVL", b"_")
 # After a pool could not be made, how long the next calls do not try.
 PAUSE_SECONDS = 60
 # More than a file in `open` can hold.
@@ -63,18 +66,24 @@ def reserve(
         return None
     leave_unfit(values, understood)
     alone = not understood.options.keys().isdisjoint(ALONE)
-    key = b"alone" if alone else key_of(values, understood, environment)
     folder = session.folder + b"/pools"
+
+    def kind() -> bytes:
+        """Of the call; another one once it is known that the site sees what sbatch sends."""
+        if alone:
+            return b"alone"
+        return key_of(values, understood, environment, exposed=exists(folder + b"/exposed"))
+
     make_folder(folder)
     make_folder(folder + b"/open")
     make_folder(session.state + b"/ids")
     with Lock(folder + b"/lock", folder + b"/failed"):
         if alone:
-            forget(session, key)
-        number = take(session, key, payload)
+            forget(session, kind())
+        number = take(session, kind(), payload)
         if number is None:
-            grow(session, key, values, payload, alone=alone)
-            number = take(session, key, payload)
+            grow(session, kind, payload, alone=alone)
+            number = take(session, kind(), payload)
     if number is None:
         raise HandOver("a real id that no pool could give")
     return number
@@ -102,11 +111,25 @@ def leave_unfit(values: "dict[str, bytes]", understood: "Request") -> None:
         raise HandOver("a real id with a log name that only the node knows")
 
 
-def key_of(values: "dict[str, bytes]", understood: "Request", environment: "dict[bytes, bytes]") -> bytes:
+def exists(path: bytes) -> bool:
+    try:
+        posix.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def key_of(
+    values: "dict[str, bytes]", understood: "Request", environment: "dict[bytes, bytes]", *, exposed: bool
+) -> bytes:
     """
     The name of what calls of one pool have in common: all that Slurm applies to a whole array, compared by spelling.
 
     Strict: what the planner would merge may need two pools.
+
+    Args:
+        exposed: The site sees what sbatch sends with a pool, so what calls would send is the same, see
+            merge/environment.exposed_key.
     """
     options = understood.options
     # Nothing waits for the disk to know which ids are taken, so a pool gives out none after this machine has crashed.
@@ -120,7 +143,8 @@ def key_of(values: "dict[str, bytes]", understood: "Request", environment: "dict
         elif name in ("error", "input"):
             fields.append(name.encode())
     for variable in sorted(environment):
-        if variable in SUBMIT_VARIABLES or variable[:12] == b"SLURM_SPANK_":
+        sent = exposed and variable not in SHELLS_OWN and variable[:6] != b"SLURM_" and variable[:7] != b"SBATCH_"
+        if sent or variable in SUBMIT_VARIABLES or variable[:12] == b"SLURM_SPANK_":
             fields += [variable, environment[variable]]
     return digest(b"".join([netstring(field) for field in fields])).encode()
 
@@ -175,12 +199,13 @@ def opened(first: int, count: int, element: int, asked: int, made: int) -> bytes
     return b"%10d %10d %10d %10d %10d" % (first, count, element, asked, made)
 
 
-def grow(session: Session, key: bytes, values: "dict[str, bytes]", payload: bytes, *, alone: bool) -> None:
+def grow(session: Session, kind: "Callable[[], bytes]", payload: bytes, *, alone: bool) -> None:
     """
     Open another pool for such calls: for the first one a job of its own, then never more elements than twice what was
     asked for, plus seven. Under the lock.
 
     Args:
+        kind: Tells the key of such calls.
         alone: The pool is for this call only.
 
     Raises HandOver where Slurm does not make one: then sbatch tells why, or takes the call as it is.
@@ -193,7 +218,7 @@ def grow(session: Session, key: bytes, values: "dict[str, bytes]", payload: byte
     if paused:
         raise HandOver("a real id, soon after no pool could be made")
     try:
-        asked, made = [int(field) for field in read(place_of(session, key)).split()[-2:]]
+        asked, made = [int(field) for field in read(place_of(session, kind())).split()[-2:]]
     except (OSError, ValueError):
         asked = made = 0
     size = 2 * (asked + 1) + 7 - made if made else 1
@@ -213,4 +238,4 @@ def grow(session: Session, key: bytes, values: "dict[str, bytes]", payload: byte
             replace(failed, str(error).encode("utf-8", "surrogateescape"))
         raise HandOver("a real id, as no pool could be made") from None
     elements = pool.count if pool.is_plain else pool.count + 1
-    replace(place_of(session, key), opened(pool.first, pool.count, 0, asked, made + elements))
+    replace(place_of(session, kind()), opened(pool.first, pool.count, 0, asked, made + elements))

@@ -56,7 +56,8 @@ class Release:
     @property
     def array(self) -> Array:
         """The calls as an array."""
-        return array_of([(call, self.pool.place(element)) for call, element in self.calls], self.limits)
+        calls = [(call, self.pool.place(element)) for call, element in self.calls]
+        return array_of(calls, self.limits, sent=self.pool.sent)
 
     @property
     def tickets(self) -> dict[int, tuple[int | None, None]]:

@@ -18,7 +18,7 @@ from sbatch_shim.flush.backends.recovery import hold
 from sbatch_shim.flush.backends.sbatch import Inherited, submit
 from sbatch_shim.flush.backends.slurm import Slurm, option
 from sbatch_shim.grammar import OPTIONS, TAKES
-from sbatch_shim.merge.environment import controller_variables, needs_login, submit_key
+from sbatch_shim.merge.environment import controller_variables, for_job, for_sbatch, needs_login, share, submit_key
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.logs import KINDS
 from sbatch_shim.merge.plan import Array, Placed, options_of
@@ -27,7 +27,7 @@ from sbatch_shim.state.calls import Call, Shared, build
 from sbatch_shim.state.dependency import parse
 from sbatch_shim.state.events import Submitting
 from sbatch_shim.state.folders import mark_done
-from sbatch_shim.state.pools import Pool, pool_folders, waits_file
+from sbatch_shim.state.pools import Pool, exposed_file, pool_folders, sent_file, waits_file
 
 # What Slurm starts. `.` reads the whole of a file, and this shell's process becomes the job.
 SCRIPT = b"""#!/bin/bash -p
@@ -57,6 +57,9 @@ def make_pool(session: Session, payload: bytes, size: int) -> Pool:
         if size < 2:
             raise ShimError("no arrays of two tasks are allowed")
     folder = new_folder(session)
+    if limits.site_changes_environment:
+        create(sent_file(folder), b"")
+        note_exposed(session)
     job = submit_held(slurm, call, limits, folder, size)
     if size == 1:
         return noted(Pool(folder, job, job, 1))
@@ -86,8 +89,8 @@ def no_other() -> str:
 
 def check(slurm: Slurm, call: Call, limits: Limits) -> None:
     """Raise ShimError where an element could not be what the job would have been."""
-    if limits.site_changes_environment:
-        raise ShimError("a TaskProlog or a plugin sees what sbatch sends, which a pool could not send")
+    if limits.site_changes_environment and needs_login(call):
+        raise ShimError("a TaskProlog or a plugin sees what sbatch sends, which depends on --export")
     sight = slurm.sight(call)
     if not sight.why:
         raise ShimError("it is not proven that the compute nodes see the state folder, from which a pool's tasks read")
@@ -107,15 +110,28 @@ def name_of(call: Call, size: int) -> bytes:
     return b"%s+%d" % (name, size - 2) if size > 2 else name
 
 
-def array_of(calls: Sequence[tuple[Call, int | None]], limits: Limits) -> Array:
-    """Calls of one pool and their elements as an array."""
+def note_exposed(session: Session) -> None:
+    """Write down that calls of one pool must agree on their environment (reserve.key_of)."""
+    try:
+        create(exposed_file(session), b"")
+    except FileExistsError:
+        pass
+
+
+def array_of(calls: Sequence[tuple[Call, int | None]], limits: Limits, *, sent: bool) -> Array:
+    """
+    Calls of one pool and their elements as an array.
+
+    Args:
+        sent: What they agree on of their environments was sent with it; else all is in the tables, as sbatch was
+            started with next to nothing.
+    """
     members = [Placed.at(call, element) for call, element in calls]
     first = calls[0][0]
     # Calls that share a pool have a dependency in common only where the flush's user has given them one.
     waits = parse(first.options.get("dependency"))
     nice = first.nice if limits.propagates_nice else None
-    # All that the calls export is in the tables, since sbatch was started with next to nothing.
-    return Array(members, options_of(first), waits, login=True, nice=nice)
+    return Array(members, options_of(first), waits, login=not sent, nice=nice, exposed=sent, early=True)
 
 
 def submit_held(slurm: Slurm, call: Call, limits: Limits, folder: bytes, size: int) -> int:
@@ -123,7 +139,11 @@ def submit_held(slurm: Slurm, call: Call, limits: Limits, folder: bytes, size: i
     script = folder + b"/script"
     tasks = os.fsencode(shlex.quote(os.fsdecode(folder + b"/tasks")))
     create(script, SCRIPT % {b"tasks": tasks})
-    array = array_of([(call, 0)], limits)
+    array = array_of([(call, 0)], limits, sent=limits.site_changes_environment)
+    environment = dict(submit_key(call))
+    if array.exposed:
+        shared = share([for_job(call, launch_sets_name=limits.launch_sets_name)], array.sending)
+        environment = for_sbatch(call, shared, array.sending)
     asked = Submitting(0, {}, os.fsdecode(script), slurm.asked(array), pool=True)
     create(folder + b"/asked", json.dumps(asked.to_json()).encode())
     words = [call.sbatch, b"--parsable", b"--ignore-pbs", b"--hold"]
@@ -151,7 +171,7 @@ def submit_held(slurm: Slurm, call: Call, limits: Limits, folder: bytes, size: i
     inherited = Inherited(int(call.umask, 8), limits_in(call), call.group, array.nice)
     held = hold(script)
     try:
-        answer = submit(words, dict(submit_key(call)), inherited, os.fsdecode(call.session.name), b"/", held)
+        answer = submit(words, environment, inherited, os.fsdecode(call.session.name), b"/", held)
     finally:
         os.close(held)
     if answer.job is None:

@@ -37,10 +37,12 @@ class Sending:
     Attributes:
         login: The node adds a login environment.
         exposed: The site sees, and may change, what sbatch sends (TaskProlog, plugins).
+        early: It is submitted before its calls are known (a pool), so only what they agree on by exposed_key is sent.
     """
 
     login: bool = False
     exposed: bool = False
+    early: bool = False
 
     @property
     def by_script(self) -> bool:
@@ -55,7 +57,7 @@ class Sending:
         task's stderr, where the job's own interpreter may not, before the dispatcher's first line; or they change
         every program that starts. What a site's TaskProlog is to see stays, but for what bash complains of.
         """
-        if name[:7] == b"SBATCH_" or name[:6] == b"SLURM_":
+        if name[:7] == b"SBATCH_" or name[:6] == b"SLURM_" or (self.early and name in SHELLS_OWN):
             return True
         if self.exposed:
             complains = name in (b"SHLVL", b"BASH_COMPAT", b"BASH_XTRACEFD") or (

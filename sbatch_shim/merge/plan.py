@@ -78,6 +78,7 @@ class Array:
         exposed: The site may change what sbatch sends with it, so that is what each call would have sent.
         nice: What sbatch has to be started with, as the job inherits it; None where it does not.
         nil: Its calls have `--export=NIL`, see Call.exports_nil.
+        early: See environment.Sending.
     """
 
     members: list[Placed]
@@ -89,6 +90,7 @@ class Array:
     nice: int | None = None
     exposed: bool = False
     nil: bool = False
+    early: bool = False
 
     @property
     def calls(self) -> list[Call]:
@@ -98,7 +100,7 @@ class Array:
     @property
     def sending(self) -> environment.Sending:
         """How the environments of its calls reach their tasks."""
-        return environment.Sending(self.login, self.exposed)
+        return environment.Sending(self.login, self.exposed, self.early)
 
     @property
     def own_indices(self) -> bool:

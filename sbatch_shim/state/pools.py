@@ -11,10 +11,12 @@ job's id when sbatch answers gets the next one; the flush releases what was take
       open/<key>              what such calls take from: id of element 0 of a pool, how many it gives out and has given
                               out; and of all pools, the ids given out to such calls, and the elements made
       failed                  why no pool could be made; its age says when
+      exposed                 exists where the site sees what sbatch sends, so that calls of a pool agree on that
       <number>/
         script                what was submitted: it reads `tasks`, which the flush writes
         asked                 what is asked for, JSON, before sbatch starts: as the `submitting` line of a journal
         ids                   job id of the array, id of element 0, how many are to be given out
+        sent                  exists where that was sent with it
         waits                 exists where its call waits for tickets: Slurm is told for what at the flush
         tasks                 what each element runs
         output, error, input  links to the log files, by element
@@ -75,6 +77,11 @@ class Pool:
         """Slurm has not been told what its only call waits for."""
         return os.path.exists(waits_file(self.folder))
 
+    @property
+    def sent(self) -> bool:
+        """What its calls agree on of their environments was sent with it."""
+        return os.path.exists(sent_file(self.folder))
+
     def target(self, elements: TaskSet) -> str:
         """Elements, as scontrol and scancel take them."""
         return str(self.job) if self.is_plain else f"{self.job}_[{elements.ranges()}]"
@@ -101,6 +108,16 @@ class Pool:
 def waits_file(folder: bytes) -> bytes:
     """Of a pool's folder; see above."""
     return folder + b"/waits"
+
+
+def sent_file(folder: bytes) -> bytes:
+    """Of a pool's folder; see above."""
+    return folder + b"/sent"
+
+
+def exposed_file(session: Session) -> bytes:
+    """Of all pools of a session; see above."""
+    return session.folder + b"/pools/exposed"
 
 
 def asked_in(folder: bytes) -> Submitting:
