@@ -63,24 +63,26 @@ def test_a_pipeline_leaves_the_same_beside_a_task_prolog(member: Person, scratch
     assert direct.files
 
 
-def test_calls_that_a_task_prolog_cannot_tell_apart_share_an_array(member: Person) -> None:
+@pytest.mark.parametrize(("ids", "submissions"), [("ticket", 3), ("real", 4)])  # the first of a pool's calls is a job
+def test_calls_that_a_task_prolog_cannot_tell_apart_share_an_array(member: Person, ids: str, submissions: int) -> None:
     """Each from a folder of its own, as pipelines call: a shell sets PWD and its like when it starts."""
     for number in range(6):
         folder = member.home / f"sample-{number}"
         folder.mkdir()
         member.own(folder)
-        more = {"PWD": str(folder), "OLDPWD": str(member.home), "SHLVL": str(number)}
+        more = {"PWD": str(folder), "OLDPWD": str(member.home), "SHLVL": str(number), "SARRAY_IDS": ids}
         if number >= 4:
             more["VENV"] = str(number)
-        member.queue("-J", f"name-{number}", "-o", "log", "--wrap=pwd; echo $PATH", cwd=folder, **more)
+        member.queue("-J", f"name-{number}", "-o", "log", "--wrap=pwd; echo $PATH; echo $PWD$VENV", cwd=folder, **more)
     done = member.flush()
     assert done.status == 0, done.err
-    assert len(done.out.splitlines()) == 3, done.out
+    assert len(done.out.splitlines()) == submissions, done.out
     member.settle()
     for number in range(6):
         told = (member.home / f"sample-{number}" / "log").read_text().splitlines()
         assert told[1] == str(member.home / f"sample-{number}")
         assert told[2].startswith("/site/bin:")
+        assert told[3] == told[1] + (str(number) if number >= 4 else "")
 
 
 def test_a_flush_that_may_not_be_as_nice_keeps_the_calls_and_says_so(member: Person) -> None:
