@@ -11,18 +11,20 @@ import time
 from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.grammar import ARRAY, OPTIONS, ROLE
 from sbatch_shim.record import digest, netstring
-from sbatch_shim.spool import Lock, Session, close, make_folder, read, replace
+from sbatch_shim.spool import Lock, Session, close, make_folder, read, replace, ticket_numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sbatch_shim.aligned import Awaited
     from sbatch_shim.request import Request
+    from sbatch_shim.state.pools import Pool
 
 WAYS = (b"", b"auto", b"real")
 # What is a call's own affair, so that it gets a pool of one id: a job that is submitted held for it alone. A time is
 # meant from the call on, and of a pool's mails Slurm sends one for all.
-ALONE = ("dependency", "hold", "begin", "mail-type")
+ALONE = ("hold", "begin", "mail-type")
 # Of the environment, what sbatch acts on when it submits, and what each shell sets (merge/environment.py has the same).
 SUBMIT_VARIABLES = (b"SLURM_CONF", b"SLURM_CONF_SERVER", b"SLURM_JWT", b"SLURM_CPUS_PER_TASK")
 SHELLS_OWN = (b"PWD", b"OLDPWD", b"SHLVL", b"_")
@@ -65,28 +67,82 @@ def reserve(
     if way != b"real" and not names_its_id(body):
         return None
     leave_unfit(values, understood)
-    alone = not understood.options.keys().isdisjoint(ALONE)
+    waits = understood.options.get("dependency") or b""
+    alone = not understood.options.keys().isdisjoint(ALONE) or bool(ticket_numbers(waits))
     folder = session.folder + b"/pools"
 
-    def kind() -> bytes:
+    def kind(leaving_out: str = "") -> bytes:
         """Of the call; another one once it is known that the site sees what sbatch sends."""
-        if alone:
-            return b"alone"
-        return key_of(values, understood, environment, exposed=exists(folder + b"/exposed"))
+        return key_of(values, understood, environment, leaving_out, exposed=exists(folder + b"/exposed"))
 
     make_folder(folder)
     make_folder(folder + b"/open")
     make_folder(session.state + b"/ids")
     with Lock(folder + b"/lock", folder + b"/failed"):
-        if alone:
-            forget(session, kind())
-        number = take(session, kind(), payload)
+        number = one = depth = None
+        if not waits:
+            depth = 0
+        elif not alone:
+            from sbatch_shim.aligned import awaited
+
+            one = awaited(session, waits)
+        if one is not None:
+            depth = one.depth + 1
+            number = take_aligned(session, kind("dependency"), one, payload)
+            alone = number is None
         if number is None:
-            grow(session, kind, payload, alone=alone)
-            number = take(session, kind(), payload)
+            number = take_next(session, None if alone else kind, payload, depth)
+        give(session, number, payload)
+    return number
+
+
+def take_aligned(session: Session, kind: bytes, waits: "Awaited", payload: bytes) -> "int | None":
+    """The id of the element that waits for that one alone, in a pool of such; None where none may be made."""
+    from sbatch_shim.aligned import TURNS, Budget, Row, note_pool
+
+    budget = Budget(session, kind, waits.depth)
+    for turn in range(TURNS if waits.element is not None else 0):
+        row = Row(session, kind, waits, turn)
+        made = 0
+        if not row.exists():
+            made = waits.count + 1
+            if not budget.allows(made):
+                break
+            pool = pool_for(session, payload, made, alone=True, beside=waits.job)
+            row.open(pool.first, pool.count)
+            note_pool(session, pool.job, pool.first, pool.count, waits.depth + 1)
+        number = row.take()
+        if number is not None:
+            budget.note(made)
+            return number
+    budget.note(1)
+    return None
+
+
+def take_next(session: Session, kind: "Callable[[], bytes] | None", payload: bytes, depth: "int | None") -> int:
+    """
+    The next id of the open pool for such calls, after making one if there is none.
+
+    Args:
+        kind: Tells what they have in common; None for a pool that is for this call only.
+        depth: See grow.
+    """
+    alone = kind is None
+    if kind is None:
+        kind = alone_key
+        forget(session, kind())
+    number = take(session, kind())
+    if number is None:
+        grow(session, kind, payload, depth, alone=alone)
+        number = take(session, kind())
     if number is None:
         raise HandOver("a real id that no pool could give")
     return number
+
+
+def alone_key() -> bytes:
+    """Of pools that are for one call only."""
+    return b"alone"
 
 
 def names_its_id(body: bytes) -> bool:
@@ -120,7 +176,12 @@ def exists(path: bytes) -> bool:
 
 
 def key_of(
-    values: "dict[str, bytes]", understood: "Request", environment: "dict[bytes, bytes]", *, exposed: bool
+    values: "dict[str, bytes]",
+    understood: "Request",
+    environment: "dict[bytes, bytes]",
+    leaving_out: str,
+    *,
+    exposed: bool,
 ) -> bytes:
     """
     The name of what calls of one pool have in common: all that Slurm applies to a whole array, compared by spelling.
@@ -128,6 +189,7 @@ def key_of(
     Strict: what the planner would merge may need two pools.
 
     Args:
+        leaving_out: An option that need not be alike; empty for none.
         exposed: The site sees what sbatch sends with a pool, so what calls would send is the same, see
             merge/environment.exposed_key.
     """
@@ -136,7 +198,7 @@ def key_of(
     fields = [read(b"/proc/sys/kernel/random/boot_id")]
     fields += [values[name] for name in ("umask", "limits", "nice", "sbatch")]
     fields += [values.get(name, b"") for name in ("group", "cluster")]
-    for name in sorted(options):
+    for name in sorted(options.keys() - {leaving_out}):
         given = options[name]
         if OPTIONS[name][ROLE] == ARRAY or name in ("export", "comment"):
             fields += [name.encode(), b"1" + given if given is not None else b"0"]
@@ -157,11 +219,11 @@ def forget(session: Session, key: bytes) -> None:
         pass
 
 
-def take(session: Session, key: bytes, payload: bytes) -> "int | None":
+def take(session: Session, key: bytes) -> "int | None":
     """
-    Give the next id of an open pool to a call; None where there is none. Under the lock.
+    The next id of an open pool; None where there is none. Under the lock.
 
-    The element counts as taken before the call is on disk: who is killed in between leaves one that nobody knows.
+    It counts as taken before the call is on disk: who is killed in between leaves one that nobody knows.
     """
     try:
         descriptor = posix.open(place_of(session, key), posix.O_RDWR | posix.O_CLOEXEC | posix.O_NOFOLLOW)
@@ -178,7 +240,11 @@ def take(session: Session, key: bytes, payload: bytes) -> "int | None":
         posix.pwrite(descriptor, opened(first, count, element + 1, asked + 1, made), 0)
     finally:
         close(descriptor)
-    job_id = first + element
+    return first + element
+
+
+def give(session: Session, job_id: int, payload: bytes) -> None:
+    """Put a call on disk under an id that it has taken."""
     link = session.state + b"/ids/%d" % job_id
     try:
         posix.symlink(session.name, link)
@@ -186,7 +252,6 @@ def take(session: Session, key: bytes, payload: bytes) -> "int | None":
         posix.unlink(link)
         posix.symlink(session.name, link)
     session.append(payload, job_id)
-    return job_id
 
 
 def place_of(session: Session, key: bytes) -> bytes:
@@ -199,14 +264,38 @@ def opened(first: int, count: int, element: int, asked: int, made: int) -> bytes
     return b"%10d %10d %10d %10d %10d" % (first, count, element, asked, made)
 
 
-def grow(session: Session, kind: "Callable[[], bytes]", payload: bytes, *, alone: bool) -> None:
+def grow(session: Session, kind: "Callable[[], bytes]", payload: bytes, depth: "int | None", *, alone: bool) -> None:
     """
     Open another pool for such calls: for the first one a job of its own, then never more elements than twice what was
     asked for, plus seven. Under the lock.
 
     Args:
         kind: Tells the key of such calls.
+        depth: For how many pools they wait one by one; None where they wait for something else.
         alone: The pool is for this call only.
+    """
+    try:
+        asked, made = [int(field) for field in read(place_of(session, kind())).split()[-2:]]
+    except (OSError, ValueError):
+        asked = made = 0
+    size = 2 * (asked + 1) + 7 - made if made else 1
+    pool = pool_for(session, payload, size, alone=alone or depth is None)
+    if depth is not None:
+        from sbatch_shim.aligned import note_pool
+
+        note_pool(session, pool.job, pool.first, pool.count, depth)
+    elements = pool.count if pool.is_plain else pool.count + 1
+    replace(place_of(session, kind()), opened(pool.first, pool.count, 0, asked, made + elements))
+
+
+def pool_for(session: Session, payload: bytes, size: int, *, alone: bool, beside: "int | None" = None) -> "Pool":
+    """
+    A new pool.
+
+    Args:
+        size: Its elements, the last of which nobody gets; 1 for a plain job.
+        alone: What Slurm says to this call need not be meant for others like it, as it may be its dependency.
+        beside: The array for which it waits, element by element.
 
     Raises HandOver where Slurm does not make one: then sbatch tells why, or takes the call as it is.
     """
@@ -217,11 +306,6 @@ def grow(session: Session, kind: "Callable[[], bytes]", payload: bytes, *, alone
         paused = False
     if paused:
         raise HandOver("a real id, soon after no pool could be made")
-    try:
-        asked, made = [int(field) for field in read(place_of(session, kind())).split()[-2:]]
-    except (OSError, ValueError):
-        asked = made = 0
-    size = 2 * (asked + 1) + 7 - made if made else 1
     from sbatch_shim.shim import hold_closed
 
     hold_closed(0, 1, 2)
@@ -232,10 +316,8 @@ def grow(session: Session, kind: "Callable[[], bytes]", payload: bytes, *, alone
     from sbatch_shim.flush.reserving import make_pool
 
     try:
-        pool = make_pool(session, payload, size)
+        return make_pool(session, payload, size, beside)
     except ShimError as error:
-        if not alone:  # else what was refused may be its own dependency
+        if not alone:
             replace(failed, str(error).encode("utf-8", "surrogateescape"))
         raise HandOver("a real id, as no pool could be made") from None
-    elements = pool.count if pool.is_plain else pool.count + 1
-    replace(place_of(session, kind()), opened(pool.first, pool.count, 0, asked, made + elements))

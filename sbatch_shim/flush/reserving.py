@@ -40,13 +40,14 @@ exit 1
 """
 
 
-def make_pool(session: Session, payload: bytes, size: int) -> Pool:
+def make_pool(session: Session, payload: bytes, size: int, beside: int | None = None) -> Pool:
     """
     Make a pool for calls like this one.
 
     Args:
         payload: The call's record.
         size: Elements, one more than ids; 1 for a plain job.
+        beside: An array for whose elements those of this one wait, each for its own, instead of what the call says.
     """
     call = build(session, 0, payload, Shared())
     slurm = Slurm(no_other, brief=True)
@@ -60,7 +61,10 @@ def make_pool(session: Session, payload: bytes, size: int) -> Pool:
     if limits.site_changes_environment:
         create(sent_file(folder), b"")
         note_exposed(session)
-    job = submit_held(slurm, call, limits, folder, size)
+    waits = call.options.get("dependency") or b""
+    if beside is not None:
+        waits = b"aftercorr:%d" % beside
+    job = submit_held(slurm, call, limits, folder, size, waits)
     if size == 1:
         return noted(Pool(folder, job, job, 1))
     controller = Controller(os.fsdecode(call.sbatch), dict(controller_variables(call)))
@@ -128,14 +132,14 @@ def array_of(calls: Sequence[tuple[Call, int | None]], limits: Limits, *, sent: 
     """
     members = [Placed.at(call, element) for call, element in calls]
     first = calls[0][0]
-    # Calls that share a pool have a dependency in common only where the flush's user has given them one.
+    # Slurm is told of it here only where a flush's user has given it, to all calls alike, or where a call is alone.
     waits = parse(first.options.get("dependency"))
     nice = first.nice if limits.propagates_nice else None
     return Array(members, options_of(first), waits, login=not sent, nice=nice, exposed=sent, early=True)
 
 
-def submit_held(slurm: Slurm, call: Call, limits: Limits, folder: bytes, size: int) -> int:
-    """Submit the array; its job id."""
+def submit_held(slurm: Slurm, call: Call, limits: Limits, folder: bytes, size: int, waits: bytes) -> int:
+    """Submit the array; its job id. `waits`: its dependency, of which Slurm is told if there are no tickets in it."""
     script = folder + b"/script"
     tasks = os.fsencode(shlex.quote(os.fsdecode(folder + b"/tasks")))
     create(script, SCRIPT % {b"tasks": tasks})
@@ -151,7 +155,6 @@ def submit_held(slurm: Slurm, call: Call, limits: Limits, folder: bytes, size: i
         words.append(b"--array=0-%d" % (size - 1))
     for name, value in array.options.items():
         words.append(option(name, value if OPTIONS[name][TAKES] else None))
-    waits = call.options.get("dependency") or b""
     if ticket_numbers(waits):
         create(waits_file(folder), b"")
     elif waits:

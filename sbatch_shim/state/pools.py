@@ -8,6 +8,7 @@ job's id when sbatch answers gets the next one; the flush releases what was take
 
     sessions/<name>/pools/
       lock                    held while an id is taken or a pool is made, and by a flush while it closes all of them
+      open/list               the pools whose elements later calls may wait for one by one (aligned.py)
       open/<key>              what such calls take from: id of element 0 of a pool, how many it gives out and has given
                               out; and of all pools, the ids given out to such calls, and the elements made
       failed                  why no pool could be made; its age says when

@@ -20,6 +20,7 @@ from sbatch_shim.request import Request
 from sbatch_shim.shim import may_need_its_id
 from sbatch_shim.spool import FIRST_TICKET, Session, create, make_folder, open_state, session_of
 from sbatch_shim.state.calls import tickets_in
+from sbatch_shim.state.dropped import drop
 from sbatch_shim.state.pools import Pool, is_pool_script, pool_folders, pool_in, unfinished
 
 VALUES = dict.fromkeys(("umask", "limits", "nice", "sbatch", "group", "cluster", "cwd", "time", "host", "source"), b"1")
@@ -31,9 +32,10 @@ class Counter:
     def __init__(self) -> None:
         self.last = 500
         self.made: list[Pool] = []
+        self.beside: dict[int, int | None] = {}
         self.refuses = False
 
-    def make_pool(self, session: Session, payload: bytes, size: int) -> Pool:
+    def make_pool(self, session: Session, payload: bytes, size: int, beside: int | None = None) -> Pool:
         if self.refuses:
             raise ShimError("no")
         folder = reserving.new_folder(session)
@@ -42,6 +44,7 @@ class Counter:
         self.last = pool.first + pool.count
         create(folder + b"/ids", b"%d %d %d\n" % (pool.job, pool.first, pool.count))
         self.made.append(pool)
+        self.beside[pool.job] = beside
         return pool
 
 
@@ -61,8 +64,13 @@ def at(counter: Counter) -> Iterator[Session]:
         yield session
 
 
-def asked(session: Session, kind: bytes = b"1", body: bytes = b"#!/bin/sh\n", way: bytes = b"real") -> int | None:
-    request = Request({"time": kind}, [], quiet=False)
+def asked(
+    session: Session, kind: bytes = b"1", body: bytes = b"#!/bin/sh\n", way: bytes = b"real", waits: bytes = b""
+) -> int | None:
+    options: dict[str, bytes | None] = {"time": kind}
+    if waits:
+        options["dependency"] = waits
+    request = Request(options, [], quiet=False)
     return reserve.reserve(session, way, VALUES, body, request, {}, b"5:hello,")
 
 
@@ -170,3 +178,55 @@ def test_the_script_of_a_pool_is_known_by_its_path(tmp_path: Path) -> None:
     assert not is_pool_script(b"/state/pools/script")
     make_folder(os.fsencode(tmp_path) + b"/1")
     assert pool_in(os.fsencode(tmp_path) + b"/1") is None
+
+
+def test_chains_need_few_pools_and_each_waits_for_its_own() -> None:
+    counter = Counter()
+    with at(counter) as session:
+        for _ in range(300):
+            first = asked(session)
+            second = asked(session, waits=b"afterok:%d" % first)
+            asked(session, waits=b"afterok:%d" % second)
+        assert len(counter.made) < 40
+        assert sum(map(elements_of, counter.made)) <= 3 * (2 * 300 + 7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["one", "two"]), st.integers(0, 30), st.booleans()), max_size=80))
+def test_who_waits_for_an_element_gets_the_one_that_does(steps: list[tuple[str, int, bool]]) -> None:
+    """Whatever the order, and whoever asks twice: aligned with it, or a job of its own."""
+    counter = Counter()
+    told: list[int] = []
+    with at(counter) as session:
+        for kind, back, waits in steps:
+            if not waits or back >= len(told):
+                number = asked(session, kind.encode())
+                assert number is not None
+                (pool,) = (one for one in counter.made if one.element_of(number) is not None)
+                assert counter.beside[pool.job] is None
+            else:
+                awaited = told[-1 - back]
+                number = asked(session, kind.encode(), waits=b"afterok:%d" % awaited)
+                assert number is not None
+                (pool,) = (one for one in counter.made if one.element_of(number) is not None)
+                (producer,) = (one for one in counter.made if one.element_of(awaited) is not None)
+                if counter.beside[pool.job] is not None:
+                    assert counter.beside[pool.job] == producer.job
+                    assert pool.element_of(number) == producer.element_of(awaited)
+                elif not pool.is_plain:
+                    assert producer.is_plain  # they wait for one and the same job
+            told.append(number)
+        assert len(set(told)) == len(told)
+        made = [elements_of(pool) for pool in counter.made if counter.beside[pool.job] is not None]
+        assert sum(made) <= 2 * len(told) + 2 * 7
+
+
+def test_a_cancelled_job_is_waited_for_by_a_job_of_its_own() -> None:
+    counter = Counter()
+    with at(counter) as session:
+        told = [asked(session) for _ in range(3)]
+        asked(session, waits=b"afterok:%d" % told[1])
+        drop(session, {told[2]})
+        asked(session, waits=b"afterok:%d" % told[2])
+        asked(session, waits=b"afterany:%d" % told[1])
+        assert set(counter.beside.values()) == {None}
