@@ -218,6 +218,25 @@ def test_doctor_says_whether_the_nodes_see_the_state_folder(member: Member, pers
     assert b"the cluster's only node is this host" in person.run(doctor, "doctor").out
 
 
+def test_the_only_node_may_have_a_tmp_of_its_own(person: Person, scratch: Path, hidden: Path) -> None:
+    """A slurmd with systemd's PrivateTmp, say: this host is the only node, and still it sees another folder."""
+    cluster = Cluster(scratch / "private", free_port(), nodes=1, hides=str(hidden))
+    try:
+        state = Path(tempfile.mkdtemp(dir=hidden))
+        person.own(state)
+        member = Member(person.home, person.prefix, cluster.conf, state)
+        for number in range(2):
+            member.queue("-o", f"log{number}", "--wrap", f"echo {number}")
+        flushed = member.flush()
+        assert flushed.status == 0 and UNPROVEN in flushed.err, flushed.err.decode()
+        member.settle()
+        assert [(member.home / f"log{number}").read_bytes() for number in range(2)] == [b"0\n", b"1\n"]
+        member.state = member.home / "state"  # seen in both
+        assert b"the cluster's only node is this host" in member.run(str(member.prefix / "bin/sarray"), "doctor").out
+    finally:
+        cluster.stop()
+
+
 def test_stored_scripts_hold_the_values_where_a_node_may_not_see_them(member: Member, nodes: Cluster) -> None:
     """AccountingStoreFlags=job_script: the values are in the state folder only where it is seen."""
     conf = Path(nodes.conf)

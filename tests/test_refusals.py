@@ -296,6 +296,38 @@ def test_where_sbatch_itself_refuses_the_dispatcher_a_call_is_submitted_as_it_wa
     assert flushed.status == 0, flushed.err.decode()
 
 
+@pytest.mark.parametrize(("times", "waits"), [(1, ""), (1, "-d aftercorr:$first"), (2, "-d aftercorr:$first")])
+def test_where_the_dispatcher_is_refused_an_array_call_is_submitted_as_it_was_made(
+    read: Person, times: int, waits: str
+) -> None:
+    """Its log names have the ticket; SLURM_ARRAY_JOB_ID is the real id (docs/limits.md)."""
+    read.own(read.home)
+    (read.home / "job.sh").write_text('#!/bin/sh\necho "$0" "$@" $SLURM_ARRAY_TASK_ID of $SLURM_ARRAY_TASK_MAX\n')
+    made = queue_some(
+        read,
+        f"""for i in $(seq {times}); do
+            first=$(call -o log-%A-%a -a 3,5,8 job.sh a) && echo $first
+            call {waits} -o log-%A-%a -a 3,5,8 job.sh b
+        done""",
+    )
+    flushed = read.flush("--retry=0")
+    assert (flushed.status, submissions(flushed)) == (0, len(made)), flushed.err.decode()
+    read.settle()
+    wanted = {f"log-{ticket}-{task}": task for ticket in made for task in (3, 5, 8)}
+    logs = {path.name: path.read_text().split()[2:] for path in read.home.glob("log-*")}
+    assert logs == {name: [str(task), "of", "8"] for name, task in wanted.items()}
+
+
+def test_where_the_dispatcher_is_refused_a_script_from_stdin_is_submitted_as_it_was_made(read: Person) -> None:
+    script = "call -o log-%j <<'END'\n#!/bin/sh\nsqueue -h -j $SLURM_JOB_ID -o '%j %o'; cat\nEND"
+    made = queue_some(read, f"{script}\n{script}")
+    flushed = read.flush("--retry=0")
+    assert (flushed.status, submissions(flushed)) == (0, 2), flushed.err.decode()
+    read.settle()
+    for ticket in made:
+        assert (read.home / f"log-{ticket}").read_text() == "sbatch (null)\n"
+
+
 def test_calls_that_were_submitted_as_they_were_made_are_known_by_their_tickets(read: Person) -> None:
     script = '#!/bin/sh\necho "$@" >ran.$1; squeue -h -j $SLURM_JOB_ID -o %i >own.$1; sleep 600\n'
     (read.home / "job.sh").write_text(script)

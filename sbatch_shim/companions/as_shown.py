@@ -35,6 +35,10 @@ LATE_RECORDS = (24, 11)
 CPUS_LATER = (24, 11)
 # No blank stands behind a comment in scontrol's records.
 BARE_COMMENT = (25, 5)
+# A user whose number is that of nobody cannot be named.
+NOBODY_UNKNOWN = (25, 5)
+# squeue wants nothing behind an id in a list but a task, a component or a step.
+STRICT_IDS = (25, 5)
 # A log of a merged array goes through a link in its flush's folder.
 OUR_LINK = pattern(r"(?s).*/sessions/[^/]+/(?:flushes/[^/]+/arrays/[^/]+|pools/[0-9]+)/(output|error|input)/")
 

@@ -11,7 +11,7 @@ import os
 import pwd
 import sys
 
-from sbatch_shim.companions import clusters
+from sbatch_shim.companions import as_shown, clusters
 from sbatch_shim.companions.cancelled_records import with_records
 from sbatch_shim.companions.context import Context, listable, say, write
 from sbatch_shim.companions.formats.separators import FIELD
@@ -69,6 +69,8 @@ FILTERS = {
 VARIABLES = {f"SCANCEL_{name.upper()}": name for name in FILTERS if name not in ("jobname", "me", "nodelist")}
 # What scancel takes as an id in a list; anything else, and it cancels nothing of all that it is told.
 AN_ID = pattern(r"(?a)\s*\+?[0-9]+(_(\*|\s*\+?[0-9]+|\[[0-9,:%-]*\])?)?(\+[0-9]+)?(\.[a-z0-9]+)?")
+# The number of the user nobody.
+NOBODY = 65534
 # Signals that end a job that has not begun; any other one is Slurm's to judge.
 ENDING = (None, "9", "KILL", "SIGKILL")
 
@@ -302,6 +304,17 @@ def with_variables(context: Context, line: Line) -> Line:
     return Line([*given, *line.options], line.operands)
 
 
+def is_known(context: Context, user: str) -> bool:
+    """Whether scancel takes a word for a user; else it says so, and cancels nothing of all that it is told."""
+    if user.isdigit():
+        return True
+    try:
+        number = pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return False
+    return number != NOBODY or context.version < as_shown.NOBODY_UNKNOWN
+
+
 def main(context: Context) -> int:
     """scancel; returns its exit status."""
     try:
@@ -310,6 +323,9 @@ def main(context: Context) -> int:
             raise Unreadable("not about jobs")
         line = with_variables(context, clusters.asked(context, line)[0])
         state_name(line.last("state") or "PENDING")
+        for user in [value for name, value in line.options if name == "user" and value is not None]:
+            if not is_known(context, user):
+                raise Unreadable(user)
         for word in line.operands:
             if not all(AN_ID.fullmatch(one) for one in re.split(r",(?![^\[]*\])", word)):
                 raise Unreadable(word)

@@ -8,6 +8,7 @@ import sys
 import time
 
 from sbatch_shim.companions import clusters
+from sbatch_shim.companions.as_shown import STRICT_IDS
 from sbatch_shim.companions.context import LIVE_SECONDS, Context, say, write
 from sbatch_shim.companions.formats.columns import JOBS, STEPS, Layout, Rows, layout_of
 from sbatch_shim.companions.formats.separators import START
@@ -16,7 +17,7 @@ from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table
 from sbatch_shim.companions.parts import Entry, Part, Selection, selection_of, whole
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_JOB, JobId, is_number, split_ids
-from sbatch_shim.state.lazy import re
+from sbatch_shim.state.lazy import pattern, re
 from sbatch_shim.state.plain import cached_property, replace
 from sbatch_shim.state.tickets import Tickets
 
@@ -76,6 +77,9 @@ TABLE: Table = {
 
 # Options of sbatch by whose values squeue can choose.
 FILTERED = ("partition", "account", "qos")
+
+# What a strict squeue reads as an id (tried on 26.05).
+AN_ID = pattern(r"(?a)\s*\+?[0-9]+(_[0-9]+)?(\+[0-9]+)?(\.[a-z0-9]+)?")
 
 # A task that no array has: above the highest MaxArraySize (squeue reads no larger ones).
 TASK_OF_NOBODY = 4000000
@@ -239,6 +243,12 @@ def as_numbers(jobs: str) -> str:
     return ",".join(number(word) for word in split_ids(jobs))
 
 
+def is_read(context: Context, jobs: str) -> bool:
+    """Whether squeue reads each word of a list as ids; else it names the first that it does not, and lists nothing."""
+    words = [word for word in jobs.split(",") if word and not is_number(word) and AN_ID.fullmatch(word) is None]
+    return not words or context.version < STRICT_IDS
+
+
 def main(context: Context) -> int:
     """squeue; returns its exit status."""
     try:
@@ -257,6 +267,8 @@ def main(context: Context) -> int:
             raise Unreadable("neither has a value")
         if line.operands:
             raise Unreadable(line.operands[0])
+        if not is_read(context, line.last("jobs") or ""):
+            raise Unreadable("an id that is none")
         every = line.last("iterate")
         if every is not None and not every.isdigit():
             raise Unreadable(every)

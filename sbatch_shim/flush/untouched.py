@@ -20,12 +20,13 @@ def may_be_untouched(submission: Submission) -> bool:
     """Whether a submission without the dispatcher makes the very job that the call asked for."""
     call = submission.array.calls[0]
     return (
-        submission.array.is_plain
-        # sbatch tells the job its own host, folder and nice value, and --job-name would name a script from stdin.
+        (submission.array.is_plain or submission.array.own_indices)
+        # Otherwise the dispatcher opens them.
+        and all(log.folder or not log.paths for log in submission.logs)
+        # sbatch tells the job its own host, folder and nice value.
         and call.host == os.fsencode(os.uname().nodename)
         and os.access(call.cwd, os.X_OK)
         and (submission.array.nice is not None or call.nice >= os.getpriority(os.PRIO_PROCESS, 0))
-        and call.name is not None
         # 22.05 shows arguments behind the script, and a line end there ends squeue's row.
         and not any(b"\n" in word for word in call.arguments)
     )

@@ -450,7 +450,25 @@ def halve(array: Array, later: list[Array]) -> list[Array]:
         else:
             pieces[other] = cut(other, index, pieces)
             rest += [piece for piece in pieces[other] if piece.calls]
+    for side in (0, 1):
+        take_own_indices([halves[side] for halves in pieces.values() if halves[side].calls])
     return [*pieces[array], *rest]
+
+
+def take_own_indices(together: list[Array]) -> None:
+    """
+    Number the tasks of arrays by their local ids, where each is one array call by itself and nothing else stands
+    beside them: as such calls are planned that never shared an array.
+
+    Args:
+        together: Arrays, and all that follow them lane by lane.
+    """
+    calls = [array.calls[0] for array in together if len(array.members) == 1 and array.calls[0].is_array]
+    places = {(array.members[0].span.first, tuple(array.calls[0].tasks)) for array in together}
+    follow_others = any(not set(array.upstream) <= set(together) for array in together)
+    if len(calls) == len(together) and len(places) == 1 and not follow_others:
+        for array, call in zip(together, calls):
+            array.members = [Placed.at(call, None)]
 
 
 def cut(array: Array, index: int, pieces: dict[Array, list[Array]]) -> list[Array]:

@@ -105,6 +105,9 @@ try scancel -t S $e
 try scancel -n nosuch $a
 try scancel -n a$m $b
 try scancel -u nobody $a
+try scancel -u nosuchuser $a
+try scancel -u "" $a
+try env SCANCEL_USER=nosuchuser scancel $a
 try scancel -u shimtester -n nosuch
 try scancel -p other $a
 try scancel $r

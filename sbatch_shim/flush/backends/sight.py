@@ -9,8 +9,12 @@ themselves (merge/submission.py).
 from __future__ import annotations
 
 import os
+import re
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends.controller import Controller
@@ -88,9 +92,44 @@ def sight_of(state: bytes, controller: Controller, cluster: str) -> Sight:
     mark = mark_of(state, cluster)
     if mark and os.path.exists(mark):
         return Sight("a job on another host has seen it", kind)
-    if only_node_is_here(controller):
+    if only_node_is_here(controller) and is_seen_by_slurmd(os.path.realpath(state)):
         return Sight("the cluster's only node is this host", kind)
     return Sight("", kind, mark)
+
+
+def mount_of(path: bytes, process: str) -> tuple[bytes, ...] | None:
+    """
+    What a process has mounted where a path is: device, folder of its file system, and place.
+
+    None where that cannot be read. (Every user can, of every process: see proc(5).)
+    """
+    found: tuple[bytes, ...] = ()
+    try:
+        for line in Path("/proc", process, "mountinfo").read_bytes().splitlines():
+            device, folder, place = line.split()[2:5]
+            place = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), place)
+            # A later mount at the same place covers an earlier one.
+            if (path + b"/").startswith(place.rstrip(b"/") + b"/") and len(place) >= len(b"".join(found[2:])):
+                found = device, folder, place
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def slurmds() -> Iterator[str]:
+    """The process ids of all slurmd of this host but those in containers."""
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            status = Path("/proc", process, "status").read_text(errors="replace")
+            if re.match(r"Name:\tslurmd\n", status) and re.search(r"^NSpid:\t\d+$", status, re.M):
+                yield process
+
+
+def is_seen_by_slurmd(path: bytes) -> bool:
+    """Whether each slurmd of this host has mounted at a path what is here: with PrivateTmp its /tmp is another."""
+    # None: one that has ended meanwhile, or does so.
+    mounts = {mount_of(path, process) for process in slurmds()} - {None}
+    return mounts == {mount_of(path, "self")}
 
 
 def only_node_is_here(controller: Controller) -> bool:
