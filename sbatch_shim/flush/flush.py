@@ -30,7 +30,7 @@ from sbatch_shim.flush.wishes import Wishes, apply_overrides
 from sbatch_shim.merge.graph import counted, with_real_ids
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, connected, halve
-from sbatch_shim.merge.submission import Submission, dependency, places, submission_of
+from sbatch_shim.merge.submission import Submission, dependency, indices_of, places, submission_of
 from sbatch_shim.spool import Session, create, make_folder, sync_folder, ticket_numbers
 from sbatch_shim.state.calls import Call, pending, tickets_in
 from sbatch_shim.state.dependency import parse
@@ -81,6 +81,15 @@ MOST_CALLS_LEFT = 500
 LONGEST_CROSSED_WAIT = 60
 # The same for a keeper's flush, which is tried again.
 CROSSED_WAITS = 1.0, 5.0
+
+
+def lanes_of(submission: Submission) -> Lanes:
+    """What Slurm must be told of an array that follows others lane by lane."""
+    waits = b""
+    if submission.last_waits is not None:
+        waits = submission.last_waits.spec
+    name, last = os.fsdecode(submission.name), indices_of(submission.array).ids[-1]
+    return Lanes(submission.to_split.ranges(), name, last, waits.decode())
 
 
 def by_controller(backend: Backend, calls: list[Call]) -> list[list[Call]]:
@@ -650,8 +659,8 @@ class Flush:
         tickets = [call.ticket for call in array.calls]
         tasks_of = places(array)
         lanes = None
-        if submission.to_split and not self.wishes.wide_lanes:
-            lanes = Lanes(submission.to_split.ranges(), os.fsdecode(submission.name))
+        if (submission.to_split or submission.last_waits) and not self.wishes.wide_lanes:
+            lanes = lanes_of(submission)
         script = os.fsdecode(submission.script)
         event = Submitting(number, tasks_of, script, self.backend.asked(array), lanes)
         while True:

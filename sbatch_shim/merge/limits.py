@@ -17,6 +17,8 @@ class Limits:
         makes_log_folders: Slurm 23.02 or newer: missing folders of a log are created.
         lookahead: How many elements of an array that waits with aftercorr slurmctld looks at together
             (correspond_after_task_cnt).
+        last_lane_waits: Slurm 25.05 or newer: the last waiting element of an array with aftercorr waits for all of the
+            other array, not for its own element alone (tried on 26.05; 24.11 looks at it by itself).
         reads_comments: Something of the site's own gets each job's comment when it is submitted or started, and may
             act on it: a job_submit or cli_filter plugin, a prolog, an epilog.
         judged_by_site: job_submit plugins judge each submission, by rules of the site's own.
@@ -35,6 +37,7 @@ class Limits:
     launch_sets_name: bool = False
     makes_log_folders: bool = False
     lookahead: int = 10
+    last_lane_waits: bool = False
     kills_impossible: bool = False
     propagates_nice: bool = False
     site_changes_environment: bool = False
@@ -53,6 +56,7 @@ class Limits:
             array_size=min(self.array_size, other.array_size),
             script_bytes=min(self.script_bytes, other.script_bytes),
             lookahead=min(self.lookahead, other.lookahead),
+            last_lane_waits=self.last_lane_waits or other.last_lane_waits,
             kills_impossible=self.kills_impossible or other.kills_impossible,
             site_changes_environment=self.site_changes_environment or other.site_changes_environment,
             stores_scripts=self.stores_scripts or other.stores_scripts,

@@ -52,6 +52,7 @@ class Submission:
         logs: Its log and input files.
         to_split: The elements to split off once it is submitted, so that slurmctld sees every lane.
         extra: Options for all arrays that no call could carry.
+        last_waits: What its last task waits for, to be told once it is submitted; None where Slurm sees that.
         own: The script's arguments where it is the call's own; None where it is the dispatcher.
     """
 
@@ -66,6 +67,7 @@ class Submission:
     logs: tuple[LogFile, ...]
     to_split: TaskSet
     extra: tuple[bytes, ...] = ()
+    last_waits: Dependency | None = None
     own: list[bytes] | None = None
 
     @property
@@ -99,6 +101,7 @@ def submission_of(
     Raises:
         ShimError: Slurm has no words for it.
     """
+    waits = dependency(array, limits, place_of)
     return Submission(
         array,
         home + b"/script",
@@ -107,10 +110,11 @@ def submission_of(
         comment_of_all(array.calls),
         array_spec(array, throttle),
         start_folder(array),
-        dependency(array, limits, place_of),
+        waits,
         linked(log_files(array, limits), home) if own_logs is None else own_logs,
         elements_to_split(array, limits),
         extra,
+        last_waits(array, waits, limits),
     )
 
 
@@ -178,6 +182,23 @@ def elements_to_split(array: Array, limits: Limits) -> TaskSet:
     if not array.upstream or array.size <= limits.lookahead:
         return TaskSet()
     return TaskSet(indices_of(array).ids[:-1])
+
+
+def last_waits(array: Array, waits: Dependency, limits: Limits) -> Dependency | None:
+    """
+    What the last task of an array waits for, where Slurm has to be told by itself.
+
+    An array call's own aftercorr is left as it is: its last task waits for all of the other array directly too.
+
+    Args:
+        waits: What the array is submitted with; the lanes come first.
+    """
+    lanes = len(array.upstream)
+    if not (lanes and limits.last_lane_waits) or array.own_indices:
+        return None
+    last = indices_of(array).ids[-1]
+    own = tuple(Condition("afterok", one.job, element=last) for one in waits.conditions[:lanes])
+    return Dependency(own + waits.conditions[lanes:], waits.any_of)
 
 
 def log_files(array: Array, limits: Limits) -> tuple[LogFile, ...]:

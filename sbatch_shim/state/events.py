@@ -96,15 +96,19 @@ class Asked:
 @dataclass(frozen=True)
 class Lanes:
     """
-    Elements of an array that must be split off once it is submitted (Submission.to_split).
+    What Slurm must be told of an array once it is submitted, so that it sees each of its lanes.
 
     Attributes:
-        elements: Ranges of indices.
+        elements: Ranges of indices to split off (Submission.to_split); empty for none.
         name: The array's job name.
+        last: The index of the last task.
+        last_waits: Its dependency by itself (Submission.last_waits); empty where that is the array's.
     """
 
     elements: str
     name: str
+    last: int = 0
+    last_waits: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Submitting(Event):
         tickets: A Placing.
         script: The path that sbatch is given.
         asked: None for --local.
-        lanes: None where there is nothing to split off.
+        lanes: None where Slurm sees them all.
         pool: They wait held in a pool (pools.py), and are released.
     """
 
@@ -132,7 +136,10 @@ class Submitting(Event):
         if self.asked is not None:
             found.update(self.asked.to_json())
         if self.lanes is not None:
-            found["lanes"] = {"elements": self.lanes.elements, "name": self.lanes.name}
+            lanes: dict[str, Any] = {"elements": self.lanes.elements, "name": self.lanes.name}
+            if self.lanes.last_waits:
+                lanes.update(last=self.lanes.last, last_waits=self.lanes.last_waits)
+            found["lanes"] = lanes
         if self.pool:
             return {**found, "pool": True}
         return found
@@ -142,7 +149,7 @@ class Submitting(Event):
         lanes = told.get("lanes")
         split = None
         if lanes is not None:
-            split = Lanes(lanes["elements"], lanes["name"])
+            split = Lanes(lanes["elements"], lanes["name"], lanes.get("last", 0), lanes.get("last_waits", ""))
         return cls(array, tickets, told["script"], Asked.read(told), split, bool(told.get("pool")))
 
 

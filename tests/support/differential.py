@@ -50,8 +50,8 @@ def normalise(data: bytes, known: list[bytes], prefix: Path) -> bytes:
         return b"<id %d>" % (known.index(found) + 1) if found in known else b"<other id>"
 
     data = re.sub(rb"(job)\d{5,}(/slurm_script)", rb"\1<raw>\2", data)
+    data = SLUID.sub(b"<sluid>", data)  # first, since its digits may be like an id
     data = ID.sub(name, data)
-    data = SLUID.sub(b"<sluid>", data)
     data = data.replace(b"%s/shims:" % os.fsencode(prefix), b"")
     # The times and process ids that Slurm writes into its own lines.
     data = re.sub(rb"AT \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", b"AT <time>", data)

@@ -17,7 +17,7 @@ from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, plan
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.dependency import parse, with_places
-from sbatch_shim.state.events import Submitted, event_in
+from sbatch_shim.state.events import Lanes, Submitted, Submitting, event_in
 from sbatch_shim.state.journal import Place, places_in
 from sbatch_shim.values import indices, is_dependency
 
@@ -245,6 +245,21 @@ def test_map_and_reduce_per_sample() -> None:
     # Where lanes would not pay, and with a summary that waits for as many as a reduce does.
     summary = "afterok:" + ":".join("{s1=%d}" % i for i in range(10))
     assert sizes(build((100, ""), (10, "afterok:" + maps), (1, summary))) == [100] + [1] * 11
+
+
+def test_the_last_lane_waits_for_its_own_element_where_slurm_would_have_it_wait_for_all() -> None:
+    arrays = plan(build((3, ""), (3, "afterok:{s0}")), Limits())
+    waits = parse(b"aftercorr:500001,afterany:500009")
+    assert submission.last_waits(arrays[1], waits, Limits()) is None
+    told = submission.last_waits(arrays[1], waits, Limits(last_lane_waits=True))
+    assert told is not None and told.spec == b"afterok:500001_2,afterany:500009"
+    assert submission.last_waits(arrays[0], parse(None), Limits(last_lane_waits=True)) is None
+
+
+def test_what_lanes_need_is_written_down() -> None:
+    for lanes in (Lanes("0-8", "a name"), Lanes("", "name", 9, "afterok:500001_9")):
+        event = Submitting(1, {}, "/script", lanes=lanes)
+        assert event_in(json.dumps(event.to_json()).encode()).lanes == lanes
 
 
 def test_lanes_across_the_largest_index() -> None:

@@ -143,6 +143,7 @@ def limits_of(values: dict[str, str]) -> Limits:
         launch_sets_name=version >= (24, 11),
         makes_log_folders=version >= (23, 2),
         lookahead=max(10, int(parameters.get("correspond_after_task_cnt", "10"))),
+        last_lane_waits=version >= (25, 5),
         kills_impossible="kill_invalid_depend" in values.get("DependencyParameters", ""),
         propagates_nice=values.get("PropagatePrioProcess", "0") != "0",
         site_changes_environment=any(

@@ -170,7 +170,14 @@ class Slurm:
         lanes = submitting.lanes
         if lanes is None:
             return ""
-        return self.asked_by(submitting).split_off(job, lanes.elements, os.fsencode(lanes.name))
+        controller, trouble = self.asked_by(submitting), ""
+        if lanes.elements:
+            trouble = controller.split_off(job, lanes.elements, os.fsencode(lanes.name))
+        if not trouble and lanes.last_waits:
+            trouble = controller.update(f"{job}_{lanes.last}", b"Dependency=" + lanes.last_waits.encode())
+            if trouble.endswith("Job is no longer pending execution"):
+                return ""
+        return trouble
 
     def asked_by(self, submitting: Submitting) -> Controller:
         """The controller of an earlier submission."""
