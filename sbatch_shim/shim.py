@@ -149,7 +149,7 @@ def exec_as_it_is(real: bytes, argv: "list[bytes]", entries: "list[bytes]") -> N
     ctypes.CDLL(None).execve(real, array(argv), array(entries))
 
 
-def main() -> int:
+def main(defaults: "dict[bytes, bytes]", caps: "dict[bytes, bytes]") -> int:
     if getsignal(SIGINT) != SIG_IGN:
         signal(SIGINT, SIG_DFL)
     # argv as bytes from the kernel: sys.argv has been through the locale. The first words are python -I -S -c CODE.
@@ -173,6 +173,8 @@ def main() -> int:
     state = given or state
     piped = request.Piped()
     mode = asked[b"SARRAY_MODE"] = mode_of(asked, state)
+    asked.update([(name, value) for name, value in defaults.items() if not asked.get(name)])
+    asked.update(caps)
     if mode in (b"", b"pass") or inherited(asked):
         # A call that may name a ticket or its own job, or whose environment a shell cannot hand on.
         take_piped_script(words, entries, piped)
@@ -186,6 +188,8 @@ def main() -> int:
         open_state(state)
         session = Session(state, session_name(asked))
         if mode == b"auto":
+            if caps.get(b"SARRAY_KEEPER") == b"off":
+                raise HandOver("no process of ours may stay at this site, which auto mode needs")
             leave_without_locks(session)
         ticket, understood = queue(session, words, own, real, piped, asked.get(b"SARRAY_IDS", b""))
     except HandOver as reason:

@@ -33,6 +33,7 @@ from sbatch_shim.state.calls import waiting_sessions
 from sbatch_shim.state.faults import report as report_fault
 from sbatch_shim.state.ids import ranges
 from sbatch_shim.state.paths import state_folder, without_shims
+from sbatch_shim.state.settings import Settings, in_effect
 from sbatch_shim.state.streams import flush_stdout, open_closed_streams
 from sbatch_shim.values import RECOGNISERS, integer
 
@@ -64,7 +65,8 @@ Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
   --retry SECONDS    how long to go on trying while Slurm is away or full
                      (default: 60)
   --feed             stay until everything is in, submitting as limits on
-                     submitted jobs leave room
+                     submitted jobs leave room (--no-feed: not, where the site
+                     has made that the default)
   --assume FATE      take submissions that Slurm can no longer tell about as
                      submitted, or as lost (to submit again)
   --any-cluster      submit to this cluster also what was queued for another
@@ -89,7 +91,7 @@ BAR_WIDTH = 30
 FEED_SECONDS = FULL_SECONDS
 OWN_FLAGS = (
     *("dry-run", "scripts", "all", "keep-names", "keep-comments", "merge-comments", "wide-lanes"),
-    *("final", "keep-arrays", "feed"),
+    *("final", "keep-arrays", "feed", "no-feed"),
     *("any-cluster", "local", "json", "parsable", "help", "version"),
 )
 OWN_VALUES = ("throttle", "session", "output", "retry", "assume")
@@ -144,7 +146,8 @@ def read_arguments(words: list[str]) -> tuple[dict[str, str], Wishes]:
     wishes.wide_lanes = "wide-lanes" in own
     wishes.keep_arrays = "keep-arrays" in own
     wishes.final = "final" in own
-    wishes.repeated = wishes.final or "feed" in own
+    if {"feed", "no-feed"} <= own.keys():
+        raise Usage("--feed and --no-feed contradict each other")
     if {"feed", "json"} <= own.keys():
         raise Usage("--feed goes on for long, and --json is one document: not both")
     if "scripts" in own and "dry-run" not in own:
@@ -429,6 +432,16 @@ def nothing_queued(state: bytes, names: list[bytes], went: dict[str, int]) -> in
     return 0
 
 
+def is_feeding(own: dict[str, str], site: Settings) -> bool:
+    """Whether to stay until everything is in, by our own options and what the site has set."""
+    if site.caps.get("feed") == "off":
+        if "feed" in own:
+            say(f"{site.source} allows no --feed, so each array is tried once; what does not fit stays queued")
+        return False
+    usual = site.defaults.get("feed") == "on" and not {"no-feed", "json", "local"} & own.keys()
+    return usual or "feed" in own
+
+
 def backend_for(own: dict[str, str], state: bytes) -> Backend:
     """What the arrays are given to, by our own options."""
     path = os.environ.get("PATH", os.defpath)
@@ -466,9 +479,11 @@ def run(words: list[str]) -> int:
         for name in names:
             show_plan(Session(state, name), backend, wishes, scripts="scripts" in own)
         return 0
+    feeding = is_feeding(own, in_effect())
+    wishes.repeated = wishes.final or feeding
     with Stop() as stop:
         patience = Patience(int(own.get("retry", "60")), stop, say)
-        if "feed" in own:
+        if feeding:
             return feed(names, state, backend, own, wishes, patience)
         status, result = flush_sessions(names, state, backend, own, wishes, patience)
     if {"session", "all", "json", "parsable"} & own.keys() or stop.signal or result != FlushResult():

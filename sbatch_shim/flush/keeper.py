@@ -20,12 +20,10 @@ from sbatch_shim.flush.pace import Pace
 from sbatch_shim.keeping import abilities, displaced, lock_path
 from sbatch_shim.spool import EMPTY_QUEUE, Session, make_folder
 from sbatch_shim.state.journal import open_folders
+from sbatch_shim.state.settings import in_effect
 
 # Between two looks at the queue, in seconds: while calls wait, and while none does.
 LOOK, GLANCE = 0.05, 0.2
-QUIET_SECONDS = 1.0
-LONGEST_SECONDS = 10.0
-LINGER_SECONDS = 60.0
 # How long a starting keeper tries: a look of others at the lock takes it for an instant (keeping.attended).
 TAKING_SECONDS = 1.0
 
@@ -164,10 +162,11 @@ def main() -> int:
         held = take(session)
         if held is None:
             return 0
+        site = in_effect()
         pace = Pace(
-            quiet=seconds("SARRAY_IDLE", QUIET_SECONDS),
-            longest=seconds("SARRAY_MAX_WAIT", LONGEST_SECONDS),
-            linger=seconds("SARRAY_LINGER", LINGER_SECONDS),
+            quiet=seconds("SARRAY_IDLE", site.seconds("idle")),
+            longest=seconds("SARRAY_MAX_WAIT", site.seconds("max-wait")),
+            linger=seconds("SARRAY_LINGER", site.seconds("linger")),
         )
         pace.last = time.monotonic()
         say("begins")

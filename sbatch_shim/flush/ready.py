@@ -86,7 +86,7 @@ def next_ready(
         array = arrays.pop(0)
         try:
             ready = ready_of(array, limits, home, backend)
-            spec = array_spec(array, wishes.throttle) or b""
+            spec = array_spec(array, wishes.throttle, limits) or b""
         except Exception as error:  # a fault of ours, or a blob that is gone: one call must not hold up the others
             if len(array.members) == 1:
                 return Ready(array, Script(), {}, fault=error)

@@ -1,4 +1,4 @@
-"""What the controller allows."""
+"""What the controller and the site allow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sbatch_shim.state.plain import dataclass, replace
 @dataclass(frozen=True)
 class Limits:
     """
-    What the controller allows.
+    What the controller allows, and how many tasks of an array the site lets run at a time.
 
     Attributes:
         array_size: Largest index + 1 (MaxArraySize - 1 is the largest index).
@@ -30,6 +30,8 @@ class Limits:
         stores_scripts: The accounting keeps batch scripts, and no environments (AccountingStoreFlags).
         time_format: How the node's own lines in a job's stderr begin since Slurm 25.05, in words of strftime and `@ms`
             for a point and the milliseconds; empty before, where they begin with the node's name.
+        usual_throttle, most_at_once: Tasks of an array at a time, where nobody says how many, and whatever anybody
+            says (state/settings.py); 0 for no limit.
     """
 
     array_size: int = 1001
@@ -46,6 +48,21 @@ class Limits:
     judged_by_site: bool = False
     time_format: str = ""
     appends_to_logs: bool = False
+    usual_throttle: int = 0
+    most_at_once: int = 0
+
+    def throttle(self, asked: int | None, own: int) -> int:
+        """
+        How many tasks of an array may run at a time; 0 for no limit.
+
+        Args:
+            asked: What the user wants of all arrays (0: no limit), or None.
+            own: What the call says, 0 for nothing.
+        """
+        limit = asked
+        if limit is None:
+            limit = own or self.usual_throttle
+        return min(limit or self.most_at_once, self.most_at_once or limit)
 
     def narrowed(self, other: Limits | None) -> Limits:
         """What this and another controller allow, for a plan that serves both."""

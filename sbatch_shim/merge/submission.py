@@ -96,6 +96,7 @@ def submission_of(
         place_of: Where a ticket's tasks run; every producer is submitted by now.
         own_logs: Its log files where the tasks open them.
         throttle: Tasks at a time for every array, 0 for no limit, None to keep what the calls say.
+            (What the site has set is in `limits`.)
         extra: Options for all arrays that no call could carry.
 
     Raises:
@@ -108,7 +109,7 @@ def submission_of(
         environment,
         job_name(array),
         comment_of_all(array.calls),
-        array_spec(array, throttle),
+        array_spec(array, throttle, limits),
         start_folder(array),
         waits,
         linked(log_files(array, limits), home) if own_logs is None else own_logs,
@@ -126,16 +127,14 @@ def job_name(array: Array) -> bytes:
     return b"%s+%d" % (names[0], len(names) - 1)
 
 
-def array_spec(array: Array, throttle: int | None) -> bytes | None:
-    """The value of --array; None for a plain job."""
+def array_spec(array: Array, throttle: int | None, limits: Limits) -> bytes | None:
+    """The value of --array, `throttle` as submission_of takes it; None for a plain job."""
     if array.is_plain:
         return None
+    spec, own = indices_of(array).ranges().encode(), 0
     if array.own_indices:
-        spec = (array.calls[0].options["array"] or b"").partition(b"%")[0]
-        limit = array.calls[0].throttle if throttle is None else throttle
-    else:
-        spec = indices_of(array).ranges().encode()
-        limit = throttle or 0
+        spec, own = (array.calls[0].options["array"] or b"").partition(b"%")[0], array.calls[0].throttle
+    limit = limits.throttle(throttle, own)
     return spec + (b"%%%d" % limit if limit else b"")
 
 

@@ -24,6 +24,7 @@ from sbatch_shim.setup import manual, place, queues
 from sbatch_shim.setup.environment import build, use
 from sbatch_shim.setup.outside import MODULE, Manifest, add_lines, module_target, remove_line, remove_module, write
 from sbatch_shim.state.paths import DEFAULT_PREFIX, MANIFEST, PACKAGE, TEMPLATES, installed_in, state_folder
+from sbatch_shim.state.settings import IN_EFFECT, NOTHING_SET, SETTINGS, Settings, read
 
 COMMANDS = {"sarray": "verbs.sarray", "sarray-flush": "flush.cli"}
 
@@ -35,9 +36,10 @@ def render(name: str, **values: str | list[str]) -> str:
     return environment.get_template(name).render(version=__version__, **values)
 
 
-def start_code(command: str, site: str) -> str:
+def start_code(command: str, site: str, settings: Settings = NOTHING_SET) -> str:
     """What `python -I -S -c` runs to be sbatch or a companion; `site` is the folder that holds this package."""
-    module, run = "shim", "posix._exit(main())"
+    defaults, caps = settings.of_calls(settings.defaults), settings.of_calls(settings.caps)
+    module, run = "shim", f"posix._exit(main({defaults}, {caps}))"
     if command != "sbatch":
         module, run = "companions.start", f"sys.exit(main({command!r}))"
     return render("start", command=command, site=repr(site), module=module, run=run).strip()
@@ -48,7 +50,23 @@ def given_up_code(site: str) -> str:
     return f"import posix,sys\nsys.path.insert(0,{site!r})\nfrom sbatch_shim.given_up import main\nposix._exit(main())"
 
 
-def launcher(command: str, bash: str, python: str, site: str, needed: Sequence[str] = ()) -> str:
+def word_of(name: str, settings: Settings) -> str:
+    """How the launcher reads a setting that the site has set; empty for one that it has not."""
+    if name in settings.caps:
+        return settings.caps[name]
+    if name in settings.defaults:
+        return f"${{{SETTINGS[name].variable}:-{settings.defaults[name]}}}"
+    return ""
+
+
+def launcher(
+    command: str,
+    bash: str,
+    python: str,
+    site: str,
+    needed: Sequence[str] = (),
+    settings: Settings = NOTHING_SET,
+) -> str:
     """The launcher of sbatch or of a companion; `needed` are files without which this Python does not start."""
     return render(
         "launcher",
@@ -56,9 +74,11 @@ def launcher(command: str, bash: str, python: str, site: str, needed: Sequence[s
         bash=bash,
         python=shlex.quote(python),
         needed=[shlex.quote(path) for path in needed],
-        code=shlex.quote(start_code(command, site)),
+        code=shlex.quote(start_code(command, site, settings)),
         given_up=shlex.quote(given_up_code(site)),
         # sacct tells of jobs long gone; the others list what is live.
+        keeper=word_of("keeper", settings),
+        ids=word_of("ids", settings),
         live="sessions" if command == "sacct" else "live",
     )
 
@@ -74,7 +94,7 @@ def needed_files() -> list[str]:
     return needed + sorted(mapped)
 
 
-def wanted_files(prefix: Path, environment: Path) -> dict[Path, tuple[str, int]]:
+def wanted_files(prefix: Path, environment: Path, settings: Settings) -> dict[Path, tuple[str, int]]:
     """The text and mode of each file in a prefix beside its environment, of commands that run from there."""
     # Not through the link `venv`: a command that runs while another version is installed goes on with its own.
     python = str(environment / "bin" / "python")
@@ -82,12 +102,14 @@ def wanted_files(prefix: Path, environment: Path) -> dict[Path, tuple[str, int]]
     files: dict[Path, tuple[str, int]] = {}
     bash = bash_here()
     for command in ("sbatch", *COMPANIONS):
-        files[prefix / "shims" / command] = launcher(command, bash, python, str(site), needed_files()), 0o755
+        files[prefix / "shims" / command] = launcher(command, bash, python, str(site), needed_files(), settings), 0o755
     for folder in ("shims", "bin"):
         for command, module in COMMANDS.items():
             text = render("command", command=command, module=module, python=shlex.quote(python))
             files[prefix / folder / command] = text, 0o755
     files[prefix / "env.sh"] = render("env.sh", shims=shlex.quote(str(prefix / "shims"))), 0o644
+    if settings:
+        files[prefix / IN_EFFECT] = settings.text(), 0o644
     # man(1) finds them by PATH.
     for name, text in manual.pages().items():
         files[prefix / "share" / "man" / name] = text, 0o644
@@ -139,6 +161,10 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
 
 def place_all(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
     """Make the environment, then all that points to it; that comes last, so that it never points to nothing."""
+    try:
+        settings = read(prefix)
+    except ShimError as error:
+        raise ShimError(f"{error}; nothing was changed") from None
     shims = prefix / "shims"
     known = Manifest(prefix)
     # Module files of this prefix are named by its version: all of them follow it.
@@ -149,9 +175,12 @@ def place_all(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
     before = list(known.modules)
     known.modules = sorted({*known.modules, *map(str, targets)})
     changed = known.save()
-    for path, (text, mode) in wanted_files(prefix, environment).items():
+    for path, (text, mode) in wanted_files(prefix, environment, settings).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         changed |= write(path, text, mode)
+    if not settings and (prefix / IN_EFFECT).exists():
+        (prefix / IN_EFFECT).unlink()
+        changed = True
     for target in targets:
         if target.parent.is_file():
             target.parent.unlink()  # ours, as the first version wrote it
@@ -168,6 +197,8 @@ def place_all(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
     known.save()
     use(prefix, environment)
     print(f"{'installed' if changed else 'already up to date'}: {prefix}")
+    if settings:
+        print(f"{settings.source} is in effect")
     env = shlex.quote(str(prefix / "env.sh"))
     print(f"in this shell: . {env}" if known.lines else f"to use it: . {env}")
 
@@ -221,7 +252,7 @@ def take_away(prefix: Path) -> None:
         remove_module(Path(path), prefix / "shims")
     written = [f"shims/{name}" for name in ("sbatch", *COMPANIONS, *COMMANDS)] + [f"bin/{name}" for name in COMMANDS]
     written += [f"share/man/{name}" for name in manual.PAGES]
-    for name in (*written, "env.sh", MANIFEST):
+    for name in (*written, "env.sh", IN_EFFECT, MANIFEST):
         (prefix / name).unlink(missing_ok=True)
         (prefix / f"{name}.new").unlink(missing_ok=True)  # of one that was killed
     for link in ("venv", "venv.new"):

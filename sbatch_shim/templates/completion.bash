@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Completion of sarray and sarray-flush for bash: . <(sarray completion bash)
 _sarray_flush_options='--dry-run --scripts --throttle --output --session --all --keep-names --keep-comments
-    --merge-comments --keep-arrays --final --feed --wide-lanes --any-cluster --retry --assume --local --json --parsable'
+    --merge-comments --keep-arrays --final --feed --no-feed --wide-lanes --any-cluster --retry --assume --local --json --parsable'
 _sarray() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]-} words=
     local verbs='run mode status flush submit cancel throttle rerun listen doctor whose gc completion install'

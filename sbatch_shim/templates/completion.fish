@@ -25,6 +25,7 @@ complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l wide-lanes
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l keep-arrays
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l final
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l feed
+complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l no-feed
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l any-cluster
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l retry -x
 complete -c sarray -n "__fish_seen_subcommand_from flush submit" -l assume -x -a "submitted lost"
@@ -61,6 +62,7 @@ complete -c sarray-flush -l keep-arrays
 complete -c sarray-flush -l final
 complete -c sarray-flush -l wide-lanes
 complete -c sarray-flush -l feed
+complete -c sarray-flush -l no-feed
 complete -c sarray-flush -l any-cluster
 complete -c sarray-flush -l local
 complete -c sarray-flush -l json

@@ -5,7 +5,7 @@ _sarray_flush() {
     _arguments '(-n --dry-run)'{-n,--dry-run}'[submit nothing]' '(-t --throttle)'{-t,--throttle}'[at a time]:tasks' \
         '--scripts[with the scripts]' '(-o --output)'{-o,--output}'[keep the scripts]:file:_files' $session \
         '--all[all sessions]' '--keep-names[names keep calls apart]' '--keep-comments[comments keep calls apart]' \
-        '--keep-arrays[array calls stay alone]' '--final[what is refused is over]' '--feed[stay until all is in]' \
+        '--keep-arrays[array calls stay alone]' '--final[what is refused is over]' '--feed[stay until all is in]' '--no-feed[do not stay]' \
         '--merge-comments[comments keep no calls apart]' '--wide-lanes[do not split arrays up]' \
         '--any-cluster[also what is for another one]' \
         '--retry[go on trying]:seconds' '--assume[decide what is not known]:fate:(submitted lost)' \

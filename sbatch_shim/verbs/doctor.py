@@ -23,6 +23,7 @@ from sbatch_shim.merge.meaning import describe_time
 from sbatch_shim.spool import Lock, Session, open_state
 from sbatch_shim.state.calls import waiting_sessions
 from sbatch_shim.state.paths import prefix, without_shims
+from sbatch_shim.state.settings import changed, in_effect
 from sbatch_shim.verbs.mode import mode_here
 from sbatch_shim.verbs.words import inherited_mode
 
@@ -58,6 +59,7 @@ def report(context: Context, *, run: bool, options: Sequence[str] = ()) -> tuple
         options: Of sbatch, for that job.
     """
     wrong: list[str] = []
+    site = in_effect()
     path = context.variable("PATH") or os.defpath
     found: dict[str, object] = {
         "sbatch-shim": __version__,
@@ -65,7 +67,10 @@ def report(context: Context, *, run: bool, options: Sequence[str] = ()) -> tuple
         "system": f"{platform.system()} {platform.release()}",
         "mode": inherited_mode(context) or mode_here(context),
         "keepers": keepers(context.state),
+        "settings": site.shown(os.environ),
     }
+    if changed(site):
+        wrong.append(changed(site))
     sbatch = find_command("sbatch", path)[0]
     controller = Controller(sbatch or "", context.environment)
     cluster = ""

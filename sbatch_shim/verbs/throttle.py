@@ -11,6 +11,7 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.flush import cli
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.state.journal import is_elsewhere
+from sbatch_shim.state.settings import in_effect
 from sbatch_shim.state.tickets import DROPPED, Job
 from sbatch_shim.verbs.words import complaint
 
@@ -29,6 +30,10 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
     Raises:
         ShimError: before anything was changed; also where `act` would reach tasks of calls that were not named.
     """
+    site = in_effect()
+    most = site.limit(site.caps)
+    if most and not 0 < limit <= most:
+        raise ShimError(f"{site.source} allows at most {counted(most, 'task')} of an array at a time")
     number = word
     named = context.tickets.named(word)
     if named is not None:
@@ -71,10 +76,10 @@ def throttle(context: Context, word: str, limit: int, act: str | None) -> int:
     shared = ""
     if job and len(job.entries) > 1:
         shared = f" (it holds {counted(len(job.entries), 'call')})"
-    most = "any number of tasks"
+    told = "any number of tasks"
     if limit:
-        most = f"at most {counted(limit, 'task')}"
-    print(f"array {array}{shared}: {most} at a time")
+        told = f"at most {counted(limit, 'task')}"
+    print(f"array {array}{shared}: {told} at a time")
     status = 0
     for index in above:
         one = f"{array}_{index}"

@@ -97,7 +97,7 @@ def merged(arrays: list[Array]) -> tuple[list[Job], dict[Task, Task]]:
     jobs = []
     names: dict[Task, Task] = {}
     for number, array in enumerate(arrays, 500001):
-        spec = submission.array_spec(array, None)
+        spec = submission.array_spec(array, None, Limits())
         found = None if spec is None else indices(spec)[0]
         jobs.append(Job(number, found, submission.dependency(array, Limits(), place_of).spec.decode()))
         event = event_in(json.dumps(Submitted(1, submission.places(array), number).to_json()).encode())
@@ -280,7 +280,7 @@ def test_elements_of_an_array_are_lanes_too() -> None:
     calls += [call(1 + at, {"dependency": b"afterok:%d_%d" % (calls[0].ticket, i)}) for at, i in enumerate((3, 5, 8))]
     arrays = plan(calls, Limits())
     check(calls, arrays, Limits())
-    assert [submission.array_spec(array, None) for array in arrays] == [b"3,5,8", b"3,5,8"]
+    assert [submission.array_spec(array, None, Limits()) for array in arrays] == [b"3,5,8", b"3,5,8"]
 
 
 @pytest.mark.parametrize(

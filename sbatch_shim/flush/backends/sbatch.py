@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from sbatch_shim.errors import NoRealSbatch
 from sbatch_shim.merge.limits import Limits
+from sbatch_shim.state import settings
 
 MARK = b"sbatch-shim launcher"
 MARK_WITHIN = 128
@@ -131,6 +132,7 @@ def limits_of(values: dict[str, str]) -> Limits:
         version = tuple(int(part) for part in values.get("SLURM_VERSION", "22.05").split(".")[:2])
     except ValueError:
         version = (22, 5)
+    site = settings.in_effect()
     log_time = values.get("LogTimeFormat", "").partition(",")[0].lower()
     return Limits(
         array_size=min(
@@ -157,6 +159,8 @@ def limits_of(values: dict[str, str]) -> Limits:
             for name, value in values.items()
         ),
         judged_by_site=values.get("JobSubmitPlugins", "") not in NOT_SET,
+        usual_throttle=site.limit(site.defaults),
+        most_at_once=site.limit(site.caps),
         time_format="" if version < (25, 5) else TIME_FORMATS.get(log_time, TIME_FORMATS["iso8601_ms"]),
     )
 
