@@ -12,6 +12,7 @@ from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.render import Opening, render
 from sbatch_shim.setup.install import launcher
 from sbatch_shim.setup.install import render as rendered
+from sbatch_shim.state.settings import NOTHING_SET, Settings
 
 
 def check(text: bytes, shell: str = "bash") -> None:
@@ -19,9 +20,13 @@ def check(text: bytes, shell: str = "bash") -> None:
     assert done.returncode == 0, done.stdout.decode()
 
 
+SETTINGS = Settings("/x/config.ini", {"ids": "real", "keeper": "on"})  # a cap is a constant, which shellcheck minds
+
+
 @pytest.mark.parametrize("command", ["sbatch", *COMPANIONS])
-def test_the_launcher(command: str) -> None:
-    check(launcher(command, "/bin/bash", "/x/python", "/x/site").encode())
+@pytest.mark.parametrize("settings", [NOTHING_SET, SETTINGS])
+def test_the_launcher(command: str, settings: Settings) -> None:
+    check(launcher(command, "/bin/bash", "/x/python", "/x/site", settings=settings).encode())
 
 
 def test_what_shells_read_at_their_start() -> None:
