@@ -91,19 +91,26 @@ def svg(screen: str) -> str:
         *(f'<circle cx="{20 + 18 * at}" cy="17" r="5" fill="{SHADES[shade]}"/>' for at, shade in enumerate((1, 3, 2))),
         f'<g {FONT} font-size="{SIZE}" fill="{SHADES[7]}" xml:space="preserve">',
     ]
-    style = ""
+    style: dict[str, str] = {}  # an attribute that stands twice is no XML
     for number, line in enumerate(lines):
         at, spans = 0, []
         for part in re.split(r"(\x1b\[[0-9;]*m)", line):
             if part.startswith("\x1b"):
                 codes = [int(code or 0) for code in part[2:-1].split(";")]
-                style = "" if 0 in codes else style
-                style += ' font-weight="bold"' if 1 in codes else ""
-                style += "".join(f' fill="{COLOURS[code]}"' for code in codes if code in COLOURS)
+                for code in codes:
+                    if code == 0:
+                        style = {}
+                    elif code == 1:
+                        style["font-weight"] = "bold"
+                    elif code == 39:
+                        style.pop("fill", None)
+                    elif code in COLOURS:
+                        style["fill"] = COLOURS[code]
             elif part:
                 x = 16 + at * WIDTH
                 place = f'x="{x:.1f}" textLength="{len(part) * WIDTH:.1f}"'
-                spans.append(f"<tspan {place}{style}>{html.escape(part)}</tspan>")
+                styles = "".join(f' {name}="{value}"' for name, value in style.items())
+                spans.append(f"<tspan {place}{styles}>{html.escape(part)}</tspan>")
                 at += len(part)
         if spans:
             drawn.append(f'<text y="{46 + number * HEIGHT}">{"".join(spans)}</text>')
