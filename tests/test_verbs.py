@@ -50,6 +50,11 @@ def experiments(person: Person) -> None:
 # The help
 
 
+def test_the_overview_fits_a_terminal(person: Person) -> None:
+    text = run(person, "--help").out.decode()
+    assert max(map(len, text.splitlines())) <= 80
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_has_examples_and_exit_statuses(person: Person, verb: str) -> None:
     for words in ((verb, "--help"), ("help", verb)):

@@ -37,7 +37,7 @@ usage: sarray VERB [options]
   whose ID...             the ticket of a real job, and the other way
   gc                      remove what finished flushes left
   completion SHELL        a completion script for bash, zsh or fish
-  install                 put the shims into a folder, from a wheel; or remove it
+  install                 put the shims into a folder, or remove them
 
 sarray VERB --help tells more. Examples:
   sarray status --json
