@@ -1,8 +1,8 @@
 """
 What takes too long for CI: random kills, many writers, many odd calls. Not collected by pytest; `bench/soak` runs it.
 
-SOAK_KILLS (1000), SOAK_CUTS (200), SOAK_WRITES (1000 for each of 64 writers), SOAK_CASES (10000) and SOAK_CALLS
-(100000) are how much.
+SOAK_KILLS (1000), SOAK_CUTS (200), SOAK_WRITES (1000 for each of 64 writers), SOAK_CASES (10000), SOAK_CALLS
+(100000) and SOAK_SECONDS (300, of a burst) are how much.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from support.person import SYSTEM_PATH, Person
 from test_concurrency import one_of_each_while_flushes_run
 from test_fuzz import odd_calls_come_out_as_they_went_in
 
+from sbatch_shim.burst import lock_path
+from sbatch_shim.contended import Holder
 from sbatch_shim.record import frame, frames
-from sbatch_shim.spool import BLOCK, FIRST_TICKET, QUEUE_HEAD
+from sbatch_shim.spool import BLOCK, FIRST_TICKET, QUEUE_HEAD, Session
+from sbatch_shim.state.calls import Shared, build, payloads
 
 pytestmark = pytest.mark.slurm
 
@@ -258,6 +261,69 @@ def test_a_hundred_thousand_calls(person: Person) -> None:
     assert sorted(submitted) == list(range(first, first + count))
     arrays = len(document["arrays"])
     print(f"\n{count} calls: squeue {polled - begun:.1f} s, flush {flushed - polled:.1f} s, {arrays} arrays")
+
+
+# Every eighth call is killed at a random time, alone or with what it has started.
+CALLER = """
+number=0
+until [ -e over ]; do
+    number=$((number + 1)) killed=() begun=${EPOCHREALTIME/./}
+    ((RANDOM % 8)) || killed=(timeout -s KILL 0.0$((RANDOM % 100)))
+    ((RANDOM % 2)) || killed=(${killed:+timeout --foreground "${killed[@]:1}"})
+    "${killed[@]}" sbatch --parsable -o /dev/null --wrap="$1.$number" >"told.$1" 2>>"errors.$1"
+    echo "$1.$number $? $((${EPOCHREALTIME/./} - begun)) ${#killed[@]} $(<"told.$1")" >>"calls.$1"
+done 2>>"deaths.$1"
+"""
+
+
+def test_clerks_killed_and_stopped(person: Person) -> None:
+    """While callers are killed too and flushes follow one another: each call is queued once, and its ticket told."""
+    seed = int(os.environ.get("SOAK_SEED", str(time.time_ns())))
+    chance = random.Random(seed)
+    (person.home / "site").mkdir()
+    (person.home / "site/sbatch").write_text("#!/bin/sh\necho $$\n")
+    (person.home / "site/sbatch").chmod(0o755)
+    path = f"{person.prefix}/shims:{person.home}/site:{SYSTEM_PATH}"
+    more = {"PATH": path, "SARRAY_MODE": "queue", "SARRAY_KEEPER": "on"}
+    callers = [spawn(person, "bash", "-c", CALLER, "caller", str(number), **more) for number in range(12)]
+    flushes = f"until [ -e over ]; do {person.prefix}/bin/sarray-flush >>flushed 2>&1; sleep 1; done"
+    callers.append(spawn(person, "bash", "-c", flushes, **more))
+    session = Session(os.fsencode(person.home / "state"), b"test")
+    end = time.monotonic() + float(os.environ.get("SOAK_SECONDS", "300"))
+    counts: Counter[str] = Counter()
+    while time.monotonic() < end:
+        time.sleep(chance.random() * chance.choice((0.1, 1, 2)))  # a random moment is what this is about
+        clerk = Holder(lock_path(session)).pid
+        if not clerk:
+            counts["none"] += 1
+            continue
+        how = chance.choice(("killed", "stopped", "stopped for a moment"))
+        counts[how] += 1
+        signal_if_there(clerk, signal.SIGKILL if how == "killed" else signal.SIGSTOP)
+        if how == "stopped for a moment":
+            time.sleep(chance.random())  # the same
+            signal_if_there(clerk, signal.SIGCONT)
+    (person.home / "over").touch()
+    for process in callers:
+        process.communicate(timeout=120)
+    calls = [line.split() for path in person.home.glob("calls.*") for line in path.read_text().splitlines()]
+    told = {int(call[4]): call[0] for call in calls if len(call) == 5}
+    killed = {call[0] for call in calls if call[1] == "137"}
+    queued = {ticket: payload for ticket, payload in payloads(session).items() if payload}
+    names = {
+        ticket: build(session, ticket, payload, Shared()).body().split()[-1].decode()
+        for ticket, payload in queued.items()
+    }
+    slowest = sorted(int(call[2]) / 1e6 for call in calls)
+    served = sum(path.read_text().count(" begins") for path in Path(os.fsdecode(session.folder)).glob("clerk.log*"))
+    print(f"\nseed {seed}: {len(calls)} calls, {len(killed)} of them killed; {served} clerks, {dict(counts)}")
+    print(f"seconds of a call: median {slowest[len(slowest) // 2]:.3f}, longest {slowest[-5:]}")
+    assert [path.read_bytes() for path in person.home.glob("errors.*")] == [b""] * 12
+    assert all(names[ticket] == name for ticket, name in told.items())
+    assert {call[0] for call in calls} - killed == set(told.values()) - killed
+    assert len(set(names.values())) == len(names)
+    assert set(names.values()) <= set(told.values()) | killed
+    assert slowest[-1] < 30
 
 
 def test_odd_calls(person: Person) -> None:
