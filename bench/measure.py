@@ -1,13 +1,14 @@
 """
 Measure what sbatch-shim costs and saves, as ratios of two things timed in turns on the same machine.
 
-    bench/run [--full] [--user NAME] [--port N] [--keep]
+    bench/run [--full] [--only PART] [--user NAME] [--port N] [--keep]
 
 Needs root, Debian's Slurm (slurm-wlm, munge) and python3-venv; only the standard library. It makes a folder in
 $TMPDIR or /tmp, installs this source tree into it, starts a one-node cluster there with tests/slurm/start, makes
 every call as an unprivileged user, prints a table, and stops and removes what it started or made.
 
-  --full       also 10,000 calls (some minutes more); without it, 1,000 at most
+  --full       also 10,000 calls and listings of 50,000 (some minutes more); without it, 1,000 at most
+  --only PART  only one part: passing, queueing, batches, prologue, makespan or listings
   --user NAME  the unprivileged user (default: makes `shimbench`, and removes it afterwards)
   --port N     base of three loopback ports (default: 18800)
   --keep       leave the folder behind
@@ -34,6 +35,10 @@ from pathlib import Path
 from typing import Any
 
 REPO = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPO))
+from sbatch_shim.record import frame, frames  # noqa: E402
+from sbatch_shim.spool import BLOCK, FIRST_TICKET, QUEUE_HEAD  # noqa: E402
+
 SBATCH = "/usr/bin/sbatch"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 PYTHON = "/usr/bin/python3"
@@ -49,6 +54,13 @@ read -r line </proc/self/stat
 set -- "$1" ${line##*) }
 echo "$now ${21}" >"$1"
 """
+
+
+# Whole jobs, which do nothing.
+TRUE = "#!/bin/sh\ntrue\n"
+LISTED = 50000
+# Elements of an array on the cluster of the tests.
+ARRAY = 1000
 
 
 class Failure(Exception):
@@ -140,6 +152,7 @@ class Bench:
         self.table = Table()
         self.shim = str(prefix / "shims" / "sbatch")
         self.controller = int((cluster / "slurmctld.pid").read_text())
+        self.node = int((cluster / "slurmd.pid").read_text())
         user = pwd.getpwuid(os.getuid()).pw_name
         # As an interactive bash leaves it to a command.
         self.direct = {
@@ -158,23 +171,25 @@ class Bench:
         self.shimmed = {**self.direct, "PATH": f"{prefix}/shims:{SYSTEM_PATH}"}
         os.chdir(folder)
         (folder / "job.sh").write_text(JOB)
-        (folder / "job.sh").chmod(0o755)
+        (folder / "true.sh").write_text(TRUE)
+        for name in ("job.sh", "true.sh"):
+            (folder / name).chmod(0o755)
         (folder / "logs").mkdir()
         (folder / "told").mkdir()
 
-    def run(self) -> None:
-        self.measure_passing()
-        self.measure_queueing()
-        self.measure_batches()
-        self.measure_prologue()
+    def run(self, only: str) -> None:
+        for part in [only] if only else PARTS:
+            getattr(self, f"measure_{part}")()
 
-    def queueing(self, session: str) -> dict[str, str]:
+    def queueing(self, session: str, keeper: str = "off") -> dict[str, str]:
+        """The environment of calls that start Python each; where `keeper` is empty, a burst starts a clerk."""
         state = str(self.folder / f"state-{session}")
-        return {**self.shimmed, "SARRAY_MODE": "queue", "SARRAY_SESSION": session, "SARRAY_STATE_DIR": state}
+        own = {"SARRAY_MODE": "queue", "SARRAY_SESSION": session, "SARRAY_STATE_DIR": state, "SARRAY_KEEPER": keeper}
+        return {**self.shimmed, **own}
 
     def in_burst(self, session: str) -> dict[str, str]:
         """The same, with a clerk that takes the calls."""
-        environment = {**self.queueing(session), "SARRAY_KEEPER": "on"}
+        environment = self.queueing(session, "")
         told = Path(environment["SARRAY_STATE_DIR"]) / "sessions" / session / "clerk"
         deadline = time.monotonic() + 60
         while not told.exists():
@@ -187,14 +202,18 @@ class Bench:
         """What one of Slurm's commands prints."""
         return subprocess.run(words, env=self.direct, stdout=subprocess.PIPE, check=True, text=True).stdout
 
+    def wait_until_empty(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self.ask("/usr/bin/squeue", "-h", "-o", "%i"):
+            if time.monotonic() > deadline:
+                raise Failure(f"there are still jobs after {seconds} s")
+            time.sleep(0.2)  # between two looks
+
     def cancel(self) -> None:
         """Empty the queue, and wait for the controller to come to rest."""
         self.ask("/usr/bin/scancel", "-u", self.direct["USER"])
+        self.wait_until_empty(120)
         deadline = time.monotonic() + 120
-        while self.ask("/usr/bin/squeue", "-h", "-o", "%i"):
-            if time.monotonic() > deadline:
-                raise Failure("cancelled jobs did not leave the queue")
-            time.sleep(0.2)  # between two looks
         while True:
             before = self.controller_seconds()
             time.sleep(1)  # the span over which rest is judged
@@ -214,8 +233,11 @@ class Bench:
 
     def controller_ticks(self) -> float:
         """The same from /proc/PID/stat, in whole ticks."""
-        fields = Path(f"/proc/{self.controller}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return sum(ticks_of(self.controller)[:2])
+
+    def node_seconds(self) -> float:
+        """CPU seconds of slurmd and of the processes that it has waited for (not of slurmstepd)."""
+        return sum(ticks_of(self.node))
 
     @staticmethod
     def in_turns(repeats: int, *commands: Callable[[], float]) -> list[list[float]]:
@@ -290,7 +312,7 @@ class Bench:
             lambda: Timed([self.shim, *words], burst).seconds,
             lambda: Timed([SBATCH, *words], self.direct).seconds,
         )
-        self.table.ratio("in a burst (SARRAY_KEEPER=on), against `python3 -I -S -c pass`", fast, bare, 0.5)
+        self.table.ratio("in a burst, against `python3 -I -S -c pass`", fast, bare, 0.5)
         self.table.ratio("in a burst, against the real sbatch, controller idle", beside_real, real, 0.8)
         self.cancel()
 
@@ -377,7 +399,7 @@ class Bench:
         table.ratio(f"the flush, against submitting them directly{scaled}", flush_totals, direct, goal)
         table.ratio(f"queueing and flush, against submitting them directly{scaled}", both, direct)
         with_clerk = [sum(self.call_all(f"burst{size}", size, self.shim, self.in_burst(f"burst{size}")))]
-        table.ratio(f"queueing them in a burst (SARRAY_KEEPER=on), against the same{scaled}", with_clerk, direct)
+        table.ratio(f"queueing them in a burst, against the same{scaled}", with_clerk, direct)
         both = [total + statistics.median(flush_totals) for total in with_clerk]
         goal = 0.9 if size == 10000 else None
         table.ratio(f"queueing in a burst and flush, against the same{scaled}", both, direct, goal)
@@ -451,6 +473,81 @@ class Bench:
                 self.table.add(f"| {what} | {shown[0]} | {shown[1]} | |")
         self.cancel()
 
+    def measure_makespan(self) -> None:
+        """From the first call until the last job has ended."""
+        self.table.head("1,000 jobs that do nothing on 64 slots, from the first call until the last one has ended")
+        found: dict[str, list[list[float]]] = {"direct": [], "merged": []}
+        for number in range(3):
+            say(f"makespan, round {number + 1} of 3")
+            session = f"makespan{number}"
+            for way, program, environment in (
+                ("direct", SBATCH, self.direct),
+                ("merged", self.shim, self.queueing(session, "")),
+            ):
+                before = self.controller_seconds(), self.node_seconds()
+                start = time.perf_counter()
+                for job in range(1000):
+                    Timed([program, "-o", "/dev/null", "true.sh", str(job)], environment)
+                if way == "merged":
+                    Timed([str(self.prefix / "bin" / "sarray-flush")], environment)
+                self.wait_until_empty(600)
+                seconds = time.perf_counter() - start
+                time.sleep(5)  # what is left to be worked off
+                spent = self.controller_seconds() - before[0], self.node_seconds() - before[1]
+                found[way].append([seconds, *spent])
+                say(f"{way}: {seconds:.1f} s, CPU of slurmctld {spent[0]:.2f} s, of slurmd {spent[1]:.2f} s")
+        for at, (what, target) in enumerate(
+            (("makespan, queueing and flush included", 1.0), ("CPU of slurmctld", 0.5), ("CPU of slurmd", 0.5))
+        ):
+            self.table.ratio(
+                f"{what}, merged against direct",
+                *([one[at] for one in found[way]] for way in ("merged", "direct")),
+                target,
+            )
+
+    def measure_listings(self) -> None:
+        """With many calls queued, against the real squeue that lists as many jobs, each with a record of its own."""
+        if not self.full:
+            return
+        self.table.head(f"{LISTED:,} calls queued, against the real `squeue` that lists {LISTED:,} jobs")
+        say(f"listings: {LISTED:,} jobs")
+        for _ in range(LISTED // ARRAY):
+            words = [SBATCH, "--parsable", "-H", "-o", "/dev/null", f"--array=0-{ARRAY - 1}", "true.sh"]
+            job = self.ask(*words).strip()
+            self.ask("/usr/bin/scontrol", "update", f"JobId={job}_[0-{ARRAY - 1}]", "JobName=listed")
+        listed = self.ask("/usr/bin/squeue", "-h", "-o", "%i").count("\n")
+        if listed < LISTED:
+            raise Failure(f"squeue lists {listed} jobs")
+        real = [Timed(["/usr/bin/squeue"], self.direct).seconds for _ in range(5)]
+        self.ask("/usr/bin/scancel", "-u", self.direct["USER"])
+        self.wait_until_empty(600)
+        self.cancel()
+        say(f"listings: {LISTED:,} calls")
+        environment = self.queueing("listed")
+        Timed([self.shim, "-H", "-o", "/dev/null", "true.sh"], environment)
+        self.multiply(Path(environment["SARRAY_STATE_DIR"]), "listed", LISTED)
+        commands = {
+            "`squeue`": [str(self.prefix / "shims" / "squeue")],
+            "`sarray status`": [str(self.prefix / "bin" / "sarray"), "status"],
+        }
+        for name, words in commands.items():
+            self.table.ratio(name, [Timed(words, environment).seconds for _ in range(5)], real, 3)
+
+    @staticmethod
+    def multiply(state: Path, session: str, count: int) -> None:
+        """Make `count` calls of the one that is queued, as so many calls of sbatch would have left them."""
+        queue = state / "sessions" / session / "queue"
+        ((first, payload),) = (one for one in frames(queue.read_bytes(), len(QUEUE_HEAD))[0] if one[1])
+        with queue.open("r+b") as stream:
+            size = stream.seek(0, 2)
+            for number in range(1, count):
+                record = frame(first + number, payload, size)
+                stream.write(record)
+                size += len(record)
+        begin = (first - FIRST_TICKET) // BLOCK
+        for number in range(begin, begin + count // BLOCK + 1):
+            (state / "blocks" / str(number)).write_text(session)
+
     def by_hand(self, job: str, told: str, script: str) -> float:
         """One task's script, run as slurmd would: as a private file named slurm_script, which it may overwrite."""
         folder = self.folder / "by-hand"
@@ -473,15 +570,24 @@ class Bench:
         raise Failure(f"a released task did not run within 60 s: {told}")
 
 
-def measure(user: str, folder: Path, prefix: Path, cluster: Path, full: bool) -> int:
+PARTS = [name[8:] for name in vars(Bench) if name.startswith("measure_")]
+
+
+def ticks_of(pid: int) -> list[float]:
+    """CPU seconds of a process, in whole ticks: its own in user and system mode, and those of children waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return [int(field) / os.sysconf("SC_CLK_TCK") for field in fields[11:15]]
+
+
+def measure(user: str, folder: Path, prefix: Path, cluster: Path, options: argparse.Namespace) -> int:
     """All of it as `user`; the exit status."""
     entry = pwd.getpwnam(user)
     os.setgroups([])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
-    bench = Bench(folder, prefix, cluster, full)
+    bench = Bench(folder, prefix, cluster, options.full)
     try:
-        bench.run()
+        bench.run(options.only)
     except (Failure, OSError, subprocess.SubprocessError) as error:
         say(f"failed: {error}")
         return 2
@@ -512,7 +618,8 @@ def fork_as(action: Callable[[], int]) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench/run", description="Measure sbatch-shim against sbatch.")
-    parser.add_argument("--full", action="store_true", help="also 10,000 calls")
+    parser.add_argument("--full", action="store_true", help="also 10,000 calls, and listings of 50,000")
+    parser.add_argument("--only", choices=PARTS, default="", help="only one part")
     parser.add_argument("--user", help=f"the unprivileged user (default: makes {MADE_USER}, and removes it)")
     parser.add_argument("--port", type=int, default=18800, help="base of three loopback ports (default: %(default)s)")
     parser.add_argument("--keep", action="store_true", help="leave the folder behind")
@@ -557,7 +664,7 @@ def main() -> int:
             stdout=subprocess.DEVNULL,
             check=True,
         )
-        return fork_as(lambda: measure(user, home, prefix, cluster, options.full))
+        return fork_as(lambda: measure(user, home, prefix, cluster, options))
     except subprocess.CalledProcessError as error:
         say(f"failed: {error}")
         return 2

@@ -1,7 +1,7 @@
 """
 Whether calls follow each other so closely that a clerk pays (clerk/clerk.py), and how it is started.
 
-Imported by calls with `SARRAY_KEEPER=on`, after they were answered; stdlib only.
+Imported by calls that follow each other closely, after they were answered; stdlib only.
 """
 
 import fcntl
@@ -9,39 +9,45 @@ import posix
 import time
 
 from sbatch_shim.keeping import start
-from sbatch_shim.spool import Session, close
+from sbatch_shim.spool import FOLLOWING_SECONDS, Session, close
 
 CLERK = b"sbatch_shim.clerk.clerk"
-# So many calls, each within so many seconds of the one before, start a clerk.
-CALLS, SECONDS = 3, 2.0
+# So many calls that follow each other closely start a clerk, which costs as much as it saves with so many more.
+CALLS = 8
 
 
 def another_call(session: Session, entries: "list[bytes]") -> None:
     """
-    Count a call that was queued, and start a clerk with the third one; a failure is no matter of the call.
+    Count a call that was queued, and start a clerk with the eighth one; a failure is no matter of the call.
+
+    Where none can live, it is tried again with the sixteenth, the 32nd, and so on.
 
     Args:
         entries: The environment that the clerk gets.
     """
     try:
-        if any(entry[:13] == b"SLURM_JOB_ID=" for entry in entries):
-            return  # it would end with the job
-        if count(session) >= CALLS and not attended(session):
+        calls = count(session)
+        if calls >= CALLS and calls & (calls - 1) == 0 and not attended(session):
             start(session, entries, CLERK, b"/clerk.log")
     except Exception:  # the call was answered, and a fault here must not undo that in words
         pass
 
 
+def count_path(session: Session) -> bytes:
+    """A file that has as many bytes as calls followed others closely; a clerk that has queued one takes it away."""
+    return session.folder + b"/burst"
+
+
 def count(session: Session) -> int:
-    """How many calls have followed each other closely, this one included."""
+    """How many calls have followed each other closely, the first one, which nobody counts, included."""
     flags = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC | posix.O_NOFOLLOW
-    descriptor = posix.open(session.folder + b"/burst", flags, 0o600)
+    descriptor = posix.open(count_path(session), flags, 0o600)
     try:
         found = posix.fstat(descriptor)
-        calls = found.st_size + 1
-        if time.time() - found.st_mtime > SECONDS:
+        calls = found.st_size + 2
+        if abs(time.time() - found.st_mtime) > FOLLOWING_SECONDS:
             posix.ftruncate(descriptor, 0)
-            calls = 1
+            calls = 2
         posix.write(descriptor, b".")
         return calls
     finally:

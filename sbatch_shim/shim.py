@@ -154,13 +154,13 @@ def main(defaults: "dict[bytes, bytes]", caps: "dict[bytes, bytes]") -> int:
         signal(SIGINT, SIG_DFL)
     # argv as bytes from the kernel: sys.argv has been through the locale. The first words are python -I -S -c CODE.
     words = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
-    state, real = words[3:5]
+    state, real, burst = words[3:6]
     try:
         entries = handed_on(*words[:3])
     except ShimError as error:
         say(str(error))
         return 1
-    words = words[5:]
+    words = words[6:]
     own = []
     asked = {}
     for entry in entries:
@@ -215,7 +215,8 @@ def main(defaults: "dict[bytes, bytes]", caps: "dict[bytes, bytes]") -> int:
         say("not queued, submitting directly: %s" % fault(error, state))
         return hand_over(real, words, own, state, piped)
     answer(ticket, understood)
-    if mode == b"queue" and asked.get(b"SARRAY_KEEPER") == b"on" and ticket >= FIRST_TICKET:
+    # What comes through a pipe a clerk cannot read.
+    if burst and session.follows and ticket >= FIRST_TICKET and piped.script is None:
         from sbatch_shim.burst import another_call
 
         another_call(session, entries)

@@ -21,7 +21,7 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
         clerk                   in which folder it is asked, and how one sees that it lives
         clerks/<name>/          that folder: FIFOs, and what it answered last (given_up.py)
         pending                 what a clerk is writing into the queue at present (given_up.py)
-        burst                   as many bytes as calls followed each other closely (burst.py)
+        burst                   as many bytes as calls followed others closely (burst.py)
         asked                   queue mode: how often a queued call was asked for (companions/reminder.py)
         wake                    made by who waits for a queued call, until the keeper flushes
         failed                  auto mode: what Slurm refused after the answer, until an sbatch has told of it
@@ -57,6 +57,8 @@ EMPTY_QUEUE = len(QUEUE_HEAD) + HEAD_BYTES + TAIL_BYTES
 FIRST_TICKET = 1000000000
 LAST_TICKET = 2147483647
 BLOCK = 1000
+# Calls that are not further apart follow each other closely, in seconds.
+FOLLOWING_SECONDS = 1.0
 BLOCKS = (LAST_TICKET + 1 - FIRST_TICKET) // BLOCK
 # Where Slurm's commands look for slurm.conf when SLURM_CONF does not say: in the folder that was given to configure
 # (or in `etc` beside the commands), then where a configless node keeps what it has fetched.
@@ -341,7 +343,14 @@ class Lock:
 
 
 class Session:
-    """The folder of one session."""
+    """
+    The folder of one session.
+
+    Attributes:
+        follows: Whether the call that was put on disk follows another one closely.
+    """
+
+    follows = False
 
     def __init__(self, state: bytes, name: bytes) -> None:
         self.state = state
@@ -404,12 +413,14 @@ class Session:
         with self.lock():
             descriptor = self.open_queue()
             try:
+                age = time.time() - posix.fstat(descriptor).st_mtime
                 size, last = self.last_ticket(descriptor)
                 ticket = given or last + 1
                 if not given and (last < FIRST_TICKET or ticket % BLOCK == 0):
                     ticket = self.reserve_block()
                 if size <= EMPTY_QUEUE:
                     self.mark_live()
+                self.follows = size > EMPTY_QUEUE and abs(age) < FOLLOWING_SECONDS
                 posix.lseek(descriptor, size, 0)
                 data = frame(ticket, payload, size)
                 if given:  # the last record tells the last ticket

@@ -284,7 +284,7 @@ def test_clerks_killed_and_stopped(person: Person) -> None:
     (person.home / "site/sbatch").write_text("#!/bin/sh\necho $$\n")
     (person.home / "site/sbatch").chmod(0o755)
     path = f"{person.prefix}/shims:{person.home}/site:{SYSTEM_PATH}"
-    more = {"PATH": path, "SARRAY_MODE": "queue", "SARRAY_KEEPER": "on"}
+    more = {"PATH": path, "SARRAY_MODE": "queue"}
     callers = [spawn(person, "bash", "-c", CALLER, "caller", str(number), **more) for number in range(12)]
     flushes = f"until [ -e over ]; do {person.prefix}/bin/sarray-flush >>flushed 2>&1; sleep 1; done"
     callers.append(spawn(person, "bash", "-c", flushes, **more))

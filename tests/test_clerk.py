@@ -49,10 +49,6 @@ def bodies(person: Person, state: str = "state") -> list[bytes]:
     return sorted(call.body().splitlines()[-1] for call in calls)
 
 
-def call(person: Person, *words: str | bytes, **more: str) -> Result:
-    return person.queue(*words, SARRAY_KEEPER="on", **more)
-
-
 # What a call may bring along, as a bash script that ends with it. `$SCRIPT` is a script file.
 CASES = {
     "arguments": "sbatch --parsable -J 'odd name' $SCRIPT '' ' ' $'a\\nb' $'\\xff\\xfe' '*' -x",
@@ -108,8 +104,6 @@ def both_ways(person: Person, script: str, command: tuple[str, ...] = ("bash", "
         (work / "job.sh").chmod(0o755)
         person.own(work)
         env["SCRIPT"] = str(work / "job.sh")
-        # In both: the record must not show it.
-        env["SARRAY_KEEPER"] = "on"
         if way == "clerk":
             with Clerk(person, SARRAY_STATE_DIR=str(state)) as clerk:
                 results.append(person.run(*command, script, cwd=work, env=env))
@@ -157,7 +151,7 @@ def test_a_call_of_another_group_has_the_group_in_its_record(person: Person) -> 
     other = 100
     entry = pwd.getpwnam(USER)
     with Clerk(person) as clerk:
-        env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", SARRAY_KEEPER="on")
+        env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
         done = subprocess.run(
             ["sbatch", "--parsable", "--wrap=true"], env=env, cwd=person.home, stdin=subprocess.DEVNULL, check=True,
             stdout=subprocess.PIPE, user=entry.pw_uid, group=other, extra_groups=[],
@@ -171,7 +165,7 @@ def test_a_call_from_another_namespace_goes_the_ordinary_way(person: Person, how
     if not USER or os.geteuid() != 0:
         pytest.skip("needs root, for a namespace")
     entry = pwd.getpwnam(USER)
-    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", SARRAY_KEEPER="on")
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
     call_it = ["setpriv", "--reuid", str(entry.pw_uid), "--regid", str(entry.pw_gid), "--clear-groups", "sbatch"]
     with Clerk(person) as clerk:
         words = ["unshare", how, *call_it, "--parsable", "--wrap=true"]
@@ -189,12 +183,12 @@ def test_a_burst_starts_a_clerk_which_leaves_when_nobody_calls(person: Person) -
 
     def begun() -> bool:
         nonlocal count
-        assert call(person, "--parsable", "--wrap=true", SARRAY_LINGER="2").status == 0
+        assert person.queue("--parsable", "--wrap=true", SARRAY_LINGER="2").status == 0
         count += 1
         return clerk.exists()
 
     wait_for(begun)
-    assert count >= 3
+    assert count >= 8
     status = person.run(str(person.prefix / "bin/sarray"), "status", env=person.environment())
     assert re.search(rb"session test has a clerk, process \d+", status.out) or not clerk.exists()
     wait_for(lambda: not clerk.exists(), 60)
@@ -202,17 +196,53 @@ def test_a_burst_starts_a_clerk_which_leaves_when_nobody_calls(person: Person) -
     wait_for(lambda: not list((person.home / "state/sessions/test/clerks").iterdir()), 60)
 
 
-@pytest.mark.parametrize("more", [{}, {"SARRAY_KEEPER": "off"}, {"SARRAY_KEEPER": ""}])
-def test_without_leave_no_clerk_is_started_or_asked(person: Person, more: dict[str, str]) -> None:
-    for _ in range(5):
-        assert person.queue("--wrap=true", **more).status == 0
-    assert not (person.home / "state/sessions/test/clerk.lock").exists()
+# Each is a loop of twenty calls as fast as they go.
+WITHOUT = {
+    "forbidden": "export SARRAY_KEEPER=off; for n in {1..20}; do sbatch -Q --wrap=true; done",
+    "in a job": "export SLURM_JOB_ID=1; for n in {1..20}; do sbatch -Q --wrap=true; done",
+    "scripts that come through a pipe": "for n in {1..20}; do sbatch -Q < <(printf '#!/bin/sh\n'); done",
+    "sessions of a few calls": "for n in {1..4}; do for SARRAY_SESSION in {1..5}; do sbatch -Q --wrap=true; done; done",
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT)
+def test_no_clerk_is_started(person: Person, case: str) -> None:
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    done = person.run("bash", "-c", WITHOUT[case], env=env)
+    assert (done.status, done.out, done.err) == (0, b"", b"")
+    assert not list((person.home / "state/sessions").glob("*/clerk.lock"))
+
+
+def test_who_forbids_it_asks_no_clerk(person: Person) -> None:
+    person.queue("--wrap=true")
     with Clerk(person) as clerk:
-        assert not clerk.served(person.queue("--parsable", "--wrap=true", **more).out)
+        assert not clerk.served(person.queue("--parsable", "--wrap=true", SARRAY_KEEPER="off").out)
+        assert clerk.served(person.queue("--parsable", "--wrap=true").out)
+
+
+def test_a_clerk_leaves_once_a_flush_has_taken_its_calls(person: Person) -> None:
+    with Clerk(person) as clerk:
+        assert clerk.served(person.queue("--parsable", "--wrap=true").out)
+        assert person.flush("--local").status == 0
+        assert clerk.process.wait(60) == 0
+        assert not (clerk.folder / "clerk").exists()
+
+
+def test_a_clerk_leaves_that_declines_each_call(person: Person) -> None:
+    """A clerk that serves some of them stays."""
+    with Clerk(person) as clerk:
+        for _ in range(3):
+            for _ in range(2):
+                assert person.queue("-Q", stdin=b"#!/bin/sh\n").status == 0
+            assert clerk.served(person.queue("--parsable", "--wrap=true").out)
+        for _ in range(4):
+            assert person.queue("-Q", stdin=b"#!/bin/sh\n").status == 0
+        assert clerk.process.wait(60) == 0
+    assert len(payloads(person)) == 13
 
 
 def test_a_second_clerk_leaves(person: Person) -> None:
-    call(person, "--wrap=true")
+    person.queue("--wrap=true")
     with Clerk(person) as first, Clerk(person, wait=False) as second:
         assert second.process.wait(60) == 0
         assert first.process.poll() is None
@@ -220,12 +250,12 @@ def test_a_second_clerk_leaves(person: Person) -> None:
 
 def test_callers_that_were_stopped_hold_up_nobody(person: Person) -> None:
     """They have taken all slots."""
-    call(person, "--wrap=true")
+    person.queue("--wrap=true")
     with Clerk(person) as clerk:
         (folder,) = (clerk.folder / "clerks").iterdir()
         for number in range(64):
             (folder / f"slot-{number}").touch()
-        done = call(person, "--parsable", "--wrap=true")
+        done = person.queue("--parsable", "--wrap=true")
         assert (done.status, done.err, clerk.served(done.out)) == (0, b"", False)
         assert len(payloads(person)) == 2
         clerk.process.wait(60)  # it has no slot any more
@@ -233,11 +263,11 @@ def test_callers_that_were_stopped_hold_up_nobody(person: Person) -> None:
 
 def test_a_stopped_clerk_holds_up_nobody(person: Person) -> None:
     """Also one that was stopped with the call in its hands: whoever waits ends it, and does it alone."""
-    call(person, "--wrap=first")
+    person.queue("--wrap=first")
     with Clerk(person) as clerk:
-        assert clerk.served(call(person, "--parsable", "--wrap=served").out)
+        assert clerk.served(person.queue("--parsable", "--wrap=served").out)
         clerk.stop()
-        done = call(person, "--parsable", "--wrap=alone")
+        done = person.queue("--parsable", "--wrap=alone")
         assert (done.status, done.err) == (0, b"")
     assert bodies(person) == [b"alone", b"first", b"served"]
 
@@ -255,11 +285,11 @@ def test_a_clerk_killed_or_stopped_at_every_step(person: Person, number: int, pa
     while True:
         state = f"state{step}"
         more = {"SARRAY_STATE_DIR": str(person.home / state)}
-        assert call(person, "-Q", "--wrap=0", **more).status == 0
+        assert person.queue("-Q", "--wrap=0", **more).status == 0
         with Clerk(person, "test", STEPS[part], str(step), str(number), when, **more) as clerk:
             told = []
             for name in "12":
-                done = call(person, "--parsable", f"--wrap={name}", **more)
+                done = person.queue("--parsable", f"--wrap={name}", **more)
                 assert (done.status, done.err) == (0, b""), (step, name, (person.home / "hit").read_text())
                 told.append(int(done.out))
                 served += clerk.served(done.out)
@@ -285,7 +315,7 @@ LAUNCHERS_CALLS = {"openat": 1, "write": 1, "?pselect6,?select,?poll": 1, "read"
 
 def test_a_caller_killed_at_every_step(person: Person) -> None:
     """Who was told a ticket has a call in the queue; who was not, has it once or not at all. Others do not suffer."""
-    assert call(person, "-Q", "--wrap=first").status == 0
+    assert person.queue("-Q", "--wrap=first").status == 0
     told, killed = {}, []
     with Clerk(person) as clerk:
         for name, every in LAUNCHERS_CALLS.items():
@@ -293,7 +323,7 @@ def test_a_caller_killed_at_every_step(person: Person) -> None:
             while not survived:
                 words = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={name}"]
                 words += ["-e", f"inject={name}:signal=KILL:when={step}", "sbatch", "--parsable"]
-                env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", SARRAY_KEEPER="on")
+                env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
                 body = f"--wrap={name[:4]}{step}"
                 done = person.run(*words, body, env=env)
                 survived = done.status == 0
@@ -302,7 +332,7 @@ def test_a_caller_killed_at_every_step(person: Person) -> None:
                 else:
                     killed.append(body)
                 step += every
-            done = call(person, "--parsable", f"--wrap=next{name}")
+            done = person.queue("--parsable", f"--wrap=next{name}")
             assert (done.status, done.err) == (0, b"")
             assert clerk.served(done.out)
     calls, problems = look(Session(os.fsencode(person.home / "state"), b"test"))

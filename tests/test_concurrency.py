@@ -32,8 +32,10 @@ def keeper(request: pytest.FixtureRequest, person: Person) -> Iterator[str]:
         return
     with Clerk(person) as clerk:
         yield "on"
-        assert any(path.read_bytes().strip(b"\0") for path in clerk.folder.glob("clerks/*/ledger"))
-        assert clerk.process.poll() is None
+        # It leaves by itself once it has queued calls and a flush has taken them.
+        status = clerk.process.poll()
+        entries = [path.read_bytes().strip(b"\0") for path in clerk.folder.glob("clerks/*/ledger")]
+        assert status == 0 or (status is None and any(entries))
 
 
 def test_64_callers_share_no_ticket(person: Person, keeper: str) -> None:

@@ -2,7 +2,8 @@
 The clerk of a session: it queues the calls that launchers hand to it, with the functions that shim.py has for one call.
 
 Whatever is odd about a call it declines, and the launcher goes the ordinary way. It holds nothing that is not on disk:
-it may be killed or stopped at any point (given_up.py). It leaves when nobody has called for a while.
+it may be killed or stopped at any point (given_up.py). It leaves when it is of no use any more: nobody has called for a
+while, a flush has taken what there was, or it has to decline each call.
 """
 
 import fcntl
@@ -11,15 +12,17 @@ import select
 import sys
 import time
 
-from sbatch_shim.burst import lock_path
+from sbatch_shim.burst import count_path, lock_path
 from sbatch_shim.clerk.caller import Dead, Declined, Elsewhere, FromCaller, Gone, place, rights
 from sbatch_shim.clerk.desk import Asked, Desk
 from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.given_up import ENTRY, Pending, entry
 from sbatch_shim.shim import Call, UnknownTicket, may_need_its_id, told, understood_call
-from sbatch_shim.spool import Session, close, mode_of, open_state, read, session_name, wrong_path
+from sbatch_shim.spool import EMPTY_QUEUE, Session, close, mode_of, open_state, read, session_name, wrong_path
 
 LINGER_SECONDS = 10.0
+# So many calls that it declined, one after the other, say that it costs more than it saves.
+DECLINED_CALLS = 4
 # Between two looks whether it is still wanted, in seconds.
 GLANCE_SECONDS = 1.0
 # How long a starting clerk tries: a look of others at the lock takes it for an instant (burst.attended).
@@ -94,7 +97,12 @@ class Clerk:
     Attributes:
         held: The open file of its lock.
         linger: How long it stays while nobody calls, in seconds.
+        served: Whether it has queued a call.
+        declined: How many calls it has declined since then.
     """
+
+    served = False
+    declined = 0
 
     def __init__(self, session: Desked, held: int, linger: float) -> None:
         self.session = session
@@ -110,7 +118,7 @@ class Clerk:
         close(own)
 
     def run(self) -> None:
-        """Serve until nobody has called for a while, or the session is gone."""
+        """Serve until that is of no use any more, or the session is gone."""
         self.desk.open()
         poll = select.poll()
         poll.register(self.desk.calls, select.POLLIN)
@@ -120,12 +128,21 @@ class Clerk:
                 for asked in self.desk.asked():
                     self.serve(asked)
                 last = time.monotonic()
+                if self.declined >= DECLINED_CALLS:
+                    break
                 continue
             quiet = time.monotonic() - last
             lost = quiet > LOST_SECONDS and self.desk.is_full()
-            if quiet > self.linger or lost or not self.is_ours():
+            if quiet > self.linger or lost or self.is_flushed() or not self.is_ours():
                 break
         self.leave()
+
+    def is_flushed(self) -> bool:
+        """Whether a flush has taken all calls, so that most likely the burst is over."""
+        try:
+            return self.served and posix.stat(self.session.queue).st_size <= EMPTY_QUEUE
+        except FileNotFoundError:  # it is being claimed
+            return False
 
     def leave(self) -> None:
         """End, if possible with nobody there who is asking."""
@@ -163,8 +180,13 @@ class Clerk:
 
     def answer_to(self, asked: Asked) -> bytes:
         """`k` and what the caller is told; `n`: it must go the ordinary way; `e` and an error."""
+        self.declined += 1
         try:
-            return b"k " + self.queue(asked)
+            queued = self.queue(asked)
+            if not self.served:
+                self.count_anew()
+            self.served, self.declined = True, 0
+            return b"k " + queued
         except Gone:
             raise
         except Unsure as error:
@@ -174,6 +196,13 @@ class Clerk:
         except (ShimError, OSError, ValueError) as error:
             say("declined: %s" % error)
             return b"n "
+
+    def count_anew(self) -> None:
+        """Let the next clerk begin as soon as this one, since one can be of use here."""
+        try:
+            posix.unlink(count_path(self.session))
+        except OSError:
+            pass  # it was not a burst that started this one
 
     def queue(self, asked: Asked) -> bytes:
         """Put a call on disk; what its caller is told."""

@@ -11,12 +11,16 @@ import difflib
 import os
 import re
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.clerks import Clerk
 from support.person import SYSTEM_PATH, Person, Result
 
 HERE = Path(__file__).parent
+# Every pipeline has a clerk from its first call on.
+CLERK = bool(os.environ.get("SHIM_TEST_CLERK"))
 
 # The test cluster counts from 500001; tickets have ten digits.
 ID = re.compile(rb"(?<![0-9])(?:5[0-9]{5}|[12][0-9]{9})(?![0-9])")
@@ -106,7 +110,8 @@ def run_both(
         environment = person.environment(**more)
         if not queued:
             del environment["SARRAY_STATE_DIR"]
-        result = person.run("/bin/bash", str(pipeline), cwd=work, env=environment)
+        with Clerk(person, "differential") if CLERK and queued and mode == "queue" else nullcontext():
+            result = person.run("/bin/bash", str(pipeline), cwd=work, env=environment)
         if queued:
             flushed = person.run(
                 str(person.prefix / "bin" / "sarray-flush"),
