@@ -68,7 +68,7 @@ def number(text: str, *, whole: bool) -> float:
 # There is no mode: where a user has asked for nothing, sbatch submits.
 SETTINGS = {
     "ids": Setting("auto", "SARRAY_IDS", words=("ticket", "auto", "real"), caps=("ticket",)),
-    "keeper": Setting("off", "SARRAY_KEEPER", words=("on", "off"), caps=("off",)),
+    "keeper": Setting("on", "SARRAY_KEEPER", words=("on", "off"), caps=("off",)),
     "idle": Setting("1", "SARRAY_IDLE"),
     "max-wait": Setting("10", "SARRAY_MAX_WAIT"),
     "linger": Setting("60", "SARRAY_LINGER"),
