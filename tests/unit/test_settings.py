@@ -168,7 +168,7 @@ def test_a_launcher_is_the_same_without_settings_and_reads_no_file_with_them() -
     assert launcher("squeue", *words[1:], settings=site) == launcher("squeue", *words[1:])
     changed = [one for one in launcher(*words, settings=site).splitlines() if one not in plain.splitlines()]
     assert len(changed) == 2
-    assert "off == on" in changed[0] and "${SARRAY_IDS:-real}" in changed[0]
+    assert "off != off" in changed[0] and "${SARRAY_IDS:-real}" in changed[0]
     called = changed[1].replace("'\"'\"'", "'")
     assert "main({b'SARRAY_IDS': b'real'}, {b'SARRAY_KEEPER': b'off'})" in called
 
