@@ -1,3 +1,3 @@
 """A drop-in sbatch that queues calls, and a flush that submits them as job arrays."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
