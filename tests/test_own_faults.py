@@ -213,7 +213,7 @@ def test_a_fault_of_sbatch_never_loses_a_call(person: Person, where: str, mode: 
     site = next((person.prefix / "venvs").glob("*/lib/python*/site-packages"))
     handed = ("/proc/self/environ", "", "", str(person.home / "state"), str(real), "1")
     code = f"import sys; sys.path.insert(0, {str(site)!r})\n{HEAD}\nimport sbatch_shim.shim as m\n{where} = boom"
-    words = [str(python), "-I", "-S", "-c", code + "\nsys.exit(m.main())", *handed]
+    words = [str(python), "-I", "-S", "-c", code + "\nsys.exit(m.main({}, {}))", *handed]
     env = person.environment(SARRAY_MODE=mode, SARRAY_SESSION="test")
     done = person.run(*words, "--wrap", "true", env=env)
     if where == "m.queue" and mode == "queue":
