@@ -36,6 +36,19 @@ PIPELINES = [
 ]
 
 
+@pytest.mark.slurm
+def test_a_site_takes_pools(person: Person) -> None:
+    """Else all calls with real ids would be submitted one by one, and no pipeline would tell."""
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="pools", SARRAY_IDS="real")
+    for _ in range(4):
+        assert person.run("sbatch", "--parsable", "-o", "/dev/null", "--wrap=true", env=env).status == 0
+    folder = Path(env["SARRAY_STATE_DIR"]) / "sessions/pools"
+    assert not (folder / "passed").exists()
+    assert [len((pool / "ids").read_text().split()) for pool in folder.glob("pools/[0-9]*")] == [3, 3]
+    assert person.run("sarray-flush", "--session", "pools", env=env).status == 0
+    person.settle()
+
+
 @contextmanager
 def operator(person: Person) -> Iterator[None]:
     """The test user may suspend jobs, and raise their priority."""

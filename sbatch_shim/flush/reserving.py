@@ -159,7 +159,9 @@ def submit_held(slurm: Slurm, call: Call, limits: Limits, folder: bytes, size: i
         create(waits_file(folder), b"")
     elif waits:
         words.append(option("dependency", waits))
-    words += [option("job-name", name_of(call, size)), option("chdir", b"/")]
+    # Calls from any folder may share it, and each task goes to its call's own; but a site's rules may judge this one.
+    place = call.cwd if limits.judged_by_site else b"/"
+    words += [option("job-name", name_of(call, size)), option("chdir", place)]
     if call.comment:
         words.append(option("comment", call.comment))
     if needs_login(call):
