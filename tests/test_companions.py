@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slurm
 
 
 def queued(person: Person, *words: str) -> str:
-    """A call's ticket."""
-    done = person.queue("--parsable", *words)
+    """A call's ticket, also where its script names SLURM_JOB_ID."""
+    done = person.queue("--parsable", *words, SARRAY_IDS="ticket")
     assert done.status == 0, done.err
     return done.out.decode().strip()
 

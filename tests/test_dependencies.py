@@ -249,10 +249,10 @@ def test_what_is_queued_in_a_job_waits_for_this_job_alone(person: Person) -> Non
     """One of the merged tasks has the array's own id; the array call's ticket means all of it."""
     script = person.home / "job.sh"
     script.write_text(IN_JOB)
-    state = str(person.home / "state")
+    more = {"STATE": str(person.home / "state"), "SARRAY_IDS": "ticket"}
     for name, code in (("one", 0), ("two", 1), ("three", 0)):
-        assert person.queue("-o", "/dev/null", str(script), name, str(code), STATE=state).status == 0
-    assert person.queue("-o", "/dev/null", "-a", "4-5", str(script), "four", "0", STATE=state).status == 0
+        assert person.queue("-o", "/dev/null", str(script), name, str(code), **more).status == 0
+    assert person.queue("-o", "/dev/null", "-a", "4-5", str(script), "four", "0", **more).status == 0
     assert person.flush().status == 0
     person.settle()
     found = {path.name for path in person.home.glob("*.*") if path.name.partition(".")[0] in ("own", "also", "whole")}

@@ -232,7 +232,7 @@ def test_calls_that_must_stay_alone_do(person: Person) -> None:
     person.queue("-H", "-o", "/dev/null", "--wrap=true")
     person.queue("-H", "-o", "/dev/null", "-a", "1-4%2", "--wrap=true")
     person.queue("-H", "-o", "/dev/null", "-d", "singleton", "--wrap=true")
-    person.queue("-H", "-o", "/dev/null", "--wrap=scancel $SLURM_JOB_ID")
+    person.queue("-H", "-o", "/dev/null", "--wrap=scancel $SLURM_JOB_ID", SARRAY_IDS="ticket")
     done = person.flush()
     assert len(done.out.splitlines()) == 4
     assert any(line.endswith("_[1-4%2]") for line in shown(person, "%i"))
