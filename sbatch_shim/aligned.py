@@ -9,7 +9,7 @@ All of it is under the pools' lock, and gone when a flush closes the pools (stat
 import posix
 
 from sbatch_shim.record import digest
-from sbatch_shim.spool import Session, close, dropped, read, replace
+from sbatch_shim.spool import Session, close, dropped, open_private, read, replace
 
 # Calls of one kind that wait for the same element; more get jobs of their own.
 TURNS = 8
@@ -41,9 +41,7 @@ def list_file(session: Session) -> bytes:
 
 def note_pool(session: Session, job: int, first: int, count: int, depth: int) -> None:
     """Let later calls wait for the elements of a pool one by one."""
-    descriptor = posix.open(
-        list_file(session), posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC, 0o600
-    )
+    descriptor = open_private(list_file(session), posix.O_WRONLY | posix.O_APPEND)
     try:
         posix.write(descriptor, b"%d %d %d %d\n" % (job, first, count, depth))
     finally:
@@ -91,7 +89,7 @@ class Budget:
     def note(self, elements: int) -> None:
         """One more has asked, for which so many were made."""
         # Not brought to the disk: after a power cut the kind is another one (reserve.key_of).
-        descriptor = posix.open(self.place, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+        descriptor = open_private(self.place, posix.O_WRONLY)
         try:
             posix.pwrite(descriptor, b"%10d %10d" % (self.asked + 1, self.made + elements), 0)
         finally:

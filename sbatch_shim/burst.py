@@ -9,7 +9,7 @@ import posix
 import time
 
 from sbatch_shim.keeping import start
-from sbatch_shim.spool import FOLLOWING_SECONDS, Session, close
+from sbatch_shim.spool import FOLLOWING_SECONDS, Session, close, open_private
 
 CLERK = b"sbatch_shim.clerk.clerk"
 # So many calls that follow each other closely start a clerk, which costs as much as it saves with so many more.
@@ -40,8 +40,7 @@ def count_path(session: Session) -> bytes:
 
 def count(session: Session) -> int:
     """How many calls have followed each other closely, the first one, which nobody counts, included."""
-    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC | posix.O_NOFOLLOW
-    descriptor = posix.open(count_path(session), flags, 0o600)
+    descriptor = open_private(count_path(session), posix.O_WRONLY | posix.O_APPEND)
     try:
         found = posix.fstat(descriptor)
         calls = found.st_size + 2
@@ -61,8 +60,7 @@ def lock_path(session: Session) -> bytes:
 
 def attended(session: Session) -> bool:
     """Whether a clerk lives (or cannot be the only one, where there is no flock)."""
-    flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW
-    descriptor = posix.open(lock_path(session), flags, 0o600)
+    descriptor = open_private(lock_path(session), posix.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:

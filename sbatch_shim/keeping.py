@@ -24,7 +24,7 @@ from _signal import (  # type: ignore[import-not-found]
 )
 
 from sbatch_shim.errors import complain
-from sbatch_shim.spool import EMPTY_QUEUE, Session, close, read, session_name
+from sbatch_shim.spool import EMPTY_QUEUE, Session, close, open_private, read, session_name
 
 KEEPER = b"sbatch_shim.flush.keeper"
 # A log of this size is begun anew, in bytes.
@@ -42,12 +42,11 @@ def lock_path(session: Session) -> bytes:
 
 def open_lock(session: Session) -> int:
     """The file of the keeper's lock."""
-    flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW
     try:
-        return posix.open(lock_path(session), flags, 0o600)
+        return open_private(lock_path(session), posix.O_RDWR)
     except FileNotFoundError:
         session.make()
-        return posix.open(lock_path(session), flags, 0o600)
+        return open_private(lock_path(session), posix.O_RDWR)
 
 
 def lockable(session: Session) -> bool:
@@ -157,8 +156,7 @@ def wake(session: Session, entries: "list[bytes]", *, start_one: bool) -> None:
     if not has_work(session):
         return
     try:
-        path = session.folder + b"/wake"
-        close(posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW, 0o600))
+        close(open_private(session.folder + b"/wake", posix.O_WRONLY))
     except OSError:
         return
     if start_one and kept_here(session):
@@ -261,11 +259,7 @@ def become(session: Session, entries: "list[bytes]", module: bytes, log: bytes) 
             posix.rename(log, log + b".old")
     except OSError:
         pass
-    streams = (
-        (b"/dev/null", posix.O_RDONLY),
-        (log, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW),
-    )
-    descriptors = [posix.open(path, flags, 0o600) for path, flags in streams]
+    descriptors = [posix.open(b"/dev/null", posix.O_RDONLY), open_private(log, posix.O_WRONLY | posix.O_APPEND)]
     # Out of the way of 0, 1 and 2, which the caller may have closed.
     descriptors = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, 3) for one in descriptors]
     for stream, source in enumerate((descriptors[0], descriptors[1], descriptors[1])):

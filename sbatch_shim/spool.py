@@ -125,6 +125,13 @@ def replace(path: bytes, data: bytes) -> None:
     posix.rename(draft, path)
 
 
+def open_private(path: bytes, flags: int) -> int:
+    """A file that only its user may open, whatever the umask; it is made if it is not there."""
+    descriptor = posix.open(path, flags | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW, 0o600)
+    posix.fchmod(descriptor, 0o600)
+    return descriptor
+
+
 def close(descriptor: int) -> None:
     """What matters is on disk by then: an error here (NFS has such) must not undo in words what was done."""
     try:
@@ -313,9 +320,7 @@ class Lock:
 
     def __enter__(self) -> None:
         self.soft = None
-        flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW
-        self.descriptor = posix.open(self.path, flags, 0o600)
-        posix.fchmod(self.descriptor, 0o600)
+        self.descriptor = open_private(self.path, posix.O_RDWR)
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -391,9 +396,7 @@ class Session:
         """
         try:
             self.make()
-            flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW
-            descriptor = posix.open(self.folder + b"/passed", flags, 0o600)
-            posix.fchmod(descriptor, 0o600)
+            descriptor = open_private(self.folder + b"/passed", posix.O_WRONLY | posix.O_APPEND)
             first = posix.fstat(descriptor).st_size == 0
             posix.write(descriptor, reason.encode() + b"\n")
             posix.close(descriptor)

@@ -67,6 +67,16 @@ def quiet(person: Person) -> Iterator[Person]:
     wait_for(lambda: not keepers(person), 30)
 
 
+def test_a_umask_that_takes_everything_shuts_out_no_later_call(quiet: Person) -> None:
+    """What one sbatch leaves, the next one, the keeper and the flush must be able to open."""
+    script = "umask 777; for n in 1 2 3; do sbatch -Q -o /dev/null --wrap 'umask 22; touch ran.'$n; done"
+    env = quiet.environment(SARRAY_MODE="auto", SARRAY_IDLE="0.3")
+    done = quiet.run("bash", "-c", script, env=env)
+    assert (done.status, done.err) == (0, b"")
+    settled(quiet, *(f"ran.{n}" for n in (1, 2, 3)))
+    assert not (folder(quiet) / "passed").exists()
+
+
 def test_calls_are_submitted_by_themselves_as_one_array(quiet: Person) -> None:
     ids = [auto(quiet, "--parsable", "--wrap", f"touch ran.{n}").out.decode().strip() for n in range(8)]
     settled(quiet, *(f"ran.{n}" for n in range(8)))

@@ -202,6 +202,24 @@ def test_what_asked_to_be_held_stays_held(person: Person) -> None:
     assert (person.home / "ran.a").read_text() == f"{told}\n"
 
 
+def test_chains_share_pools_whatever_the_umask(person: Person) -> None:
+    """What one sbatch leaves, the next one and the flush must be able to open."""
+    script = (
+        'umask 777; for n in 1 2 3 4; do a=$(sbatch --parsable -o /dev/null --wrap "umask 22; touch a.$n"); '
+        'sbatch -Q -d afterok:$a -o /dev/null --wrap "ls a.$n && umask 22 && touch b.$n"; done'
+    )
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", SARRAY_IDS="real")
+    done = person.run("bash", "-c", script, env=env)
+    assert (done.status, done.err) == (0, b"")
+    folder = person.home / "state/sessions/test"
+    assert not (folder / "passed").exists()
+    # For each link a job of its own at first, and then one pool.
+    assert len(list(folder.glob("pools/[0-9]*"))) == 4
+    assert person.flush().status == 0
+    person.settle()
+    assert len(list(person.home.glob("b.*"))) == 4
+
+
 def test_calls_made_at_the_same_time_have_ids_of_their_own(person: Person) -> None:
     def call(number: int) -> str:
         return reserve(person, "test", "-o", "/dev/null", f"--wrap=echo $SLURM_JOB_ID >>ran.{number}").out.decode()

@@ -18,7 +18,17 @@ from sbatch_shim.clerk.desk import Asked, Desk
 from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.given_up import ENTRY, Pending, entry
 from sbatch_shim.shim import Call, UnknownTicket, may_need_its_id, told, understood_call
-from sbatch_shim.spool import EMPTY_QUEUE, Session, close, mode_of, open_state, read, session_name, wrong_path
+from sbatch_shim.spool import (
+    EMPTY_QUEUE,
+    Session,
+    close,
+    mode_of,
+    open_private,
+    open_state,
+    read,
+    session_name,
+    wrong_path,
+)
 
 LINGER_SECONDS = 10.0
 # So many calls that it declined, one after the other, say that it costs more than it saves.
@@ -251,8 +261,7 @@ class Clerk:
 
 def take(session: Session) -> "int | None":
     """The lock of a session's only clerk, as an open file; None where another one lives."""
-    flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW
-    descriptor = posix.open(lock_path(session), flags, 0o600)
+    descriptor = open_private(lock_path(session), posix.O_RDWR)
     until = time.monotonic() + TAKING_SECONDS
     while True:
         try:
