@@ -1,12 +1,13 @@
 """
 What calls cost that are told the real ids of their jobs, against tickets and direct submission.
 
-    bench/ids.py PREFIX [USER [CALLS]]
+    bench/ids.py PREFIX [USER [CALLS [LINKS]]]
 
 PREFIX is an installation; SLURM_CONF names a cluster that runs nothing else (tests/slurm/start). Root runs this, and
 USER submits, to the partition `other`, which is down meanwhile. Each way's calls are made, then flushed, then
-cancelled, in another order each round. Prints a table for bench/README.md: requests are what slurmctld counted for USER
-(sdiag), its processor time is utime and stime in ticks of 10 ms, times are seconds from outside.
+cancelled, in another order each round. With LINKS they are chains of so many, each waiting for the one before by
+afterok. Prints a table for bench/README.md: requests are what slurmctld counted for USER (sdiag), its processor time is
+utime and stime in ticks of 10 ms, times are seconds from outside.
 """
 
 from __future__ import annotations
@@ -47,13 +48,14 @@ class Bench:
     user: str
     controller: int
 
-    def run(self, way: str, *words: str) -> None:
+    def run(self, way: str, *words: str) -> str:
         env = {"HOME": str(self.home), "USER": self.user, "PATH": SYSTEM_PATH, "SLURM_CONF": os.environ["SLURM_CONF"]}
         if way != "direct":
             env.update(PATH=f"{self.prefix}/shims:{SYSTEM_PATH}", SARRAY_MODE="queue", SARRAY_SESSION=way)
             env.update(SARRAY_STATE_DIR=str(self.home / "state"), SARRAY_IDS=way)
         user = self.user if os.geteuid() == 0 else None
-        subprocess.run(words, env=env, cwd=self.home, user=user, check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run(words, env=env, cwd=self.home, user=user, check=True, stdout=subprocess.PIPE, text=True)
+        return done.stdout.strip()
 
     def requests(self) -> int:
         """All that this user has asked the controller."""
@@ -65,11 +67,13 @@ class Bench:
         fields = Path(f"/proc/{self.controller}/stat").read_text().rpartition(") ")[2].split()
         return int(fields[11]) + int(fields[12])
 
-    def cost(self, way: str, calls: int) -> Cost:
+    def cost(self, way: str, calls: int, links: int) -> Cost:
         """Of one round, of which nothing runs."""
         before, ticks, begun = self.requests(), self.ticks(), time.monotonic()
-        for _ in range(calls):
-            self.run(way, "sbatch", "-p", "other", "-o", "/dev/null", "job.sh")
+        told = ""
+        for number in range(calls):
+            waits = ["-d", f"afterok:{told}"] if number % links else []
+            told = self.run(way, "sbatch", "--parsable", "-p", "other", "-o", "/dev/null", *waits, "job.sh")
         called = time.monotonic()
         if way != "direct":
             self.run(way, str(self.prefix / "bin/sarray-flush"))
@@ -81,11 +85,12 @@ class Bench:
 
 def main() -> int:
     """Measure; returns the exit status."""
-    if len(sys.argv) not in (2, 3, 4) or "SLURM_CONF" not in os.environ:
+    if len(sys.argv) not in (2, 3, 4, 5) or "SLURM_CONF" not in os.environ:
         print(__doc__, file=sys.stderr)
         return 2
     user = sys.argv[2] if len(sys.argv) > 2 else pwd.getpwuid(os.geteuid()).pw_name
     calls = int(sys.argv[3]) if len(sys.argv) > 3 else CALLS
+    links = int(sys.argv[4]) if len(sys.argv) > 4 else 1
     conf = Path(os.environ["SLURM_CONF"]).read_text()
     pid_file = re.search(r"^SlurmctldPidFile=(.*)$", conf, re.M)
     assert pid_file, "slurm.conf names no SlurmctldPidFile"
@@ -100,8 +105,9 @@ def main() -> int:
         found: dict[str, list[Cost]] = {"direct": [], "ticket": [], "auto": []}
         for number in range(ROUNDS):
             for way in [*found][number:] + [*found][:number]:
-                found[way].append(bench.cost(way, calls))
-        print(f"| {calls} calls, median of {ROUNDS} | calls, s | flush, s | requests | ticks |\n|---|---|---|---|---|")
+                found[way].append(bench.cost(way, calls, links))
+        print(f"| {calls} calls in chains of {links}, median of {ROUNDS} | calls, s | flush, s | requests | ticks |")
+        print("|---|---|---|---|---|")
         for way, costs in found.items():
             called, flushed = (statistics.median(times) for times in zip(*((c.calls, c.flush) for c in costs)))
             asked, used = (statistics.median(counts) for counts in zip(*((c.requests, c.ticks) for c in costs)))

@@ -26,6 +26,7 @@ from sbatch_shim.setup.outside import MODULE, Manifest, add_lines, module_target
 from sbatch_shim.state.paths import DEFAULT_PREFIX, MANIFEST, PACKAGE, TEMPLATES, installed_in, state_folder
 from sbatch_shim.state.settings import IN_EFFECT, NOTHING_SET, SETTINGS, Settings, read
 
+CLERK = "\n# the clerk\n"
 COMMANDS = {"sarray": "verbs.sarray", "sarray-flush": "flush.cli"}
 
 
@@ -68,7 +69,7 @@ def launcher(
     settings: Settings = NOTHING_SET,
 ) -> str:
     """The launcher of sbatch or of a companion; `needed` are files without which this Python does not start."""
-    return render(
+    text = render(
         "launcher",
         command=command,
         bash=bash,
@@ -81,6 +82,8 @@ def launcher(
         ids=word_of("ids", settings),
         live="sessions" if command == "sacct" else "live",
     )
+    # The part for calls of a burst is read by its place in the file.
+    return text.replace("CLERK_LINE", str(text[: text.find(CLERK)].count("\n") + 1))
 
 
 def needed_files() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -109,3 +110,11 @@ def test_a_companion_starts_without_what_few_questions_need() -> None:
     costly = {"re", "json", "typing", "dataclasses", "inspect", "enum", "collections", "functools", "subprocess"}
     costly |= {"signal", "shutil", "traceback", "site", "sbatch_shim.companions.formats.document"}
     assert found & costly == set()
+
+
+def test_the_part_for_calls_of_a_burst_is_found_by_its_line() -> None:
+    """A pattern over the whole file takes bash tens of milliseconds where the locale is UTF-8."""
+    text = install.launcher("sbatch", "/bin/bash", "/usr/bin/python3", "/nowhere")
+    found = re.search(r"^ *mapfile -s (\d+) shim_lines <\"\$0\"$", text, re.M)
+    assert found is not None
+    assert text.splitlines()[int(found[1])] == "# the clerk"
