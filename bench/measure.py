@@ -36,8 +36,8 @@ from typing import Any
 
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
-from sbatch_shim.record import frame, frames  # noqa: E402
-from sbatch_shim.spool import BLOCK, FIRST_TICKET, QUEUE_HEAD  # noqa: E402
+sys.path.insert(0, str(REPO / "tests"))
+from support.queues import multiply  # noqa: E402
 
 SBATCH = "/usr/bin/sbatch"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -525,28 +525,13 @@ class Bench:
         say(f"listings: {LISTED:,} calls")
         environment = self.queueing("listed")
         Timed([self.shim, "-H", "-o", "/dev/null", "true.sh"], environment)
-        self.multiply(Path(environment["SARRAY_STATE_DIR"]), "listed", LISTED)
+        multiply(Path(environment["SARRAY_STATE_DIR"]), "listed", LISTED)
         commands = {
             "`squeue`": [str(self.prefix / "shims" / "squeue")],
             "`sarray status`": [str(self.prefix / "bin" / "sarray"), "status"],
         }
         for name, words in commands.items():
             self.table.ratio(name, [Timed(words, environment).seconds for _ in range(5)], real, 3)
-
-    @staticmethod
-    def multiply(state: Path, session: str, count: int) -> None:
-        """Make `count` calls of the one that is queued, as so many calls of sbatch would have left them."""
-        queue = state / "sessions" / session / "queue"
-        ((first, payload),) = (one for one in frames(queue.read_bytes(), len(QUEUE_HEAD))[0] if one[1])
-        with queue.open("r+b") as stream:
-            size = stream.seek(0, 2)
-            for number in range(1, count):
-                record = frame(first + number, payload, size)
-                stream.write(record)
-                size += len(record)
-        begin = (first - FIRST_TICKET) // BLOCK
-        for number in range(begin, begin + count // BLOCK + 1):
-            (state / "blocks" / str(number)).write_text(session)
 
     def by_hand(self, job: str, told: str, script: str) -> float:
         """One task's script, run as slurmd would: as a private file named slurm_script, which it may overwrite."""

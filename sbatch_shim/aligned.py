@@ -9,6 +9,7 @@ All of it is under the pools' lock, and gone when a flush closes the pools (stat
 import posix
 
 from sbatch_shim.record import digest
+from sbatch_shim.reserve import exists, most_elements, place_of
 from sbatch_shim.spool import Session, close, dropped, open_private, read, replace
 
 # Calls of one kind that wait for the same element; more get jobs of their own.
@@ -36,14 +37,15 @@ class Awaited:
 
 def list_file(session: Session) -> bytes:
     """The pools whose elements may be waited for: id, id of element 0, how many, and for how many pools each waits."""
-    return session.folder + b"/pools/open/list"
+    return place_of(session, b"list")
 
 
 def note_pool(session: Session, job: int, first: int, count: int, depth: int) -> None:
     """Let later calls wait for the elements of a pool one by one."""
     descriptor = open_private(list_file(session), posix.O_WRONLY | posix.O_APPEND)
     try:
-        posix.write(descriptor, b"%d %d %d %d\n" % (job, first, count, depth))
+        # The line end is in front, so that a line that a full disk has cut stays by itself.
+        posix.write(descriptor, b"\n%d %d %d %d" % (job, first, count, depth))
     finally:
         close(descriptor)
 
@@ -58,8 +60,10 @@ def awaited(session: Session, spec: bytes) -> "Awaited | None":
         lines = read(list_file(session)).splitlines()
     except FileNotFoundError:
         return None
-    for line in lines:
-        job, first, count, depth = [int(field) for field in line.split()]
+    for fields in [line.split() for line in lines]:
+        if len(fields) != 4:
+            continue
+        job, first, count, depth = map(int, fields)
         if first <= number < first + count and not dropped(session.state, number):
             return Awaited(job, number - first if first != job else None, count, depth)
     return None
@@ -67,7 +71,7 @@ def awaited(session: Session, spec: bytes) -> "Awaited | None":
 
 class Budget:
     """
-    How many calls of a kind have asked, and how many elements were made for them: never more than twice, plus seven.
+    How many calls of a kind have asked, and how many elements were made for them.
 
     The calls at each place in a chain are a kind of their own: else the first ones would use up what is for the next.
 
@@ -76,7 +80,7 @@ class Budget:
     """
 
     def __init__(self, session: Session, kind: bytes, depth: int) -> None:
-        self.place = session.folder + b"/pools/open/" + digest(b"%s at %d" % (kind, depth)).encode()
+        self.place = place_of(session, digest(b"%s at %d" % (kind, depth)).encode())
         try:
             self.asked, self.made = [int(field) for field in read(self.place).split()]
         except (OSError, ValueError):
@@ -84,7 +88,7 @@ class Budget:
 
     def allows(self, elements: int) -> bool:
         """Whether so many more may be made for the call that asks now; the first one gets a job of its own."""
-        return self.made > 0 and self.made + elements <= 2 * (self.asked + 1) + 7
+        return self.made > 0 and self.made + elements <= most_elements(self.asked + 1)
 
     def note(self, elements: int) -> None:
         """One more has asked, for which so many were made."""
@@ -101,21 +105,16 @@ class Row:
     A pool that is aligned with another one.
 
     Args:
-        turn: The how-manieth such pool it is.
+        turn: Which of the pools of this kind that wait for that one, from 0.
     """
 
     def __init__(self, session: Session, kind: bytes, waits: Awaited, turn: int) -> None:
         assert waits.element is not None
-        key = digest(b"%s %d %d" % (kind, waits.job, turn)).encode()
-        self.place = session.folder + b"/pools/open/" + key
+        self.place = place_of(session, digest(b"%s %d %d" % (kind, waits.job, turn)).encode())
         self.element = waits.element
 
     def exists(self) -> bool:
-        try:
-            posix.stat(self.place)
-        except FileNotFoundError:
-            return False
-        return True
+        return exists(self.place)
 
     def open(self, first: int, count: int) -> None:
         """Let its ids be taken."""

@@ -264,10 +264,15 @@ def opened(first: int, count: int, element: int, asked: int, made: int) -> bytes
     return b"%10d %10d %10d %10d %10d" % (first, count, element, asked, made)
 
 
+def most_elements(asked: int) -> int:
+    """How many elements may be made for so many calls of a kind."""
+    return 2 * asked + 7
+
+
 def grow(session: Session, kind: "Callable[[], bytes]", payload: bytes, depth: "int | None", *, alone: bool) -> None:
     """
-    Open another pool for such calls: for the first one a job of its own, then never more elements than twice what was
-    asked for, plus seven. Under the lock.
+    Open another pool for such calls: for the first one a job of its own, then as many elements as may be made. Under
+    the lock.
 
     Args:
         kind: Tells the key of such calls.
@@ -278,7 +283,7 @@ def grow(session: Session, kind: "Callable[[], bytes]", payload: bytes, depth: "
         asked, made = [int(field) for field in read(place_of(session, kind())).split()[-2:]]
     except (OSError, ValueError):
         asked = made = 0
-    size = 2 * (asked + 1) + 7 - made if made else 1
+    size = most_elements(asked + 1) - made if made else 1
     pool = pool_for(session, payload, size, alone=alone or depth is None)
     if depth is not None:
         from sbatch_shim.aligned import note_pool

@@ -23,13 +23,13 @@ from pathlib import Path
 import pytest
 from support.faults import Cluster, descendants, free_port, spawn, wait_for
 from support.person import SYSTEM_PATH, Person
+from support.queues import multiply
 from test_concurrency import one_of_each_while_flushes_run
 from test_fuzz import odd_calls_come_out_as_they_went_in
 
 from sbatch_shim.burst import lock_path
 from sbatch_shim.contended import Holder
-from sbatch_shim.record import frame, frames
-from sbatch_shim.spool import BLOCK, FIRST_TICKET, QUEUE_HEAD, Session
+from sbatch_shim.spool import Session
 from sbatch_shim.state.calls import Shared, build, payloads
 
 pytestmark = pytest.mark.slurm
@@ -235,21 +235,8 @@ def test_a_hundred_thousand_calls(person: Person) -> None:
     (person.home / "site/sbatch").chmod(0o755)
     path = f"{person.prefix}/shims:{person.home}/site:{SYSTEM_PATH}"
     first = int(person.queue("--parsable", "-o", "/dev/null", "--wrap=true", PATH=path).out)
-    queue = person.home / "state/sessions/test/queue"
-    ((ticket, payload),) = (one for one in frames(queue.read_bytes(), len(QUEUE_HEAD))[0] if one[1])
-    assert ticket == first
-    # As 100,000 calls of sbatch would have left it; the numbers beyond the first block are nobody else's here.
-    with queue.open("r+b") as stream:
-        size = stream.seek(0, 2)
-        for number in range(1, count):
-            record = frame(first + number, payload, size)
-            stream.write(record)
-            size += len(record)
-    blocks = person.home / "state/blocks"
-    begin = (first - FIRST_TICKET) // BLOCK
-    for number in range(begin, begin + count // BLOCK + 1):
-        (blocks / str(number)).write_text("test")
-    person.own(blocks)
+    assert multiply(person.home / "state", "test", count) == first
+    person.own(person.home / "state/blocks")
     env = person.environment(SARRAY_SESSION="test", PATH=path)
     begun = time.monotonic()
     listed = person.run("squeue", "-h", "-o", "%i", env=env, timeout=3600)

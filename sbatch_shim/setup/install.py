@@ -26,7 +26,8 @@ from sbatch_shim.setup.outside import MODULE, Manifest, add_lines, module_target
 from sbatch_shim.state.paths import DEFAULT_PREFIX, MANIFEST, PACKAGE, TEMPLATES, installed_in, state_folder
 from sbatch_shim.state.settings import IN_EFFECT, NOTHING_SET, SETTINGS, Settings, read
 
-CLERK = "\n# the clerk\n"
+# Begins the part of sbatch's launcher for calls of a burst.
+BURST_PART = "\n# the clerk\n"
 COMMANDS = {"sarray": "verbs.sarray", "sarray-flush": "flush.cli"}
 
 
@@ -82,8 +83,8 @@ def launcher(
         ids=word_of("ids", settings),
         live="sessions" if command == "sacct" else "live",
     )
-    # The part for calls of a burst is read by its place in the file.
-    return text.replace("CLERK_LINE", str(text[: text.find(CLERK)].count("\n") + 1))
+    # That part is read by its place in the file.
+    return text.replace("CLERK_LINE", str(text[: text.find(BURST_PART)].count("\n") + 1))
 
 
 def needed_files() -> list[str]:

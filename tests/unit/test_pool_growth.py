@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sbatch_shim import reserve
+from sbatch_shim.aligned import list_file
 from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.flush import reserving
 from sbatch_shim.flush.release import close_all
@@ -230,3 +231,16 @@ def test_a_cancelled_job_is_waited_for_by_a_job_of_its_own() -> None:
         asked(session, waits=b"afterok:%d" % told[2])
         asked(session, waits=b"afterany:%d" % told[1])
         assert set(counter.beside.values()) == {None}
+
+
+def test_a_line_that_a_full_disk_has_cut_is_no_pool() -> None:
+    counter = Counter()
+    with at(counter) as session:
+        asked(session)
+        with open(list_file(session), "ab") as stream:
+            stream.write(b"\n50 ")
+        told = [asked(session) for _ in range(2)]
+        for _ in range(2):
+            asked(session, waits=b"afterok:%d" % told[0])
+        awaiting = [one for one in counter.made if counter.beside[one.job] is not None]
+        assert [counter.beside[one.job] for one in awaiting] == [counter.made[1].job]
