@@ -10,7 +10,7 @@ import pytest
 from support.person import SYSTEM_PATH, Person
 from support.terminal import Terminal
 
-from sbatch_shim.flush.flush import MOST_FOLDERS_LEFT
+from sbatch_shim.flush.submit import MOST_FOLDERS_LEFT
 
 pytestmark = pytest.mark.slurm
 

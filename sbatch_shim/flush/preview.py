@@ -9,9 +9,9 @@ from signal import SIG_DFL, SIGPIPE, signal
 from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.slurm import option
 from sbatch_shim.flush.changes import changes_of
-from sbatch_shim.flush.flush import by_controller
 from sbatch_shim.flush.ready import Ready, all_ready
 from sbatch_shim.flush.wishes import Wishes, apply_overrides
+from sbatch_shim.flush.work import by_controller
 from sbatch_shim.merge.graph import counted, describe, graph, with_real_ids
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.spool import Session, create

@@ -28,7 +28,7 @@ class Wishes:
         any_cluster: Calls that were made for another cluster are submitted too.
         assume: What to take for the fate of submissions that cannot be known: submitted, lost, or None.
         only: The tickets that somebody needs real ids of; what has nothing to do with them stays queued, if it is not
-            too much (see flush.py). None: all.
+            too much (see submit.py). None: all.
     """
 
     throttle: int | None = None
