@@ -19,7 +19,7 @@ from _signal import SIGKILL  # type: ignore[import-not-found]
 
 from sbatch_shim.errors import ShimError, Unsure, complain
 from sbatch_shim.record import TAIL_BYTES, tail_ticket
-from sbatch_shim.spool import Session, close, read
+from sbatch_shim.spool import Session, close, launched_with, read
 
 # An entry of a ledger, in bytes: there is one for each slot.
 ENTRY = 128
@@ -193,7 +193,7 @@ def main() -> int:
 
     Prints what the caller is told. Exit status 0: the call is queued; NOT_QUEUED: it is not; 1: see stderr.
     """
-    words = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
+    words = launched_with()
     state, name, clerk = words[:3]
     slot, caller, pid, descriptor = [int(word) for word in words[3:7]]
     session = Session(state, name)

@@ -19,6 +19,7 @@ from sbatch_shim.spool import (
     Session,
     dropped,
     handed_on,
+    launched_with,
     mode_of,
     noted_cluster,
     open_state,
@@ -152,8 +153,7 @@ def exec_as_it_is(real: bytes, argv: "list[bytes]", entries: "list[bytes]") -> N
 def main(defaults: "dict[bytes, bytes]", caps: "dict[bytes, bytes]") -> int:
     if getsignal(SIGINT) != SIG_IGN:
         signal(SIGINT, SIG_DFL)
-    # argv as bytes from the kernel: sys.argv has been through the locale. The first words are python -I -S -c CODE.
-    words = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
+    words = launched_with()
     state, real, burst = words[3:6]
     try:
         entries = handed_on(*words[:3])

@@ -177,6 +177,15 @@ def read(path: bytes, folder: "int | None" = None) -> bytes:
         close(descriptor)
 
 
+def launched_with() -> "list[bytes]":
+    """
+    What the launcher says behind `python -I -S -c CODE`.
+
+    As bytes from the kernel: sys.argv has been through the locale.
+    """
+    return read(b"/proc/self/cmdline").split(b"\0")[5:-1]
+
+
 def handed_on(source: bytes, writer: bytes, count: bytes) -> "list[bytes]":
     """
     The caller's environment, entry by entry, as the launcher hands it on.

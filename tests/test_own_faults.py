@@ -80,10 +80,10 @@ def test_a_dry_run_shows_the_others(person: Person) -> None:
     assert done.out.count(b"\n== ") == 3
 
 
-@pytest.mark.parametrize("where", ["Flush.claim", "Flush.submit_all", "Flush.finish"])
+@pytest.mark.parametrize("where", ["Flush.claim", "Submitter.submit_all", "Flush.finish"])
 def test_a_fault_of_a_flush_is_one_sentence(person: Person, where: str) -> None:
     queue_three(person)
-    done = run(person, f"from sbatch_shim.flush.flush import Flush; {where} = boom; {FLUSH}", "--local")
+    done = run(person, f"from sbatch_shim.flush.flush import Flush, Submitter; {where} = boom; {FLUSH}", "--local")
     said = re.findall(
         rb"sarray-flush: a fault of sbatch-shim.*reported in .*faults.log; what is not submitted stays", done.err
     )

@@ -20,7 +20,7 @@ from _signal import (  # type: ignore[import-not-found]
 
 from sbatch_shim.companions.context import BY_NUMBER, LAUNCHERS, Context, Told, may_write, say
 from sbatch_shim.errors import ShimError
-from sbatch_shim.spool import Session, handed_on, open_state, read, session_of, wrong_path
+from sbatch_shim.spool import Session, handed_on, launched_with, open_state, session_of, wrong_path
 from sbatch_shim.state.streams import open_closed_streams
 
 # Where that is not the command's name.
@@ -59,7 +59,7 @@ def main(command: str) -> int:
     # Who ignores it is not told how a command of Slurm ended.
     child_signal = signal(SIGCHLD, SIG_DFL)
     open_closed_streams()
-    raw = read(b"/proc/self/cmdline").split(b"\0")[5:-1]
+    raw = launched_with()
     state, real, words = raw[3], os.fsdecode(raw[4]), [os.fsdecode(word) for word in raw[5:]]
     environment = {}
     try:

@@ -55,6 +55,9 @@ class Limits:
         """
         How many tasks of an array may run at a time; 0 for no limit.
 
+        The user's wish goes before what the call says, and that before what is usual at the site. Nobody gets more
+        than the site's most.
+
         Args:
             asked: What the user wants of all arrays (0: no limit), or None.
             own: What the call says, 0 for nothing.
@@ -62,7 +65,11 @@ class Limits:
         limit = asked
         if limit is None:
             limit = own or self.usual_throttle
-        return min(limit or self.most_at_once, self.most_at_once or limit)
+        if not limit:
+            return self.most_at_once
+        if not self.most_at_once:
+            return limit
+        return min(limit, self.most_at_once)
 
     def narrowed(self, other: Limits | None) -> Limits:
         """What this and another controller allow, for a plan that serves both."""

@@ -128,7 +128,7 @@ def bash_here() -> str:
     return bash
 
 
-def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
+def install(prefix: Path, modulefile: Path | None = None, *, modify_path: bool) -> None:
     """
     Install this package into a prefix, or bring what is there up to date.
 
@@ -137,8 +137,8 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
     nobody had tried, and an old one as it was or as it becomes; either works.
 
     Args:
-        modify_path: Put the shims on PATH in the user's start-up files.
         modulefile: Where module files are, to write one there.
+        modify_path: Put the shims on PATH in the user's start-up files.
 
     Raises:
         ShimError: It cannot be done, in a sentence.
@@ -150,7 +150,7 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
         with ended_by_signals(), place.locked(prefix):
             fresh = not (prefix / MANIFEST).exists()
             try:
-                place_all(prefix, modify_path, modulefile)
+                place_all(prefix, modulefile, modify_path=modify_path)
             except BaseException as error:
                 ignore_signals()
                 if fresh:
@@ -163,7 +163,7 @@ def install(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
         raise Stopped(error, "nothing was installed") from None
 
 
-def place_all(prefix: Path, modify_path: bool, modulefile: Path | None) -> None:
+def place_all(prefix: Path, modulefile: Path | None, *, modify_path: bool) -> None:
     """Make the environment, then all that points to it; that comes last, so that it never points to nothing."""
     try:
         settings = read(prefix)
@@ -320,7 +320,7 @@ def run(options: argparse.Namespace) -> Path:
     if removing:
         uninstall(prefix)
     else:
-        install(prefix, not options.no_modify_path, modulefile)
+        install(prefix, modulefile, modify_path=not options.no_modify_path)
     return prefix
 
 

@@ -37,8 +37,6 @@ def test_conditional_expressions_are_few() -> None:
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_booleans_are_keyword_only(module: Path) -> None:
     """But for callbacks that take nothing else."""
-    if module.name == "install.py":
-        pytest.skip("its arguments are those of install.sh")
     found = [
         f"{function.name}({argument.arg})"
         for function in ast.walk(ast.parse(module.read_text()))
