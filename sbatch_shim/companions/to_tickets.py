@@ -7,7 +7,7 @@ from sbatch_shim.state.calls import Call
 from sbatch_shim.state.dependency import Condition, parse
 from sbatch_shim.state.ids import JobId, TaskSet
 from sbatch_shim.state.lazy import pattern, re
-from sbatch_shim.state.tickets import Tickets
+from sbatch_shim.state.tickets import Job, Tickets
 
 TERM = pattern(r"([a-z]+):([0-9]{1,10})(?:_([0-9]+|\*))?((?:\+[0-9]+)?)((?:\([a-z]+\))?)")
 # The only places where scancel and scontrol name a job in an error.
@@ -57,6 +57,74 @@ def became(condition: Condition, kind: str, delay: str) -> bool:
     return same and delay == (f"+{condition.delay}" if condition.delay else "")
 
 
+class Translation:
+    """
+    A dependency that Slurm shows, in a call's own words.
+
+    Attributes:
+        found: Its terms, each with its place among the call's own.
+        states: By the place of a condition of the call's own: what Slurm says of each element that it became.
+        updated: The local ids that a term names which is none of the call's own: somebody updated the job.
+    """
+
+    def __init__(self, tickets: Tickets, call: Call | None, index: int) -> None:
+        self.tickets = tickets
+        self.index = index
+        self.own = conditions_of(call)
+        self.found: dict[str, int] = {}
+        self.states: dict[int, set[str]] = {}
+        self.updated: dict[tuple[str, int, str, str], list[int | None]] = {}
+
+    def add(self, term: str) -> None:
+        """Take in a term."""
+        match = TERM.fullmatch(term)
+        number = int(match[2]) if match else 0
+        job = self.tickets.job_here(number) if match else None
+        if match is None or job is None:
+            place = next((at for at, one in enumerate(self.own) if one.job == number), len(self.own))
+            self.found.setdefault(term, place)
+            return
+        kind, task, delay, state = match[1], match[3], match[4], match[5]
+        for ticket, tasks in self.producers(job, kind, task).items():
+            meant = [
+                at
+                for at, one in enumerate(self.own)
+                if one.job == ticket and one.element in (None, *tasks) and became(one, kind, delay)
+            ]
+            for at in meant:
+                self.states.setdefault(at, set()).add(state)
+            if not meant:
+                self.updated.setdefault((kind, ticket, delay, state), []).extend(tasks)
+
+    def producers(self, job: Job, kind: str, task: str | None) -> dict[int, list[int | None]]:
+        """The tickets of a merged job that a term names, each with its local ids."""
+        if kind == "aftercorr" and job.is_array and len(job.entries) > 1:
+            return job.shares([self.index])
+        if task in (None, "*"):
+            return job.shares(job.indices or [None])
+        return job.shares([int(task)])
+
+    def terms(self) -> list[str]:
+        """All of them, in the call's order."""
+        found = dict(self.found)
+        for at, said in self.states.items():
+            state = "(failed)" if "(failed)" in said else min(said)
+            found[shown_condition(self.own[at], self.tickets, state)] = at
+        for (kind, ticket, delay, state), tasks in self.updated.items():
+            for element in self.elements(ticket, tasks):
+                found[f"{kind}:{ticket}{element}{delay}{state}"] = len(self.own)
+        return sorted(found, key=lambda one: found[one])
+
+    def elements(self, ticket: int, tasks: list[int | None]) -> list[str]:
+        """What stands behind a ticket for some of its tasks: nothing for a plain call, `_*` for a whole array."""
+        if tasks[0] is None:
+            return [""]
+        producer = self.tickets.call(ticket)
+        if producer is not None and set(producer.tasks) == set(tasks):
+            return ["_*"]
+        return [f"_{local}" for local in tasks]
+
+
 def dependency_with_tickets(spec: str, tickets: Tickets, call: Call | None, index: int) -> str:
     """
     A dependency as Slurm shows it (`afterok:500001_3(unfulfilled)`) in the call's own words, as far as it is not met.
@@ -68,49 +136,10 @@ def dependency_with_tickets(spec: str, tickets: Tickets, call: Call | None, inde
     separator = ","
     if "?" in spec:
         separator = "?"
-    own = conditions_of(call)
-    found: dict[str, int] = {}  # each with its place among the call's own
-    states: dict[int, set[str]] = {}  # of the call's own: what is said of each of the elements that one became
-    updated: dict[tuple[str, int, str, str], list[int | None]] = {}
+    translation = Translation(tickets, call, index)
     for term in spec.split(separator):
-        match = TERM.fullmatch(term)
-        job = None
-        if match:
-            job = tickets.job_here(int(match[2]))
-        if match is None or job is None:
-            number = 0
-            if match:
-                number = int(match[2])
-            found.setdefault(term, next((at for at, one in enumerate(own) if one.job == number), len(own)))
-            continue
-        kind, task, delay, state = match[1], match[3], match[4], match[5]
-        if kind == "aftercorr" and job.is_array and len(job.entries) > 1:
-            producers = job.shares([index])
-        elif task in (None, "*"):
-            producers = job.shares(job.indices or [None])
-        else:
-            producers = job.shares([int(task)])
-        for ticket, tasks in producers.items():
-            meant = [
-                at
-                for at, one in enumerate(own)
-                if one.job == ticket and one.element in (None, *tasks) and became(one, kind, delay)
-            ]
-            for at in meant:
-                states.setdefault(at, set()).add(state)
-            if not meant:  # given since by scontrol update
-                updated.setdefault((kind, ticket, delay, state), []).extend(tasks)
-    for at, said in states.items():
-        found[shown_condition(own[at], tickets, "(failed)" if "(failed)" in said else min(said))] = at
-    for (kind, ticket, delay, state), tasks in updated.items():
-        producer = tickets.call(ticket)
-        some = [f"_{local}" for local in tasks]
-        if tasks[0] is None:
-            some = [""]
-        elif producer is not None and set(producer.tasks) == set(tasks):
-            some = ["_*"]
-        found.update((f"{kind}:{ticket}{element}{delay}{state}", len(own)) for element in some)
-    return separator.join(sorted(found, key=lambda one: found[one]))
+        translation.add(term)
+    return separator.join(translation.terms())
 
 
 def error_with_tickets(text: bytes, tickets: Tickets, given: dict[str, str]) -> bytes:

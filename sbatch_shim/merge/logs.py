@@ -8,6 +8,7 @@ opened. Patterns: `fname.c` of slurmctld and slurmd 22.05, tried there; later ve
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_TASK
@@ -90,6 +91,68 @@ class Node:
     job: int
 
 
+@dataclass(frozen=True)
+class Token:
+    """
+    A piece of a pattern: plain text, or `%`, digits and a letter.
+
+    Attributes:
+        letter: Empty for plain text.
+        width: The digits.
+    """
+
+    text: bytes
+    letter: bytes = b""
+    width: bytes = b""
+
+    def meaning(self, values: dict[bytes, bytes]) -> bytes:
+        """What stands for it; calls with letters that have no value are not queued (values.is_path)."""
+        if self.text == b"%%":
+            return b"%"
+        value = values.get(self.letter)
+        if value is None:
+            return self.text
+        if self.letter in b"Aajnt" and self.width:
+            return value.rjust(min(int(self.width), 10), b"0")
+        return value
+
+
+def tokens(path: bytes) -> Iterator[Token]:
+    """A pattern's pieces, in order."""
+    at = 0
+    while at < len(path):
+        percent = path.find(b"%", at)
+        if percent < 0:
+            yield Token(path[at:])
+            return
+        yield Token(path[at:percent])
+        end = percent + 1
+        while path[end : end + 1].isdigit():
+            end += 1
+        yield Token(path[percent : end + 1], path[end : end + 1], path[percent + 1 : end])
+        at = end + 1
+
+
+def values_of(call: Call, task: int | None, *, launch_sets_name: bool) -> dict[bytes, bytes]:
+    """What the letters of a pattern stand for, as far as it is known before the job starts; see `expand`."""
+    name = call.name
+    if name is None and launch_sets_name:
+        name = b"sbatch"
+    elif name is None:
+        name = call.environment.get(b"SLURM_JOB_NAME") or b"(null)"
+    return {
+        b"A": b"%d" % call.ticket,
+        b"a": b"%d" % (NO_TASK if task is None else task),
+        b"j": b"%d" % call.ticket,
+        b"J": b"%d" % call.ticket,
+        b"n": b"0",
+        b"t": b"0",
+        b"s": b"batch",
+        b"u": user(),
+        b"x": name,
+    }
+
+
 def expand(
     call: Call,
     kind: str,
@@ -119,56 +182,24 @@ def expand(
     if b"\\" in path:
         plain = unescape(path)
         return Name(literal(plain) if keep_index else plain)
-    name = call.name
-    if name is None:
-        name = b"sbatch" if launch_sets_name else call.environment.get(b"SLURM_JOB_NAME") or b"(null)"
-    values = {
-        b"A": b"%d" % call.ticket,
-        b"a": b"%d" % (NO_TASK if task is None else task),
-        b"j": b"%d" % call.ticket,
-        b"J": b"%d" % call.ticket,
-        b"n": b"0",
-        b"t": b"0",
-        b"s": b"batch",
-        b"u": user(),
-        b"x": name,
-    }
-    on_node = b"N" + (b"jJ" if call.is_array else b"")
-    if node is not None:
+    values = values_of(call, task, launch_sets_name=launch_sets_name)
+    left = []  # the letters that stay a pattern
+    if keep_index:
+        left.append(b"a")
+    if node is None:
+        left.append(b"N")
+    else:
         values[b"N"] = node.name
-        if call.is_array:
-            values[b"j"] = values[b"J"] = b"%d" % node.job
-        on_node = b""
-    parts: list[tuple[bytes, bool]] = [(before, False)]  # text, and whether it is a pattern still
-    at = 0
-    while at < len(path):
-        percent = path.find(b"%", at)
-        if percent < 0:
-            parts.append((path[at:], False))
-            break
-        parts.append((path[at:percent], False))
-        end = percent + 1
-        while path[end : end + 1].isdigit():
-            end += 1
-        letter, width = path[end : end + 1], path[percent + 1 : end]
-        token = path[percent : end + 1]
-        at = end + 1
-        if letter == b"%" and not width:
-            parts.append((b"%", False))
-        elif (letter and letter in on_node) or (keep_index and letter == b"a"):
-            parts.append((token, True))
-        elif letter in values and letter:
-            value = values[letter]
-            if letter in b"Aajnt" and width:
-                value = value.rjust(min(int(width), 10), b"0")
-            parts.append((value, False))
-        else:
-            # Calls with other letters are not queued (values.is_path).
-            parts.append((token, False))
-    remains = any(is_pattern for _, is_pattern in parts)
-    if remains or keep_index:
-        return Name(b"".join(text if is_pattern else text.replace(b"%", b"%%") for text, is_pattern in parts), remains)
-    return Name(b"".join(text for text, _ in parts))
+    if call.is_array and node is None:
+        left += [b"j", b"J"]
+    elif call.is_array and node is not None:
+        values[b"j"] = values[b"J"] = b"%d" % node.job
+    pieces = [Token(before), *tokens(path)]
+    remains = any(piece.letter in left for piece in pieces)
+    if not remains and not keep_index:
+        return Name(b"".join(piece.meaning(values) for piece in pieces))
+    named = [piece.text if piece.letter in left else piece.meaning(values).replace(b"%", b"%%") for piece in pieces]
+    return Name(b"".join(named), remains)
 
 
 def unescape(path: bytes) -> bytes:

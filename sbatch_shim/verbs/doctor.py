@@ -50,83 +50,126 @@ def keepers(state: bytes) -> list[str]:
     return [f"{os.fsdecode(one.name)} (log: {os.fsdecode(one.folder)}/keeper.log)" for one in living]
 
 
-def report(context: Context, *, run: bool, options: Sequence[str] = ()) -> tuple[dict[str, object], list[str]]:
+class Report:
     """
-    What was found, and what is wrong, in sentences.
+    What was found, and what is wrong.
+
+    Attributes:
+        found: By what it is about.
+        wrong: In sentences.
+        sbatch: The real one; None where there is none.
+        controller: That it asks.
+        cluster: Its name, once it has answered.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.path = context.variable("PATH") or os.defpath
+        self.found: dict[str, object] = {}
+        self.wrong: list[str] = []
+        self.sbatch = find_command("sbatch", self.path)[0]
+        self.controller = Controller(self.sbatch or "", context.environment)
+        self.cluster = ""
+
+    def look_here(self) -> None:
+        """This package, and what the user and the site have set."""
+        site = in_effect()
+        self.found["sbatch-shim"] = __version__
+        self.found["python"] = f"{platform.python_version()} {sys.executable}"
+        self.found["system"] = f"{platform.system()} {platform.release()}"
+        self.found["mode"] = inherited_mode(self.context) or mode_here(self.context)
+        self.found["keepers"] = keepers(self.context.state)
+        self.found["settings"] = site.shown(os.environ)
+        if changed(site):
+            self.wrong.append(changed(site))
+
+    def look_at_path(self) -> None:
+        """Which commands a call would find."""
+        hidden = []
+        for name in ("sbatch", *COMPANIONS):
+            listed = commands_on_path(name, self.path)
+            self.found[f"{name} on PATH"] = [f"{one}{' (this shim)' if ours else ''}" for one, ours in listed]
+            if not listed or not listed[0][1]:
+                hidden.append(name)
+        missing = without_shims()
+        if missing:
+            self.wrong.append(missing)
+        elif hidden:
+            env = prefix() / "env.sh"
+            how = ""
+            if env.exists():
+                how = f": . {env}"
+            self.wrong.append(
+                f"the first on PATH is not the shim of {', '.join(hidden)}; put the shims' folder first{how}"
+            )
+
+    def look_at_slurm(self) -> None:
+        """The real sbatch, and what its controller says of itself."""
+        found, sbatch = self.found, self.sbatch
+        found["the real sbatch"] = f"{sbatch} (the first on PATH that is no shim)" if sbatch else "(none)"
+        if sbatch is None:
+            self.wrong.append("there is no other sbatch on PATH; only sarray-flush --local can run queued calls")
+            return
+        version = subprocess.run([sbatch, "--version"], capture_output=True, text=True, check=False)
+        found["Slurm"] = version.stdout.strip() or version.stderr.strip() or f"{sbatch} --version says nothing"
+        try:
+            values = self.controller.config()
+        except ShimError as error:
+            self.wrong.append(str(error))
+            return
+        self.cluster = values.get("ClusterName", "")
+        limits = limits_of(values)
+        found["limits"] = f"{limits.array_size} tasks in an array, {limits.script_bytes} bytes of script"
+        if limits.site_changes_environment:
+            found["environment"] = (
+                "a TaskProlog or plugins may change it: calls share an array only if they export the same variables"
+            )
+        if limits.stores_scripts:
+            found["stored scripts"] = "the accounting keeps them: the calls' variables stay in the state folder"
+
+    def look_at_state(self) -> bool:
+        """The state folder; whether it can be used."""
+        state = os.fsdecode(self.context.state)
+        self.found["state folder"] = state
+        self.found["its file system"] = file_system(os.path.realpath(state))
+        try:
+            open_state(self.context.state)
+            with Lock(self.context.state + b"/doctor.lock"):
+                self.found["locks"] = "work"
+        except (ShimError, OSError) as error:
+            self.wrong.append(f"the state folder cannot be used: {error}")
+            return False
+        self.found["sessions that hold calls"] = [
+            f"{held.name}: {held.count} since {describe_time(held.since)}{held_by(self.context.state, held.name)}"
+            for held in waiting_sessions(self.context.state)
+        ]
+        return True
+
+    def look_at_nodes(self, *, run: bool, options: Sequence[str]) -> None:
+        """Whether the compute nodes see the state folder; see `report`."""
+        if run and self.sbatch is not None:
+            self.found["round trip"] = round_trip(self.context, self.sbatch, self.cluster, self.wrong, options)
+        if self.cluster:
+            why = sight_of(self.context.state, self.controller, self.cluster).why
+            lost = "not proven: jobs open their logs themselves, without Slurm's own lines"
+            self.found["compute nodes see it"] = why or lost
+
+
+def report(context: Context, *, run: bool, options: Sequence[str] = ()) -> Report:
+    """
+    Look at everything.
 
     Args:
         run: Submit a job, too.
         options: Of sbatch, for that job.
     """
-    wrong: list[str] = []
-    site = in_effect()
-    path = context.variable("PATH") or os.defpath
-    found: dict[str, object] = {
-        "sbatch-shim": __version__,
-        "python": f"{platform.python_version()} {sys.executable}",
-        "system": f"{platform.system()} {platform.release()}",
-        "mode": inherited_mode(context) or mode_here(context),
-        "keepers": keepers(context.state),
-        "settings": site.shown(os.environ),
-    }
-    if changed(site):
-        wrong.append(changed(site))
-    sbatch = find_command("sbatch", path)[0]
-    controller = Controller(sbatch or "", context.environment)
-    cluster = ""
-    hidden = []
-    for name in ("sbatch", *COMPANIONS):
-        listed = commands_on_path(name, path)
-        found[f"{name} on PATH"] = [f"{one}{' (this shim)' if ours else ''}" for one, ours in listed]
-        if not listed or not listed[0][1]:
-            hidden.append(name)
-    missing = without_shims()
-    if missing:
-        wrong.append(missing)
-    elif hidden:
-        env = prefix() / "env.sh"
-        how = ""
-        if env.exists():
-            how = f": . {env}"
-        wrong.append(f"the first on PATH is not the shim of {', '.join(hidden)}; put the shims' folder first{how}")
-    found["the real sbatch"] = f"{sbatch} (the first on PATH that is no shim)" if sbatch else "(none)"
-    if sbatch is None:
-        wrong.append("there is no other sbatch on PATH; only sarray-flush --local can run queued calls")
-    else:
-        version = subprocess.run([sbatch, "--version"], capture_output=True, text=True, check=False)
-        found["Slurm"] = version.stdout.strip() or version.stderr.strip() or f"{sbatch} --version says nothing"
-        try:
-            values = controller.config()
-            limits, cluster = limits_of(values), values.get("ClusterName", "")
-            found["limits"] = f"{limits.array_size} tasks in an array, {limits.script_bytes} bytes of script"
-            if limits.site_changes_environment:
-                found["environment"] = (
-                    "a TaskProlog or plugins may change it: calls share an array only if they export the same variables"
-                )
-            if limits.stores_scripts:
-                found["stored scripts"] = "the accounting keeps them: the calls' variables stay in the state folder"
-        except ShimError as error:
-            wrong.append(str(error))
-    state = os.fsdecode(context.state)
-    found["state folder"] = state
-    found["its file system"] = file_system(os.path.realpath(state))
-    try:
-        open_state(context.state)
-        with Lock(context.state + b"/doctor.lock"):
-            found["locks"] = "work"
-    except (ShimError, OSError) as error:
-        wrong.append(f"the state folder cannot be used: {error}")
-        return found, wrong
-    found["sessions that hold calls"] = [
-        f"{held.name}: {held.count} since {describe_time(held.since)}{held_by(context.state, held.name)}"
-        for held in waiting_sessions(context.state)
-    ]
-    if run and sbatch is not None:
-        found["round trip"] = round_trip(context, sbatch, cluster, wrong, options)
-    if cluster:
-        why = sight_of(context.state, controller, cluster).why
-        found["compute nodes see it"] = why or "not proven: jobs open their logs themselves, without Slurm's own lines"
-    return found, wrong
+    found = Report(context)
+    found.look_here()
+    found.look_at_path()
+    found.look_at_slurm()
+    if found.look_at_state():
+        found.look_at_nodes(run=run, options=options)
+    return found
 
 
 def first_line(path: str) -> str:

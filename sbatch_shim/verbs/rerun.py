@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from sbatch_shim.companions.context import Context
@@ -110,14 +111,14 @@ def rerun(context: Context, tickets: list[int], *, as_json: bool) -> int:
     with exclusive(context.state + b"/rerun.lock", who="another sarray rerun"):
         queued, sessions = queue_failed(context, tickets)
     if as_json:
-        calls = [{"ticket": old, "tasks": tasks, "queued_as": new} for old, tasks, new in queued]
+        calls = [asdict(one) for one in queued]
         print(json.dumps({"calls": calls, "sessions": sessions}, indent=1))
     else:
-        for old, tasks, new in queued:
+        for one in queued:
             told = ""
-            if tasks:
-                told = f" (tasks {TaskSet(tuple(tasks)).shown()})"
-            print(f"{old}{told} is queued again as {new}")
+            if one.tasks:
+                told = f" (tasks {TaskSet(tuple(one.tasks)).shown()})"
+            print(f"{one.ticket}{told} is queued again as {one.queued_as}")
     if not queued:
         none_left = "no failed task is left to queue again"
         if tickets:
@@ -130,15 +131,51 @@ def rerun(context: Context, tickets: list[int], *, as_json: bool) -> int:
     return 0
 
 
-def queue_failed(context: Context, tickets: list[int]) -> tuple[list[tuple[int, list[int], int]], list[str]]:
+@dataclass(frozen=True)
+class Queued:
     """
-    The work of `rerun`, under its lock.
+    A call that was queued again.
 
-    Returns:
-        Old ticket, tasks (none: a plain call) and new ticket of each; and the names of their sessions.
+    Attributes:
+        tasks: The failed ones; none for a plain call.
+    """
+
+    ticket: int
+    tasks: list[int]
+    queued_as: int
+
+
+def queue_failed(context: Context, tickets: list[int]) -> tuple[list[Queued], list[str]]:
+    """The work of `rerun`, under its lock; returns the names of their sessions too."""
+    chosen, reruns = submitted_of(context, tickets)
+    states = States(context, [pages.jobs[ticket] for ticket, pages in chosen])
+    if states.problem:
+        raise ShimError(f"it is not known which tasks failed: {states.problem}; nothing was queued")
+    which = ENDED_OTHERWISE if tickets else BROKEN
+    renamed: dict[int, int] = {}
+    queued: list[Queued] = []
+    for ticket, pages in chosen:
+        call = pages.call(ticket)
+        if call is None and tickets:
+            raise ShimError(f"the record of {ticket} is gone; nothing was queued")
+        tasks = failed_tasks(call, pages, states, which) if call is not None else []
+        if call is None or not tasks:
+            continue
+        again = reruns[pages.session.name]
+        some = [task for task in tasks if task is not None]
+        renamed[ticket] = again.queue(ticket, record_again(again.payloads[ticket], call, some, renamed))
+        queued.append(Queued(ticket, some, renamed[ticket]))
+    return queued, sorted({os.fsdecode(pages.session.name) for ticket, pages in chosen if ticket in renamed})
+
+
+def submitted_of(context: Context, tickets: list[int]) -> tuple[list[tuple[int, SessionTickets]], dict[bytes, Reruns]]:
+    """
+    The submitted calls that may be queued again: these, or all that were not yet; and the reruns of their sessions.
+
+    Raises:
+        ShimError: One that was named is none.
     """
     all_known = context.tickets
-    which = ENDED_OTHERWISE if tickets else BROKEN
     reruns: dict[bytes, Reruns] = {}
     chosen = []
     for ticket, pages in [(ticket, pages_of(all_known, ticket)) for ticket in tickets] or all_tickets(all_known):
@@ -155,35 +192,28 @@ def queue_failed(context: Context, tickets: list[int]) -> tuple[list[tuple[int, 
             reruns[pages.session.name] = Reruns(pages)
     if not tickets:
         chosen = [(ticket, pages) for ticket, pages in chosen if not reruns[pages.session.name].reran(ticket)]
+    here = [(ticket, pages) for ticket, pages in chosen if context.is_here(pages.jobs[ticket].origin)]
     for ticket, pages in chosen if tickets else ():
-        if not context.is_here(pages.jobs[ticket].origin):
+        if (ticket, pages) not in here:
             raise ShimError(f"{is_elsewhere(ticket, pages.jobs[ticket].origin.cluster)}; nothing was queued")
-    chosen = [(ticket, pages) for ticket, pages in chosen if context.is_here(pages.jobs[ticket].origin)]
-    states = States(context, [pages.jobs[ticket] for ticket, pages in chosen])
-    if states.problem:
-        raise ShimError(f"it is not known which tasks failed: {states.problem}; nothing was queued")
-    renamed: dict[int, int] = {}
-    queued: list[tuple[int, list[int], int]] = []
-    for ticket, pages in chosen:
-        call = pages.call(ticket)
-        if call is None:
-            if tickets:
-                raise ShimError(f"the record of {ticket} is gone; nothing was queued")
-            continue
-        tasks = failed_tasks(call, pages, states, which)
-        if not tasks:
-            continue
-        again = reruns[pages.session.name]
-        values, words, removed, changed = decode(again.payloads[ticket])
-        values["time"] = b"%d" % time.time()
-        some = [task for task in tasks if task is not None]
-        if some and len(some) < len(call.tasks):
-            words = with_option(words, b"--array=" + TaskSet(tuple(some), call.throttle).shown(limit=0).encode())
-        spec = call.options.get("dependency")
-        if spec and set(ticket_numbers(spec)) & set(renamed):
-            for old, new in renamed.items():
-                spec = spec.replace(b"%d" % old, b"%d" % new)
-            words = with_option(words, b"--dependency=" + spec)
-        renamed[ticket] = again.queue(ticket, encode(values, words, removed, changed))
-        queued.append((ticket, some, renamed[ticket]))
-    return queued, sorted({os.fsdecode(pages.session.name) for ticket, pages in chosen if ticket in renamed})
+    return here, reruns
+
+
+def record_again(payload: bytes, call: Call, some: list[int], renamed: dict[int, int]) -> bytes:
+    """
+    The record of a call that is queued again.
+
+    Args:
+        some: The tasks of an array call that are wanted.
+        renamed: The new tickets of calls that were queued again before it, by the old.
+    """
+    values, words, removed, changed = decode(payload)
+    values["time"] = b"%d" % time.time()
+    if some and len(some) < len(call.tasks):
+        words = with_option(words, b"--array=" + TaskSet(tuple(some), call.throttle).shown(limit=0).encode())
+    spec = call.options.get("dependency")
+    if spec and set(ticket_numbers(spec)) & set(renamed):
+        for old, new in renamed.items():
+            spec = spec.replace(b"%d" % old, b"%d" % new)
+        words = with_option(words, b"--dependency=" + spec)
+    return encode(values, words, removed, changed)

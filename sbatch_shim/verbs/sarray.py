@@ -208,7 +208,8 @@ def doctor(context: Context, words: list[str]) -> int:
     given = parser.parse_args(words)
     if given.options and not (given.run and given.options[0].startswith("-")):
         raise cli.Usage("options of sbatch stand behind --run --, as in: sarray doctor --run -- -p debug")
-    found, wrong = report(context, run=given.run, options=given.options)
+    told = report(context, run=given.run, options=given.options)
+    found, wrong = told.found, told.wrong
     if given.json:
         print(json.dumps({**found, "wrong": wrong}, indent=1))
         if wrong:

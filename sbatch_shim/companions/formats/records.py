@@ -94,43 +94,30 @@ class Records:
         named = None
         if element is None:
             named = self.context.tickets.named(word)
-        asked = []
-        if given:
-            asked = [given]
-        if element:
-            asked = [element + dot + step]
-        places: list[str] | None = None
-        looks_at_step = strict or (named is not None and named.tasks is None)
         wanted = ""
-        if dot and looks_at_step:
+        if dot and (strict or (named is not None and named.tasks is None)):
             wanted = "0"
             if strict or step.isdigit():
                 wanted = step
         missing = f"Job step {word}.{wanted} not found\n"
+        if named is not None and not named.submitted:
+            write(missing.encode())
+            return 1
+        if named is not None and not clusters.has(self.context, named.job):
+            return self.context.become(self.context.words)
+        asked = []
+        places: list[str] | None = None
         if named is not None:
-            if not named.submitted:
-                write(missing.encode())
-                return 1
-            if not clusters.has(self.context, named.job):
-                return self.context.become(self.context.words)
-            place = named.place
-            every = place.elements() if place.spec is None else elements(place, tuple(place.local_ids))
-            places = every if named.tasks is None else elements(place, named.tasks)
-            if wanted:
-                places = [one for one in places if one == every[-1]]
-            asked = [str(place.job)]
+            asked, places = [str(named.place.job)], steps_places(named, only_last=bool(wanted))
+        elif element:
+            asked = [element + dot + step]
+        elif given:
+            asked = [given]
         options = [one for one in self.line.options if one[0] != "oneliner"]
         answer = self.context.run("scontrol", Line(options, ["show", "step", *asked]).words())
         sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.tickets, dict.fromkeys(asked, word)))
         self.context.tickets.refresh()
-        records = []
-        clusters.jobs_with(self.context, {int(head[2]) for _, head in steps_in(answer.out) if head})  # in one look
-        for record, head in steps_in(answer.out):
-            if head is None:
-                if record and places is None:
-                    records += [record]
-            elif places is None or (head[1] in places and wanted in ("", head[4])):
-                records.append(self.step_of_ticket(record, head)[1])
+        records = self.steps_of(answer.out, places, wanted)
         if not given:
             records = [one for one in records if one.startswith("StepId=")] + self.plain_steps(answer.out) or records
         if places is not None and not records and not answer.err:
@@ -138,6 +125,24 @@ class Records:
             answer.status = 1
         self.print_records(records)
         return answer.status
+
+    def steps_of(self, printed: bytes, places: list[str] | None, wanted: str) -> list[str]:
+        """
+        Records of steps with tickets.
+
+        Args:
+            places: The elements that are wanted; None for all, and for what is no step.
+            wanted: The step that is; empty for all.
+        """
+        records = []
+        clusters.jobs_with(self.context, {int(head[2]) for _, head in steps_in(printed) if head})  # in one look
+        for record, head in steps_in(printed):
+            if head is None:
+                if record and places is None:
+                    records.append(record)
+            elif places is None or (head[1] in places and wanted in ("", head[4])):
+                records.append(self.step_of_ticket(record, head)[1])
+        return records
 
     def step_of_ticket(self, record: str, head: re.Match[str]) -> tuple[Part | None, str]:
         """A record of a step, with the ticket of its call."""
@@ -265,6 +270,16 @@ class Jobs:
         if told:
             mine = [COMMENT + told + value[len(real) :]]
         return [*lines[:at], *mine, *lines[at + 1 :]]
+
+
+def steps_places(named: Named, *, only_last: bool) -> list[str]:
+    """The elements that a ticket's tasks are; `only_last`: the last one of the call, if it is among them."""
+    place = named.place
+    every = place.elements() if place.spec is None else elements(place, tuple(place.local_ids))
+    places = every if named.tasks is None else elements(place, named.tasks)
+    if only_last:
+        return [one for one in places if one == every[-1]]
+    return places
 
 
 def steps_in(out: bytes) -> Iterator[tuple[str, re.Match[str] | None]]:
