@@ -8,7 +8,6 @@ opened. Patterns: `fname.c` of slurmctld and slurmd 22.05, tried there; later ve
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_TASK
@@ -117,20 +116,22 @@ class Token:
         return value
 
 
-def tokens(path: bytes) -> Iterator[Token]:
+def tokens(path: bytes) -> list[Token]:
     """A pattern's pieces, in order."""
+    found = []
     at = 0
     while at < len(path):
         percent = path.find(b"%", at)
         if percent < 0:
-            yield Token(path[at:])
-            return
-        yield Token(path[at:percent])
+            found.append(Token(path[at:]))
+            break
+        found.append(Token(path[at:percent]))
         end = percent + 1
         while path[end : end + 1].isdigit():
             end += 1
-        yield Token(path[percent : end + 1], path[end : end + 1], path[percent + 1 : end])
+        found.append(Token(path[percent : end + 1], path[end : end + 1], path[percent + 1 : end]))
         at = end + 1
+    return found
 
 
 def values_of(call: Call, task: int | None, *, launch_sets_name: bool) -> dict[bytes, bytes]:
