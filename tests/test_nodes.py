@@ -237,6 +237,46 @@ def test_the_only_node_may_have_a_tmp_of_its_own(person: Person, scratch: Path, 
         cluster.stop()
 
 
+def can_give_a_job_its_own_tmp() -> bool:
+    """Whether Slurm has the plugin, and / is a mount, as the plugin wants it (in a changed root it is none)."""
+    places = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return "/" in places and any(Path("/usr/lib").glob("*/slurm*/job_container_tmpfs.so"))
+
+
+@pytest.mark.skipif(not can_give_a_job_its_own_tmp(), reason="needs job_container/tmpfs")
+def test_jobs_that_have_a_tmp_of_their_own_do_not_read_from_ours(person: Person) -> None:
+    """The slurmd sees the state folder, its jobs do not: a job with a real id would not find what it runs."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "cluster").mkdir()
+        (folder / "jobs").mkdir()
+        (folder / "cluster/job_container.conf").write_text(f"AutoBasePath=true\nBasePath={folder}/jobs\n")
+        home = folder / "home"
+        home.mkdir()
+        person.own(home)
+        extra = "JobContainerType=job_container/tmpfs\nPrologFlags=Contain"
+        cluster = Cluster(folder / "cluster", free_port(), extra)
+        try:
+            member = Member(home, person.prefix, cluster.conf, person.home / "state")
+            for state, proven in ((person.home / "state", False), (home / "state", False), (home / "state", True)):
+                member.state = state
+                for number in range(2):
+                    member.queue("-o", f"log{number}", "--wrap", f"echo {number}; test ! -e {person.home}")
+                member.queue("-o", "real", "--wrap", "test $SLURM_JOB_ID && echo real", SARRAY_IDS="real")
+                flushed = member.flush()
+                assert flushed.status == 0 and (UNPROVEN not in flushed.err) is proven, flushed.err.decode()
+                member.settle()
+                assert [(home / f"log{number}").read_bytes() for number in range(2)] == [b"0\n", b"1\n"]
+                assert (home / "real").read_bytes() == b"real\n"
+                assert member.failures() == []
+                for log in home.glob("[lr]*"):
+                    log.unlink()
+        finally:
+            cluster.stop()
+            subprocess.run(["umount", "-l", "-R", str(folder / "jobs")], stderr=subprocess.DEVNULL, check=False)
+
+
 def test_stored_scripts_hold_the_values_where_a_node_may_not_see_them(member: Member, nodes: Cluster) -> None:
     """AccountingStoreFlags=job_script: the values are in the state folder only where it is seen."""
     conf = Path(nodes.conf)

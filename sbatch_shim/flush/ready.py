@@ -6,7 +6,6 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from sbatch_shim.flush.backends import Backend
-from sbatch_shim.flush.backends.sight import host
 from sbatch_shim.flush.wishes import Wishes, apply_overrides
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, plan
@@ -116,7 +115,7 @@ def ready_of(array: Array, limits: Limits, home: bytes, backend: Backend | None)
         return Ready(array, *render(array, limits, whole), whole)
     opening = None
     if paths:
-        opening = Opening(paths, host(), home + b"/script", sight.mark)
+        opening = Opening(paths, sight.here, home + b"/script", sight.mark)
     script, environment = render(array, limits, None, opening)
     lost = []
     if paths:

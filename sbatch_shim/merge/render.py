@@ -95,9 +95,9 @@ class Opening:
 
     Attributes:
         paths: By kind of log, and index.
-        host: Where the state folder is.
-        script: The path of the array's script in it, which no other host has unless it sees that folder.
-        mark: What a task on another host makes when it sees the script; empty for nothing.
+        host: Whose tasks prove nothing; empty for none.
+        script: The path of the array's script in the state folder, which nobody has who does not see that.
+        mark: What a task makes when it sees the script; empty for nothing.
     """
 
     paths: dict[str, dict[int, bytes]]

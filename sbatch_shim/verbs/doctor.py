@@ -16,7 +16,7 @@ from sbatch_shim.companions.context import COMPANIONS, Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends.controller import Controller
 from sbatch_shim.flush.backends.sbatch import find_command, is_ours, limits_of
-from sbatch_shim.flush.backends.sight import file_system, host, remember, sight_of
+from sbatch_shim.flush.backends.sight import Sight, file_system, has_private_mounts, host, remember, sight_of
 from sbatch_shim.flush.sessions import held_by
 from sbatch_shim.keeping import attended, lock_path
 from sbatch_shim.merge.meaning import describe_time
@@ -60,6 +60,7 @@ class Report:
         sbatch: The real one; None where there is none.
         controller: That it asks.
         cluster: Its name, once it has answered.
+        private: Its jobs have mounts of their own.
     """
 
     def __init__(self, context: Context) -> None:
@@ -70,6 +71,7 @@ class Report:
         self.sbatch = find_command("sbatch", self.path)[0]
         self.controller = Controller(self.sbatch or "", context.environment)
         self.cluster = ""
+        self.private = False
 
     def look_here(self) -> None:
         """This package, and what the user and the site have set."""
@@ -118,6 +120,7 @@ class Report:
             self.wrong.append(str(error))
             return
         self.cluster = values.get("ClusterName", "")
+        self.private = has_private_mounts(values)
         limits = limits_of(values)
         found["limits"] = f"{limits.array_size} tasks in an array, {limits.script_bytes} bytes of script"
         if limits.site_changes_environment:
@@ -148,11 +151,20 @@ class Report:
     def look_at_nodes(self, *, run: bool, options: Sequence[str]) -> None:
         """Whether the compute nodes see the state folder; see `report`."""
         if run and self.sbatch is not None:
-            self.found["round trip"] = round_trip(self.context, self.sbatch, self.cluster, self.wrong, options)
+            here = host()
+            if self.cluster:
+                here = self.sight().here
+            where, self.found["round trip"] = round_trip(self.context, self.sbatch, self.wrong, options)
+            if where and where != here:
+                remember(self.context.state, self.cluster)
         if self.cluster:
-            why = sight_of(self.context.state, self.controller, self.cluster).why
+            why = self.sight().why
             lost = "not proven: jobs open their logs themselves, without Slurm's own lines"
             self.found["compute nodes see it"] = why or lost
+
+    def sight(self) -> Sight:
+        """What is known of the view that jobs have of the state folder."""
+        return sight_of(self.context.state, self.controller, self.cluster, private=self.private)
 
 
 def report(context: Context, *, run: bool, options: Sequence[str] = ()) -> Report:
@@ -181,11 +193,11 @@ def first_line(path: str) -> str:
         return ""
 
 
-def round_trip(context: Context, sbatch: str, cluster: str, wrong: list[str], options: Sequence[str]) -> str:
+def round_trip(context: Context, sbatch: str, wrong: list[str], options: Sequence[str]) -> tuple[str, str]:
     """
     Submit a job that does nothing but show that its node sees the state folder, and wait for it.
 
-    From another host than this that is proof for later flushes. A cluster that is busy is nothing wrong.
+    Its host, empty where none saw the folder, and what is said of it. A cluster that is busy is nothing wrong.
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=context.state, prefix=b"doctor-") as folder:
@@ -200,22 +212,21 @@ def round_trip(context: Context, sbatch: str, cluster: str, wrong: list[str], op
         )
         if done.returncode != 0:
             wrong.append(f"a job was not accepted: {done.stderr.strip()}")
-            return "failed"
+            return "", "failed"
         job = done.stdout.strip().partition(";")[0]
         if not job:  # --test-only
-            return f"nothing was submitted: {done.stderr.strip()}"
+            return "", f"nothing was submitted: {done.stderr.strip()}"
         while time.monotonic() - started < ROUND_TRIP_SECONDS:
             where = first_line(mark)
             if where:
-                if where != host():
-                    remember(context.state, cluster)
-                return f"job {job} ran after {time.monotonic() - started:.1f} s, and its node sees the state folder"
+                took = time.monotonic() - started
+                return where, f"job {job} ran after {took:.1f} s, and its node sees the state folder"
             time.sleep(0.1)
         shown = context.run("squeue", ["-h", "-t", "all", "-j", job, "-o", "%T|%r"])
         context.run("scancel", [job])
     state, _, reason = shown.out.decode(errors="replace").strip().partition("|")
     if is_busy(state, reason):
-        return (
+        return "", (
             f"the cluster is busy: job {job} was accepted, and after {ROUND_TRIP_SECONDS} s it still waits ({reason}); "
             "it was cancelled, and whether its node sees the state folder is not known"
         )
@@ -227,7 +238,7 @@ def round_trip(context: Context, sbatch: str, cluster: str, wrong: list[str], op
     wrong.append(
         f"after {ROUND_TRIP_SECONDS} s the job has not written into the state folder: {told} (it was cancelled)"
     )
-    return f"job {job} was not seen to run"
+    return "", f"job {job} was not seen to run"
 
 
 def is_busy(state: str, reason: str) -> bool:

@@ -27,6 +27,10 @@ NETWORK = (
 )
 
 
+# What a plugin that gives each job a /tmp of its own hides, also where a file system of the network is mounted there.
+TEMPORARY = re.compile(r"/(tmp|var/tmp|dev/shm)/")
+
+
 @dataclass(frozen=True)
 class Sight:
     """
@@ -35,12 +39,14 @@ class Sight:
     Attributes:
         why: What proves that they see it; empty where nothing does.
         file_system: The type of its file system here.
-        mark: The file that a task which sees the folder from another host makes; empty where there is none to make.
+        mark: The file that a task which sees the folder makes; empty where there is none to make.
+        here: The host whose tasks prove nothing for other nodes; empty where there are no others.
     """
 
     why: str
     file_system: str
     mark: bytes = b""
+    here: str = ""
 
 
 def file_system(path: str) -> str:
@@ -65,34 +71,44 @@ def host() -> str:
 
 
 def mark_of(state: bytes, cluster: str) -> bytes:
-    """The file that says that another host of a cluster saw the state folder; empty for a cluster without a name."""
+    """The file that says that a node of a cluster saw the state folder; empty for a cluster without a name."""
     if cluster and "/" not in cluster:
         return state + b"/seen/" + os.fsencode(cluster)
     return b""
 
 
 def remember(state: bytes, cluster: str) -> None:
-    """Note for later flushes that another host of a cluster saw the state folder."""
+    """Note for later flushes that a node of a cluster saw the state folder."""
     mark = mark_of(state, cluster)
     if mark and not os.path.exists(mark):
         make_folder(os.path.dirname(mark))
         create(mark, b"")
 
 
-def sight_of(state: bytes, controller: Controller, cluster: str) -> Sight:
+def has_private_mounts(values: dict[str, str]) -> bool:
+    """Whether a plugin of the controller's configuration may give each job a /tmp of its own."""
+    plugin = values.get("NamespaceType") or values.get("JobContainerType", "")
+    return plugin.rpartition("/")[2] not in ("", "(null)", "none")
+
+
+def sight_of(state: bytes, controller: Controller, cluster: str, *, private: bool) -> Sight:
     """
     What is known of the view that the nodes of a controller have of the state folder.
 
     Args:
         cluster: The controller's ClusterName.
+        private: Jobs have mounts of their own (job_container/tmpfs), other ones than their slurmd.
     """
-    kind = file_system(os.path.realpath(os.fsdecode(state)))
-    if kind in NETWORK:
+    path = os.path.realpath(os.fsdecode(state))
+    kind = file_system(path)
+    if kind in NETWORK and not (private and TEMPORARY.match(path + "/")):
         return Sight(f"it is on a network file system ({kind})", kind)
     mark = mark_of(state, cluster)
     if mark and os.path.exists(mark):
-        return Sight("a job on another host has seen it", kind)
-    if only_node_is_here(controller) and is_seen_by_slurmd(os.path.realpath(state)):
+        return Sight("a job has seen it", kind)
+    if not only_node_is_here(controller):
+        return Sight("", kind, mark, host())
+    if not private and is_seen_by_slurmd(os.path.realpath(state)):
         return Sight("the cluster's only node is this host", kind)
     return Sight("", kind, mark)
 

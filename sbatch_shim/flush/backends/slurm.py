@@ -12,7 +12,7 @@ from sbatch_shim.flush.backends import names
 from sbatch_shim.flush.backends.controller import Controller, address_in
 from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate, asked_elsewhere, hold, settle
 from sbatch_shim.flush.backends.sbatch import Answer, Inherited, limits_of, submit
-from sbatch_shim.flush.backends.sight import Sight, sight_of
+from sbatch_shim.flush.backends.sight import Sight, has_private_mounts, sight_of
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.room import Held
 from sbatch_shim.flush.untouched import export_word
@@ -47,7 +47,8 @@ class Slurm:
         self.names: dict[tuple[str, tuple[tuple[bytes, bytes], ...]], tuple[str, ...]] = {}
         self.addresses: dict[tuple[str, tuple[tuple[bytes, bytes], ...]], str] = {}
         self.clocks: dict[tuple[str, tuple[tuple[bytes, bytes], ...]], float] = {}
-        # By sbatch and variables.
+        # By sbatch and variables: whether jobs have mounts of their own; what is known of the nodes' view.
+        self.private: dict[Hashable, bool] = {}
         self.sights: dict[Hashable, Sight] = {}
 
     def sbatch(self, call: Call) -> str:
@@ -71,6 +72,7 @@ class Slurm:
         told = (values.get("ClusterName", ""), clustername.here(dict(variables), os.fsencode(sbatch)))
         self.names[sbatch, variables] = tuple(dict.fromkeys(filter(None, told)))
         self.addresses[sbatch, variables] = address_in(values)
+        self.private[sbatch, variables] = has_private_mounts(values)
         if "clock" in values:
             self.clocks[sbatch, variables] = int(values["clock"]) - asked
         if not self.brief:
@@ -84,7 +86,8 @@ class Slurm:
 
             def proof() -> dict[str, str]:
                 """What proves it; nothing for nothing."""
-                sight = sight_of(call.session.state, controller, next(iter(self.clusters(call)), ""))
+                cluster = next(iter(self.clusters(call)), "")
+                sight = sight_of(call.session.state, controller, cluster, private=self.private.get(key, True))
                 self.sights[key] = sight
                 return {"why": sight.why, "file_system": sight.file_system} if sight.why else {}
 
