@@ -105,6 +105,12 @@ class Context:
 
         return pwd.getpwuid(os.getuid()).pw_name
 
+    def is_user(self, word: str) -> bool:
+        """Whether squeue and sacct read a word as the user: the name, or the number as strtol(3) reads it."""
+        if re.fullmatch(r"(?a)\s*\+?[0-9]+", word):
+            return int(word) == os.getuid()
+        return word == self.user
+
     @cached_property
     def default_partition(self) -> str:
         """Where Slurm puts a job that names no partition."""

@@ -7,7 +7,6 @@ The real sacct is asked, in its parsable form, for the caller's columns and, in 
 from __future__ import annotations
 
 import os
-import pwd
 import sys
 import time
 
@@ -162,12 +161,12 @@ class Accounting:
         """
         The calls that Slurm does not know, as far as the caller asks for them.
 
-        sacct looks at a span of time, and lists in it without -j only what may start.
+        sacct looks at a span of time, and lists in it without -j, or of some state, only what may start.
         """
-        listed = not self.wanted.anything
+        listed = not self.wanted.anything and not self.line.last("state")
 
         def wanted(call: Call, state: str) -> list[Part]:
-            if not self.passes(state) or not self.wanted.has_name(call.shown_name):
+            if not self.passes(call, state) or not self.wanted.has_name(call.shown_name):
                 return []
             may_start = not {"hold", "begin", "dependency"} & call.options.keys()
             if not (listed or may_start or state in (DROPPED, FAILED)):
@@ -228,18 +227,26 @@ class Accounting:
             if not listed.isdisjoint(elements(pages.places[ticket], None))
         ]
 
-    def passes(self, state: str) -> bool:
-        """Whether calls in this state pass the caller's filters."""
-        me = pwd.getpwuid(os.getuid())
-        users = self.line.last("user", "uid")
-        if users and not {me.pw_name, str(me.pw_uid)} & set(users.split(",")):
+    def passes(self, call: Call, state: str) -> bool:
+        """Whether a call in this state passes the caller's filters."""
+        users = [value for name, value in self.line.options if name in ("user", "uid") and value]
+        if users and not any(map(self.context.is_user, ",".join(users).split(","))):
             return False
         states = self.line.last("state")
         if states:
             names = {DROPPED: {"CA", "CANCELLED"}, FAILED: {"F", "FAILED"}}.get(state, {"PD", "PENDING"})
             if not names & set(states.upper().split(",")):
                 return False
-        return not self.line.has("nodelist", "accounts", "qos", "partition", "gid", "group", "completion")
+        for name, option in (("account", "accounts"), ("partition", "partition")):
+            if not self.line.has(option):
+                continue
+            own = os.fsdecode(call.options.get(name) or b"")
+            if name == "partition" and not own:
+                own = self.context.default_partition
+            # The database compares without case.
+            if not own or own.lower() not in (self.line.last(option) or "").lower().split(","):
+                return False
+        return not self.line.has("nodelist", "qos", "gid", "group", "completion")
 
 
 class Rows:

@@ -120,12 +120,16 @@ class Queue:
         """real_line, or where nothing is asked of Slurm, one for the header's sake: no job has this name, or id."""
         line = self.real_line()
         if self.nothing_real():
-            line = line.without("jobs", "user", "users")
+            # Users stay, so that squeue says which of them it does not know; the last one counts, --me.
+            line = line.without("jobs")
             # With --only-job-state names do not count; without it an unknown id is an error.
             if self.only_state:
                 line.options += [("jobs", str(NO_JOB))]
             else:
-                line.options += [("me", None), ("name", START)]
+                # The variable does not count beside --me, and would not be looked at.
+                if line.has("user", "users") or not self.context.variable("SQUEUE_USERS"):
+                    line.options += [("me", None)]
+                line.options += [("name", START)]
         return line
 
     def wants_other(self, entry: Entry) -> bool:
@@ -176,14 +180,34 @@ class Queue:
         unseen = ("nodes", "nodelist", "node", "licenses", "reservation", "notme")
         if line.has(*unseen) or variable("SQUEUE_LICENSES"):
             return None
-        users = line.last("user", "users") or variable("SQUEUE_USERS")
-        if users and not {self.context.user, str(os.getuid())} & set(users.split(",")):
+        if not self.wants_me():
             return None
-        states = (line.last("states") or variable("SQUEUE_STATES") or "PD").upper().split(",")
-        if not {"PD", "PENDING", "ALL"} & set(states):
+        states = self.list_of("states", "states")
+        if states is not None and not {"PD", "PENDING", "ALL"} & {state.upper() for state in states}:
             return None
-        asked = {name: line.last(name, name + "s") or variable(f"SQUEUE_{name.upper()}") for name in FILTERED}
-        return {name: wanted.split(",") for name, wanted in asked.items() if wanted}
+        asked = {name: self.list_of(name, name, name + "s") for name in FILTERED}
+        return {name: wanted for name, wanted in asked.items() if wanted is not None}
+
+    def list_of(self, variable: str, *names: str) -> list[str] | None:
+        """The words of a filter, which may be none, and pass nothing then; None where it is not set."""
+        given = self.context.variable(f"SQUEUE_{variable.upper()}")
+        if self.line.has(*names):
+            given = self.line.last(*names)
+        if given is None:
+            return None
+        return given.split(",")
+
+    def wants_me(self) -> bool:
+        """Whether jobs of this user are wanted: squeue goes by the last of its options for users, empty ones too."""
+        users = self.context.variable("SQUEUE_USERS")
+        for name, value in self.line.options:
+            if name == "me":
+                users = self.context.user
+            elif name in ("user", "users"):
+                users = value
+        if users is None:
+            return True
+        return any(map(self.context.is_user, users.split(",")))
 
     def passes(self, call: Call) -> bool:
         """Whether a queued call passes the caller's filters."""
@@ -194,7 +218,10 @@ class Queue:
             own = os.fsdecode(given or b"")
             if name == "partition" and not given:
                 own = self.context.default_partition
-            if own not in wanted:
+            if name == "account":  # which Slurm compares so
+                own, wanted = own.lower(), [word.lower() for word in wanted]
+            # A list of nothing but commas has no words.
+            if not own or own not in wanted:
                 return False
         return True
 
