@@ -34,7 +34,10 @@ def recorder(person: Person) -> str:
     folder = person.home / "site"
     folder.mkdir(exist_ok=True)
     (folder / "sbatch").write_text(f'#!/bin/sh\necho "$@" >>{person.home}/direct\necho Submitted batch job 7\n')
-    (folder / "sbatch").chmod(0o755)
+    # Beside it, so that nobody asks the Slurm of this machine, which may have no controller.
+    (folder / "scontrol").write_text("#!/bin/sh\necho 'MaxArraySize = 1001'\n")
+    for name in ("sbatch", "scontrol"):
+        (folder / name).chmod(0o755)
     (person.home / "direct").write_text("")
     person.own(person.home / "direct")
     return f"{person.prefix}/shims:{folder}:{SYSTEM_PATH}"
@@ -680,9 +683,6 @@ def test_a_call_behind_tickets_is_submitted_though_nobody_hears_sbatch(person: P
     site = person.home / "site/sbatch"
     warns = 'case "$*" in *parsable*) echo a warning >&2; esac; echo 7; true'
     site.write_text(site.read_text().replace("echo Submitted batch job 7", warns))
-    # Beside it, so that nobody asks the Slurm of this machine, which may have no controller.
-    site.with_name("scontrol").write_text("#!/bin/sh\necho 'MaxArraySize = 1001'\n")
-    site.with_name("scontrol").chmod(0o755)
     done = deaf(person, how, f"sbatch -d afterok:{ticket} --wrap=true", PATH=path)
     assert done.status == 0
     assert "--dependency=afterok:7" in direct(person)[-1]
