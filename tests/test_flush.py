@@ -56,8 +56,18 @@ def test_a_dry_run_submits_and_claims_nothing(person: Person) -> None:
     assert person.flush("-n", "-o", "plan").status == 0
     assert b"echo {{ jinja }}" in (person.home / "plan/plan-0001.sh").read_bytes()
     assert person.flush("--scripts").status == 2
+    person.queue("-J", "own", "-a", "1-9%7", "--mem=10", "--wrap=true")
+    person.queue("-J", "seen", "--wrap=true")
+    for more, told in (
+        ([], ["--mem=10 (at most 7 tasks at a time)"]),
+        (["-t", "50"], ["(at most 50 tasks at a time)", "--mem=10 (at most 50 tasks at a time)"]),
+        (["--throttle=1"], ["(at most 1 task at a time)", "--mem=10 (at most 1 task at a time)"]),
+        (["-t0"], ["--mem=10"]),
+    ):
+        plan = person.flush("-n", *more).out.decode()
+        assert re.findall(r"^ {7}(\S.*)", plan, re.M) == told, plan
     assert shown(person, "%i") == []
-    assert person.flush("--parsable").out.strip().isdigit()
+    assert person.flush("--parsable").status == 0
 
 
 def test_nothing_queued_is_no_error_unless_others_hold_calls(person: Person) -> None:

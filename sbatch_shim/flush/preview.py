@@ -14,6 +14,7 @@ from sbatch_shim.flush.wishes import Wishes, apply_overrides
 from sbatch_shim.flush.work import by_controller
 from sbatch_shim.merge.graph import counted, describe, graph, with_real_ids
 from sbatch_shim.merge.limits import Limits
+from sbatch_shim.merge.submission import tasks_at_a_time
 from sbatch_shim.spool import Session, create
 from sbatch_shim.state.calls import look
 from sbatch_shim.state.dependency import parse
@@ -62,7 +63,7 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes, *, scripts: bo
     verb = "becomes" if len(calls) == 1 else "become"
     out.write(f"{counted(len(calls), 'call')} {verb} {counted(len(ready), 'submission')}\n\n".encode())
     arrays = [one.array for one in ready]
-    shown = graph(arrays, [options_of(one) for one in ready])
+    shown = graph(arrays, [given_with(one, wishes, limits or Limits()) for one in ready])
     out.write(shown.encode("utf-8", "backslashreplace") + b"\n")
     for number, one in enumerate(ready, 1):
         if one.fault is not None:
@@ -77,10 +78,15 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes, *, scripts: bo
     out.flush()
 
 
-def options_of(ready: Ready) -> str:
-    """The options of an array as sbatch is given them, long values cut."""
-    words = [option(name, value).decode(errors="backslashreplace") for name, value in ready.array.options.items()]
-    return " ".join(word if len(word) <= LONGEST else f"{word[: LONGEST - 3]}..." for word in words)
+def given_with(ready: Ready, wishes: Wishes, limits: Limits) -> str:
+    """What an array is submitted with: options as sbatch is given them, long values cut, and the tasks at a time."""
+    given = [option(name, value) for name, value in ready.array.options.items()]
+    words = [word.decode(errors="backslashreplace") for word in (*given, *wishes.extra)]
+    words = [word if len(word) <= LONGEST else f"{word[: LONGEST - 3]}..." for word in words]
+    most = tasks_at_a_time(ready.array, wishes.throttle, limits)
+    if most:
+        words.append(f"(at most {counted(most, 'task')} at a time)")
+    return " ".join(words)
 
 
 def keep(ready: list[Ready], wanted: str) -> None:

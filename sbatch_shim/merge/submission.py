@@ -131,11 +131,18 @@ def array_spec(array: Array, throttle: int | None, limits: Limits) -> bytes | No
     """The value of --array, `throttle` as submission_of takes it; None for a plain job."""
     if array.is_plain:
         return None
-    spec, own = indices_of(array).ranges().encode(), 0
+    spec = indices_of(array).ranges().encode()
     if array.own_indices:
-        spec, own = (array.calls[0].options["array"] or b"").partition(b"%")[0], array.calls[0].throttle
-    limit = limits.throttle(throttle, own)
+        spec = (array.calls[0].options["array"] or b"").partition(b"%")[0]
+    limit = tasks_at_a_time(array, throttle, limits)
     return spec + (b"%%%d" % limit if limit else b"")
+
+
+def tasks_at_a_time(array: Array, throttle: int | None, limits: Limits) -> int:
+    """How many tasks of an array may run at a time, `throttle` as submission_of takes it; 0 for no limit."""
+    if array.is_plain:
+        return 0
+    return limits.throttle(throttle, array.calls[0].throttle if array.own_indices else 0)
 
 
 def start_folder(array: Array) -> bytes:
