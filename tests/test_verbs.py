@@ -15,6 +15,8 @@ import pytest
 from support.person import SYSTEM_PATH, Person, Result
 from support.terminal import Terminal
 
+from sbatch_shim.setup.outside import lines_for
+
 SHELLS = ("bash", "zsh", "fish")
 VERBS = (
     *("status", "flush", "submit", "cancel", "throttle", "rerun", "listen", "doctor", "whose", "gc", "completion"),
@@ -185,7 +187,7 @@ def test_listen_in_each_shell(person: Person, shell: str) -> None:
         terminal.type("n\r")
         terminal.expect(r"^\[sarray\] ")
         terminal.type("exit\r")
-        terminal.expect(r"still queued: 1\. \[s\]ubmit, \[d\]rop or \[k\]eep\?")
+        terminal.expect(r"still queued: 1 call \(wrap in ~\)\. \[s\]ubmit, \[d\]rop or \[k\]eep\?")
         terminal.type("k\r")
         terminal.expect("sarray-flush --session")
         assert terminal.ended() == 1
@@ -257,6 +259,58 @@ def test_sarray_flush_offers_the_calls_of_an_ended_login(person: Person, answer:
         assert terminal.ended() == 0
     assert (person.home / "ran").exists()
     assert not (person.home / "other").exists(), "a session that somebody has named ends when they say so"
+
+
+# What is typed after `exit`, and how often each of two calls has run then.
+@pytest.mark.parametrize(("shell", "answer", "runs"), [("bash", "s", 1), ("zsh", "d", 0), ("fish", "\x03", 0)])
+def test_a_login_that_ends_offers_its_calls(
+    person: Person, monkeypatch: pytest.MonkeyPatch, shell: str, answer: str, runs: int
+) -> None:
+    """As an installation has set it up; asked only where something waits, and not where a script ends."""
+    monkeypatch.setenv("HOME", str(person.home))
+    monkeypatch.setenv("SHELL", shell)
+    for name in ("ZDOTDIR", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for path, (line, _) in lines_for(person.prefix).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(line)
+    person.own(person.home)
+    with Terminal(person, shell, "-l") as terminal:
+        terminal.type("echo read'y'; exit\r")
+        terminal.expect("^ready")
+        terminal.ended()
+        assert "still queued" not in terminal.text
+    with Terminal(person, shell, "-l", SARRAY_MODE="queue") as terminal:
+        for number in (1, 2):
+            terminal.type(f"sbatch -J job{number} -o /dev/null --wrap='echo x >>ran.{number}'\r")
+            terminal.expect(r"^Submitted batch job \d{10}$")
+        terminal.type(f"{shell} -lc 'exit 3'; echo nothing asked\r")
+        terminal.expect("^nothing asked")
+        terminal.type("exit\r")
+        terminal.expect(r"still queued: 2 calls \(job1, job2 in ~\)\. \[s\]ubmit, \[d\]rop or \[k\]eep\?")
+        terminal.type(answer if answer == "\x03" else f"{answer}\r")
+        if answer == "\x03":
+            terminal.expect(r"still queued: 2 calls; sarray-flush --session \S+ submits what is queued")
+        terminal.ended()
+    person.settle()
+    assert len(list(person.home.glob("ran.*"))) == 2 * runs
+    left = [state for states in status(person).values() for state in states]
+    assert ("QUEUED" in left) == (answer == "\x03")
+
+
+@pytest.mark.parametrize("words", [["bash", "-lc", "exit 3"], ["bash", "-l", "script"]])
+def test_a_login_shell_that_ends_in_a_script_is_not_asked(
+    person: Person, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """bash reads ~/.bash_logout there too; nothing is said, and the exit status stays."""
+    monkeypatch.setenv("HOME", str(person.home))
+    monkeypatch.setenv("SHELL", "bash")
+    for path, (line, _) in lines_for(person.prefix).items():
+        path.write_text(line)
+    (person.home / "script").write_text("set -eu\nsbatch -o /dev/null --wrap=true\nexit 3\n")
+    person.own(person.home)
+    done = person.run("setsid", "-w", *words, env=person.environment(SARRAY_MODE="queue"))
+    assert (done.status, done.err) == (3, b"")
 
 
 # A queue file

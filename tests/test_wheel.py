@@ -268,6 +268,38 @@ def test_a_site_with_two_users_and_a_module(person: Person, from_wheel: Path, sc
     assert done.returncode == 0 and not prefix.exists() and list(modules.iterdir()) == [], done
 
 
+@needs_root
+def test_a_user_loads_the_module_and_unloads_it(person: Person, from_wheel: Path, scratch: Path, home: Path) -> None:
+    """By environment-modules, in a shell that knows nothing of the shims; the manual pages are found with it."""
+    modulecmd = os.environ.get("SHIM_TEST_MODULECMD", "")
+    if not os.path.exists(modulecmd) or not shutil.which("tclsh"):
+        pytest.skip("needs environment-modules, which tests/run unpacks")
+    program = scratch / "modulecmd.tcl"
+    shutil.copyfile(modulecmd, program)
+    prefix, modules = scratch / "a site", scratch / "its modules"
+    words = ["install", "--prefix", prefix, "--modulefile", modules]
+    assert run(from_wheel / "sarray", *words, HOME=str(home), umask=0o077).returncode == 0
+    script = f"""
+        module() {{ eval "$(tclsh '{program}' bash "$@")"; }}
+        module use '{modules}'
+        module load sbatch-shim
+        module list 2>&1 | grep -o 'sbatch-shim/[0-9.]*'
+        SARRAY_MODE=queue sbatch -o ran --wrap='echo ran' | tr -d 0-9
+        sarray-flush --local >/dev/null 2>&1
+        cat ran
+        ! command -v man >/dev/null || man -w sarray | grep -F '{prefix}' >/dev/null
+        module unload sbatch-shim
+        echo "$PATH"
+    """
+    user = person.home / "loads"
+    user.mkdir()
+    person.own(user)
+    uid = pwd.getpwnam(USER).pw_uid
+    done = run("bash", "-ec", script, uid=uid, cwd=user, HOME=str(user), PATH=SYSTEM_PATH)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"sbatch-shim/{__version__}\nSubmitted batch job \nran\n{SYSTEM_PATH}\n"
+
+
 # An update
 
 

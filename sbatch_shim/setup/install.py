@@ -112,6 +112,7 @@ def wanted_files(prefix: Path, environment: Path, settings: Settings) -> dict[Pa
             text = render("command", command=command, module=module, python=shlex.quote(python))
             files[prefix / folder / command] = text, 0o755
     files[prefix / "env.sh"] = render("env.sh", shims=shlex.quote(str(prefix / "shims"))), 0o644
+    files[prefix / "logout.sh"] = render("logout.sh", python=shlex.quote(python)), 0o644
     if settings:
         files[prefix / IN_EFFECT] = settings.text(), 0o644
     # man(1) finds them by PATH.
@@ -256,7 +257,7 @@ def take_away(prefix: Path) -> None:
         remove_module(Path(path), prefix / "shims")
     written = [f"shims/{name}" for name in ("sbatch", *COMPANIONS, *COMMANDS)] + [f"bin/{name}" for name in COMMANDS]
     written += [f"share/man/{name}" for name in manual.PAGES]
-    for name in (*written, "env.sh", IN_EFFECT, MANIFEST):
+    for name in (*written, "env.sh", "logout.sh", IN_EFFECT, MANIFEST):
         (prefix / name).unlink(missing_ok=True)
         (prefix / f"{name}.new").unlink(missing_ok=True)  # of one that was killed
     for link in ("venv", "venv.new"):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 
-from sbatch_shim import __version__
+from sbatch_shim import __released__, __version__
 from sbatch_shim.flush import cli
 from sbatch_shim.state.paths import TEMPLATES
 from sbatch_shim.verbs import sarray
@@ -78,7 +78,9 @@ def roff_of_block(block: str, heading: str) -> Iterator[str]:
     """A part of a help text between blank lines; `heading` is the macro for one: `.SH` or `.SS`."""
     lines = block.split("\n")
     if lines[0].startswith("usage: "):
-        yield from (f"{heading} SYNOPSIS", ".nf", escaped(block[len("usage: ") :]), ".fi")
+        indent = " " * len("usage: ")
+        usage = [line[len(indent) :] if line.startswith(indent) else line for line in lines]
+        yield from (f"{heading} SYNOPSIS", ".nf", *map(escaped, [lines[0][len(indent) :], *usage[1:]]), ".fi")
         yield f"{heading} DESCRIPTION"
         return
     if lines[0].startswith("Exit status: "):
@@ -101,12 +103,16 @@ def roff_of_block(block: str, heading: str) -> Iterator[str]:
 
 
 def roff_of(text: str, heading: str) -> Iterator[str]:
+    before = ""
     for block in text.strip().split("\n\n"):
-        yield from roff_of_block(block, heading)
+        for line in roff_of_block(block, heading):
+            if line != ".PP" or not before.startswith(".S"):  # a heading begins a paragraph
+                yield line
+            before = line
 
 
 def head(name: str, section: int, summary: str) -> Iterator[str]:
-    yield f'.TH {name.upper()} {section} "" "sbatch\\-shim {__version__}" "sbatch\\-shim"'
+    yield f'.TH {name.upper()} {section} {__released__} "sbatch\\-shim {__version__}" "sbatch\\-shim"'
     yield from (".SH NAME", f"{escaped(name)} \\- {escaped(summary)}")
 
 
@@ -131,7 +137,7 @@ def flush_page() -> str:
 
 def overview_page() -> str:
     """sbatch-shim(7): what it is, its variables and files."""
-    return (TEMPLATES / "sbatch-shim.7").read_text().replace("VERSION", __version__)
+    return (TEMPLATES / "sbatch-shim.7").read_text().replace("VERSION", __version__).replace("RELEASED", __released__)
 
 
 def pages() -> dict[str, str]:

@@ -15,10 +15,16 @@ from typing import Any
 from sbatch_shim import __version__
 from sbatch_shim.state.paths import MANIFEST
 
-RC_LINE = "if [ -r {env} ]; then . {env}; fi # sbatch-shim\n"
+RC_LINE = "if [ -r {file} ]; then . {file}; fi # sbatch-shim\n"
 FISH = """# sbatch-shim (written by install.sh or sarray install, which also remove it)
 if test "$PATH[1]" != {shims}; and test -d {shims}
     set -gx PATH {shims} $PATH
+end
+"""
+FISH_LOGOUT = """if status is-login
+    function sbatch_shim_logout --on-event fish_exit
+        test -r {logout}; and env sarray_login=$fish_pid sh {logout}
+    end
 end
 """
 MODULE = "sbatch-shim"
@@ -91,12 +97,34 @@ def startup_files(home: Path) -> list[Path]:
     return files
 
 
+def logout_files(home: Path) -> list[Path]:
+    """What the user's login shell reads when it ends; fish has no such file."""
+    shell = os.path.basename(os.environ.get("SHELL", "bash"))
+    if shell == "bash":
+        return [home / ".bash_logout"]
+    if shell == "zsh":
+        return [Path(os.environ.get("ZDOTDIR") or home) / ".zlogout"]
+    return []
+
+
+def lines_for(prefix: Path) -> dict[Path, tuple[str, str]]:
+    """What the files of a user's shells get, and what that does, in words."""
+    env, logout, shims = (shlex.quote(str(prefix / name)) for name in ("env.sh", "logout.sh", "shims"))
+    first = f"{prefix / 'shims'} is first on PATH in new shells"
+    lines = {}
+    for path in startup_files(Path.home()):
+        lines[path] = RC_LINE.format(file=env), first
+        if path.suffix == ".fish":
+            lines[path] = (FISH + FISH_LOGOUT).format(shims=shims, logout=logout), first
+    for path in logout_files(Path.home()):
+        lines[path] = RC_LINE.format(file=logout), "a login that ends is asked about calls that are still queued"
+    return lines
+
+
 def add_lines(manifest: Manifest, prefix: Path) -> bool:
-    """Put the shims on PATH in the start-up files; True when one has changed. What cannot be written is said."""
-    env, shims = shlex.quote(str(prefix / "env.sh")), shlex.quote(str(prefix / "shims"))
+    """Put our lines into the files of the user's shells; True when one has changed. What cannot be written is said."""
     changed = False
-    for target in startup_files(Path.home()):
-        line = FISH.format(shims=shims) if target.suffix == ".fish" else RC_LINE.format(env=env)
+    for target, (line, what) in lines_for(prefix).items():
         # Of an earlier version, in other words.
         for known in [known for known in manifest.lines if known["file"] == str(target)]:
             if known["text"].strip() != line.strip():
@@ -119,7 +147,7 @@ def add_lines(manifest: Manifest, prefix: Path) -> bool:
             manifest.lines = [known for known in manifest.lines if known is not added]
             print(f"{target} was left as it is, because it cannot be written: {error.strerror}")
             continue
-        print(f"{'made' if created else 'added a line to'} {target}: {prefix / 'shims'} is first on PATH in new shells")
+        print(f"{'made' if created else 'added a line to'} {target}: {what}")
         changed = True
     return changed
 

@@ -20,12 +20,7 @@ export PATH
 sarray_reminder() {
     [ -z "${ZSH_VERSION-}" ] || emulate -L sh
     { [ -r /proc/self/stat ] && read -r sarray_host </proc/sys/kernel/hostname; } || return 0
-    case ${XDG_STATE_HOME-} in
-    /*) sarray_state=$XDG_STATE_HOME/sarray ;;
-    *) sarray_state=${HOME-}/.local/state/sarray ;;
-    esac
-    sarray_state=${SARRAY_STATE_DIR:-$sarray_state}
-    for sarray_mark in "$sarray_state"/live/*; do
+{% include "state.sh" %}    for sarray_mark in "$sarray_state"/live/*; do
         # HOST.LEADER.START, as the hot path names a login; what has another name ends when its user says so.
         sarray_name=${sarray_mark##*/}
         sarray_start=${sarray_name##*.}

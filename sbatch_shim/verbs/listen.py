@@ -6,16 +6,14 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.errors import ShimError
-from sbatch_shim.flush import cli
-from sbatch_shim.merge.graph import counted
 from sbatch_shim.state.paths import TEMPLATES, prefix, without_shims
+from sbatch_shim.verbs.leave import leave
 from sbatch_shim.verbs.words import SHELLS
 
 
@@ -56,29 +54,4 @@ def listen(context: Context, shell: str | None) -> int:
         print(f"sbatch queues here, in session {session}")
         print("sarray submit submits, sarray cancel drops; both leave this shell", flush=True)
         subprocess.call(words, env=environment, umask=context.umask)
-    return leave(context, session)
-
-
-def leave(context: Context, session: str) -> int:
-    """What becomes of the calls that are still queued."""
-    pages = context.tickets.open(os.fsencode(session))
-    pages.read()
-    tickets = [ticket for ticket, where in context.tickets.unsubmitted() if where is pages]
-    if not tickets:
-        return 0
-    if sys.stdin.isatty():
-        try:
-            print(f"still queued: {len(tickets)}. [s]ubmit, [d]rop or [k]eep? ", end="", flush=True)
-            answer = sys.stdin.readline().strip().lower()
-        except KeyboardInterrupt:
-            answer = ""
-        if answer in ("s", "submit"):
-            return cli.run(["--session", session])
-        if answer in ("d", "drop"):
-            pages.drop(tickets)
-            return 0
-        if not answer:
-            print()
-    held = counted(len(tickets), "call")
-    print(f"still queued: {held}; sarray-flush --session {session} submits what is queued", file=sys.stderr)
-    return 1
+    return leave(context, os.fsencode(session))

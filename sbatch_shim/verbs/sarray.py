@@ -7,6 +7,7 @@ import gc as gc_of_python
 import json
 import os
 import sys
+from collections.abc import Callable
 from signal import SIG_DFL, SIGCHLD, signal
 
 from sbatch_shim import __version__
@@ -71,7 +72,7 @@ def status(context: Context, words: list[str]) -> int:
         ],
         UNKNOWN_TICKET + "; 130 --watch was interrupted",
     )
-    parser.add_argument("tickets", nargs="*", metavar="TICKET")
+    parser.add_argument("tickets", nargs="*", metavar="TICKET", help="only these calls")
     parser.add_argument("--session", metavar="NAME", help="only this session; the beginning of its name will do")
     parser.add_argument("--last", action="store_true", help="only the session that was used last")
     parser.add_argument("--all", action="store_true", help="also sessions of which nothing is listed any more")
@@ -128,7 +129,7 @@ def cancel(context: Context, words: list[str]) -> int:
         ],
         "0; 1 something was not cancelled, or you said no; 2 wrong usage",
     )
-    parser.add_argument("tickets", nargs="*", metavar="TICKET")
+    parser.add_argument("tickets", nargs="*", metavar="TICKET", help="these calls, queued or submitted")
     parser.add_argument("--session", metavar="NAME", help="the queued calls of this session")
     parser.add_argument("--all", action="store_true", help="the queued calls of all sessions")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
@@ -156,7 +157,7 @@ def throttle(context: Context, words: list[str]) -> int:
         ],
         "0; 1 no such job, not an array, not yours, or Slurm refused; 2 wrong usage",
     )
-    parser.add_argument("jobid", metavar="JOBID|TICKET")
+    parser.add_argument("jobid", metavar="JOBID|TICKET", help="an array, or a call in it")
     parser.add_argument(
         "-n", "--max", "--max-tasks", dest="limit", metavar="N", type=int, required=True, help="0: no limit"
     )
@@ -437,7 +438,13 @@ def run(words: list[str], umask: int) -> int:
     return VERBS[verb](context_of(state, umask), words[1:])
 
 
-def main() -> None:
+def main(act: Callable[[list[str], int], int] = run) -> None:
+    """
+    Run a command of ours, and exit.
+
+    Args:
+        act: Does it, given the words and the caller's umask; returns the exit status.
+    """
     open_closed_streams()
     # Names and paths may hold what the locale cannot show.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -445,7 +452,7 @@ def main() -> None:
     umask = os.umask(0o077)
     signal(SIGCHLD, SIG_DFL)  # who ignores it is not told how a command of Slurm ended
     try:
-        code = run(sys.argv[1:], umask)
+        code = act(sys.argv[1:], umask)
         sys.stdout.flush()
     except ShimError as error:
         print(f"sarray: {error}", file=sys.stderr)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sbatch_shim import __released__, __version__
 from sbatch_shim.flush import cli
 from sbatch_shim.setup import manual
 from sbatch_shim.verbs import sarray
@@ -79,8 +80,21 @@ def test_all_variables_are_in_the_overview_and_in_the_page_about_installing() ->
 def test_roff_takes_the_manual_pages(page: str) -> None:
     text = manual.pages()[page]
     assert text.startswith(".TH ") and "\n.SH NAME\n" in text
-    groff = shutil.which("groff")
-    if groff is None:
-        return
-    done = subprocess.run([groff, "-ww", "-man", "-Tutf8"], input=text, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    for words in (["groff", "-ww", "-man", "-Tutf8"], ["mandoc", "-Tlint", "-Wwarning"]):
+        if shutil.which(words[0]):
+            done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_manual_pages_carry_the_date_of_the_release() -> None:
+    released = re.search(rf"^## \[{re.escape(__version__)}\] - (\S+)$", (REPO / "CHANGELOG.md").read_text(), re.M)
+    assert released and released[1] == __released__
+    assert all(f" {__released__} " in page.split("\n")[0] for page in manual.pages().values())
+
+
+def test_what_a_manual_page_types_begins_at_the_margin() -> None:
+    """Also the further lines of a usage, which stand below the first words in a help text."""
+    page = manual.pages()["man1/sarray.1"]
+    usage = re.search(r"^sarray status .*\n( +)", page, re.M)
+    assert usage and usage[1] == " " * len("sarray status ")
+    assert not re.search(r"^\.S[HS] .*\n\.PP$", page, re.M)

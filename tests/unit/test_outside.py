@@ -111,7 +111,7 @@ def test_a_start_up_file_that_cannot_be_written_is_named(
     (home / ".bashrc").mkdir()
     manifest = installed(prefix, monkeypatch, "bash")
     assert f"{home}/.bashrc was left as it is" in capsys.readouterr().out
-    assert [line["file"] for line in manifest.lines] == [str(home / ".profile")]
+    assert [line["file"] for line in manifest.lines] == [str(home / name) for name in (".profile", ".bash_logout")]
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash", "zsh", "bash --posix"])
