@@ -12,11 +12,16 @@ from sbatch_shim.keeping import start
 from sbatch_shim.spool import FOLLOWING_SECONDS, Session, close, open_private
 
 CLERK = b"sbatch_shim.clerk.clerk"
+# Before the name of a variable, without SARRAY_: what the site has set it to, as the clerk is told.
+DEFAULT = b"SARRAY_DEFAULT_"
+CAP = b"SARRAY_CAP_"
 # So many calls that follow each other closely start a clerk, which costs as much as it saves with so many more.
 CALLS = 8
 
 
-def another_call(session: Session, entries: "list[bytes]") -> None:
+def another_call(
+    session: Session, entries: "list[bytes]", defaults: "dict[bytes, bytes]", caps: "dict[bytes, bytes]"
+) -> None:
     """
     Count a call that was queued, and start a clerk with the eighth one; a failure is no matter of the call.
 
@@ -24,11 +29,14 @@ def another_call(session: Session, entries: "list[bytes]") -> None:
 
     Args:
         entries: The environment that the clerk gets.
+        defaults, caps: What the site has set, which it gets too.
     """
     try:
         calls = count(session)
         if calls >= CALLS and calls & (calls - 1) == 0 and not attended(session):
-            start(session, entries, CLERK, b"/clerk.log")
+            site = [DEFAULT + name[7:] + b"=" + value for name, value in defaults.items()]
+            site += [CAP + name[7:] + b"=" + value for name, value in caps.items()]
+            start(session, entries + site, CLERK, b"/clerk.log")
     except Exception:  # the call was answered, and a fault here must not undo that in words
         pass
 

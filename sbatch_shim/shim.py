@@ -173,8 +173,7 @@ def main(defaults: "dict[bytes, bytes]", caps: "dict[bytes, bytes]") -> int:
     state = given or state
     piped = request.Piped()
     mode = asked[b"SARRAY_MODE"] = mode_of(asked, state)
-    asked.update([(name, value) for name, value in defaults.items() if not asked.get(name)])
-    asked.update(caps)
+    as_the_site_has_it(asked, defaults, caps)
     if mode in (b"", b"pass") or inherited(asked):
         # A call that may name a ticket or its own job, or whose environment a shell cannot hand on.
         take_piped_script(words, entries, piped)
@@ -219,13 +218,19 @@ def main(defaults: "dict[bytes, bytes]", caps: "dict[bytes, bytes]") -> int:
     if burst and session.follows and ticket >= FIRST_TICKET and piped.script is None:
         from sbatch_shim.burst import another_call
 
-        another_call(session, entries)
+        another_call(session, entries, defaults, caps)
     if mode == b"auto":
         from sbatch_shim.keeping import attend, tell_failures
 
         tell_failures(session)
         attend(session, entries)
     return 0
+
+
+def as_the_site_has_it(asked: "dict[bytes, bytes]", defaults: "dict[bytes, bytes]", caps: "dict[bytes, bytes]") -> None:
+    """Put in what a site has set: defaults where the caller has set nothing, and caps in any case."""
+    asked.update([(name, value) for name, value in defaults.items() if not asked.get(name)])
+    asked.update(caps)
 
 
 def leave_without_locks(session: Session) -> None:

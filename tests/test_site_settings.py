@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.faults import wait_for
 from support.person import SYSTEM_PATH, USER, Person
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0 or not USER, reason="needs root and a test user")
@@ -55,6 +56,25 @@ def test_slurm_gets_the_throttle_of_the_site(person: Person, scratch: Path) -> N
     told = f"sarray: {person.prefix}/config.ini allows at most 4 tasks of an array at a time\n"
     assert (done.status, done.err.decode()) == (1, told)
     assert person.run("sarray", "throttle", submitted["less"], "--max-tasks", "4").status == 0
+
+
+# What the site has set, and what the user has, where the script names its id.
+@pytest.mark.parametrize(("section", "own"), [("caps", "real"), ("defaults", "")])
+def test_a_clerk_keeps_to_what_the_site_has_set(person: Person, scratch: Path, section: str, own: str) -> None:
+    """Calls that get tickets at this site need no Python, whatever they would have got elsewhere."""
+    assert configured(person, scratch / f"clerk-{section}", f"[{section}]\nids = ticket\n").returncode == 0
+    folder = person.home / "state/sessions/test"
+    told = b""
+
+    def served() -> bool:
+        nonlocal told
+        done = person.queue("--parsable", "--wrap=echo $SLURM_JOB_ID", SARRAY_IDS=own)
+        assert done.status == 0 and int(done.out) >= 1_000_000_000
+        told = done.out
+        return any(b" -" + told in path.read_bytes() for path in folder.glob("clerks/*/ledger"))
+
+    wait_for(served)
+    assert "declined" not in (folder / "clerk.log").read_text()
 
 
 @needs_root

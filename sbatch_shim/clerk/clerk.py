@@ -12,12 +12,12 @@ import select
 import sys
 import time
 
-from sbatch_shim.burst import count_path, lock_path
+from sbatch_shim.burst import CAP, DEFAULT, count_path, lock_path
 from sbatch_shim.clerk.caller import Dead, Declined, Elsewhere, FromCaller, Gone, place, rights
 from sbatch_shim.clerk.desk import Asked, Desk
 from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.given_up import ENTRY, Pending, entry
-from sbatch_shim.shim import Call, UnknownTicket, may_need_its_id, told, understood_call
+from sbatch_shim.shim import Call, UnknownTicket, as_the_site_has_it, may_need_its_id, told, understood_call
 from sbatch_shim.spool import (
     EMPTY_QUEUE,
     Session,
@@ -126,6 +126,7 @@ class Clerk:
         self.rights = rights(read(b"status", own))
         self.place = place(own)
         close(own)
+        self.defaults, self.caps = of_the_site(DEFAULT), of_the_site(CAP)
 
     def run(self) -> None:
         """Serve until that is of no use any more, or the session is gone."""
@@ -247,6 +248,7 @@ class Clerk:
                     raise Declined("a call in a job")
         given = asked.get(b"SARRAY_STATE_DIR")
         mode = asked[b"SARRAY_MODE"] = mode_of(asked, given or session.state)
+        as_the_site_has_it(asked, self.defaults, self.caps)
         if mode != b"queue" or (given and wrong_path(given)):
             raise Declined("a mode that is not ours")
         if session_name(asked, caller.pid) != session.name:
@@ -283,6 +285,11 @@ def clear(session: Session) -> None:
             for part in posix.listdir(path):
                 posix.unlink(path + b"/" + part)
             posix.rmdir(path)
+
+
+def of_the_site(before: bytes) -> "dict[bytes, bytes]":
+    """What the site has set, as the sbatch that started this has told it: variables of callers and their values."""
+    return {b"SARRAY_" + name[len(before) :]: value for name, value in posix.environ.items() if name.startswith(before)}
 
 
 def lingering() -> float:

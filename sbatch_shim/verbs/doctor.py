@@ -8,8 +8,9 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sbatch_shim import __version__
 from sbatch_shim.companions.context import COMPANIONS, Context
@@ -182,6 +183,25 @@ def report(context: Context, *, run: bool, options: Sequence[str] = ()) -> Repor
     if found.look_at_state():
         found.look_at_nodes(run=run, options=options)
     return found
+
+
+def brief(found: Mapping[str, object]) -> dict[str, object]:
+    """What was found, for a person: companions that lie in the folders where sbatch does share a line."""
+    of_sbatch = folders_of(found["sbatch on PATH"])
+    alike = [name for name in COMPANIONS if folders_of(found[f"{name} on PATH"]) == of_sbatch]
+    shown: dict[str, object] = {}
+    for title, value in found.items():
+        if title.partition(" ")[0] not in alike:
+            shown[title] = value
+        if title == "sbatch on PATH" and alike:
+            shown["in the same folders"] = textwrap.wrap(", ".join(alike), 50)
+    return shown
+
+
+def folders_of(listed: object) -> list[tuple[str, bool]]:
+    """Where commands are that were found on PATH, in order, and whether they are ours."""
+    assert isinstance(listed, list)
+    return [(os.path.dirname(one), one.endswith("(this shim)")) for one in listed]
 
 
 def first_line(path: str) -> str:

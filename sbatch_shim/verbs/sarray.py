@@ -190,7 +190,7 @@ def rerun(context: Context, words: list[str]) -> int:
 
 
 def doctor(context: Context, words: list[str]) -> int:
-    from sbatch_shim.verbs.doctor import report
+    from sbatch_shim.verbs.doctor import brief, report
 
     parser = parser_of(
         "doctor",
@@ -216,7 +216,7 @@ def doctor(context: Context, words: list[str]) -> int:
         if wrong:
             return 1
         return 0
-    for name, value in found.items():
+    for name, value in brief(found).items():
         many = value if isinstance(value, list) else [value]
         print(f"{name + ':':26} {many[0] if many else '(none)'}")
         for more in many[1:]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sbatch_shim.companions.context import Context
+from sbatch_shim.companions.context import COMPANIONS, Context
 from sbatch_shim.verbs import doctor
 
 
@@ -57,3 +57,16 @@ def test_a_busy_cluster_is_nothing_wrong(tmp_path: Path, monkeypatch: pytest.Mon
 def test_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: str, why: str) -> None:
     _, wrong = doctored(tmp_path, monkeypatch, shown)
     assert len(wrong) == 1 and f": {why} (it was cancelled)" in wrong[0]
+
+
+def test_companions_that_lie_where_sbatch_does_share_a_line() -> None:
+    """One that does not has lines of its own."""
+    found: dict[str, object] = {"sbatch-shim": "1.0.0"}
+    for name in ("sbatch", *COMPANIONS):
+        found[f"{name} on PATH"] = [f"/the sbatch/shims/{name} (this shim)", f"/usr/bin/{name}"]
+    found["sacct on PATH"] = ["/usr/bin/sacct"]
+    shown = doctor.brief(found)
+    assert list(shown) == ["sbatch-shim", "sbatch on PATH", "in the same folders", "sacct on PATH"]
+    lines = shown["in the same folders"]
+    assert isinstance(lines, list)
+    assert " ".join(lines).split(", ") == [name for name in COMPANIONS if name != "sacct"]
