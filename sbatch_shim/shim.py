@@ -482,7 +482,7 @@ def leave_unknown_names(
 
     kind = names.unknown(options, names.file_of(session.state, real, environment.get(b"SLURM_CONF", b"")))
     if kind:
-        raise HandOver("a %s that Slurm did not know when it was last asked" % kind)
+        raise HandOver("--%s with a name that Slurm did not know when it was last asked" % kind)
 
 
 def snapshot(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -531,13 +532,24 @@ def test_while_a_limit_is_met_one_question_in_ten_seconds_tells_that_nothing_has
     assert all(path.read_text() == "x\n" for path in counted.home.glob("ran.*"))
 
 
-def test_a_feed_shows_at_a_terminal_how_far_it_is(counted: Person) -> None:
-    queue_some(counted, f"for n in $(seq {FEW + 8}); do call -A few -o /dev/null --hold --wrap true; done")
-    with Terminal(counted, "sarray-flush", "--feed", "--retry", "0", SARRAY_SESSION="test") as terminal:
+def test_a_feed_shows_at_a_terminal_how_far_it_is_and_ends_with_ctrl_c(counted: Person) -> None:
+    """What is not in by then stays queued, in its place, and the next feed takes it."""
+    made = queue_some(counted, f"for n in $(seq {FEW + 8}); do call -A few -o /dev/null --hold --wrap true; done")
+    feed = ("sarray-flush", "--feed", "--retry", "0")
+    with Terminal(counted, *feed, SARRAY_SESSION="test") as terminal:
         terminal.expect(rf"^\[#{{25}}\.{{5}}\] {FEW} of {FEW + 8} calls submitted")
+        terminal.type("\x03")
+        assert terminal.ended() == 130
+        assert terminal.raw.rpartition("calls submitted")[2].startswith("^C\r\x1b[K"), "it is gone at the end"
+        assert "Traceback" not in terminal.text
+    document = json.loads(counted.run("sarray", "status", "--json", env=counted.environment()).out)
+    assert [one["states"] for one in document["calls"]] == [{"PENDING": 1}] * FEW + [{"REFUSED": 1}] * 8
+    with Terminal(counted, *feed, SARRAY_SESSION="test") as terminal:
+        terminal.expect("8 calls wait for room")
         counted.cancel_all()
         assert terminal.ended() == 0
-        assert terminal.raw.rpartition("calls submitted")[2].startswith("\r\x1b[K"), "it is gone at the end"
+    document = json.loads(counted.run("sarray", "status", "--json", env=counted.environment()).out)
+    assert [str(one["ticket"]) for one in document["calls"] if one["states"] == {"PENDING": 1}] == made[FEW:]
 
 
 def test_five_hundred_calls_in_chains_pass_a_limit_of_forty(counted: Person) -> None:
