@@ -61,7 +61,7 @@ def test_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: s
 
 def test_companions_that_lie_where_sbatch_does_share_a_line() -> None:
     """One that does not has lines of its own."""
-    found: dict[str, object] = {"sbatch-shim": "1.0.0"}
+    found: dict[str, object] = {"sbatch-shim": "some version"}
     for name in ("sbatch", *COMPANIONS):
         found[f"{name} on PATH"] = [f"/the sbatch/shims/{name} (this shim)", f"/usr/bin/{name}"]
     found["sacct on PATH"] = ["/usr/bin/sacct"]
