@@ -85,6 +85,9 @@ def test_calls_are_submitted_by_themselves_as_one_array(quiet: Person) -> None:
     # A loaded machine may take longer between two calls than the quiet time.
     assert int(re.findall(r"as arrays or jobs: (\d+)", status)[0]) < 8, status
     assert f"session {SESSION} has a keeper" in status
+    os.kill(keeper(quiet), signal.SIGKILL)
+    wait_for(lambda: not keepers(quiet))
+    assert b"keeper" not in quiet.run(str(quiet.prefix / "bin/sarray"), "status").out, "none is missed"
 
 
 def in_queue_mode(person: Person, *words: str, **more: str) -> str:

@@ -36,7 +36,7 @@ def refuse_while_calls_wait() -> None:
     if count:
         raise SystemExit(
             f"install: {counted(count, 'queued call')} {'is' if count == 1 else 'are'} not submitted yet; run "
-            "`sarray-flush --all` first (nothing was removed)"
+            "`sarray-flush --all` or `sarray cancel --all` first (nothing was removed)"
         )
     if os.geteuid() != 0:
         return

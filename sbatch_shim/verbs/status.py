@@ -37,7 +37,6 @@ from sbatch_shim.verbs.found import (
     ENDED,
     FORGOTTEN,
     NEVER,
-    OVER,
     SHOWN,
     UNKNOWN,
     UNSUBMITTED,
@@ -302,7 +301,7 @@ def keepers(found: Found, state: bytes) -> list[str]:
             if holder.pid:
                 who = f"process {holder.pid}"
             lines.append(f"session {name} has a keeper, {who}; log: {os.fsdecode(session.folder)}/keeper.log")
-        elif states.keys() - set(OVER) - {SUBMITTED}:
+        elif states.keys() & {*UNSUBMITTED, "UNCERTAIN"}:  # else none is missed
             lines.append(f"session {name} has no keeper now; the next sbatch of that session starts one")
     return lines
 
