@@ -202,6 +202,23 @@ def test_listen_in_each_shell(person: Person, shell: str) -> None:
         assert terminal.ended() == 0
 
 
+@pytest.mark.slurm
+def test_what_is_dropped_when_a_listen_shell_is_left_waits_in_slurm_no_more(person: Person) -> None:
+    """A call that has its real id already is a job that is held."""
+    with Terminal(person, "sarray", "listen", "--shell", "bash") as terminal:
+        terminal.expect(r"^\[sarray\] ")
+        terminal.type("sbatch -J own -o /dev/null --wrap='echo $SLURM_JOB_ID'\r")
+        job = terminal.expect(r"^Submitted batch job (\d+)$")[1]
+        assert int(job) < 1_000_000_000
+        terminal.type("exit\r")
+        terminal.expect(r"still queued: 1 call \(own in ~\)\. \[s\]ubmit, \[d\]rop or \[k\]eep\?")
+        terminal.type("d\r")
+        assert terminal.ended() == 0
+        assert "queued calls dropped: 1" in terminal.text
+    listed = person.run("squeue", "-h", "-t", "all", "-j", job, "-o", "%T", env=person.environment(PATH=SYSTEM_PATH))
+    assert listed.out.decode().split() in (["CANCELLED"], []), listed
+
+
 @pytest.mark.parametrize(
     ("shell", "file", "text"),
     [

@@ -9,6 +9,7 @@ from sbatch_shim.companions.context import Context
 from sbatch_shim.flush import cli
 from sbatch_shim.flush.sessions import whereabouts
 from sbatch_shim.merge.graph import counted
+from sbatch_shim.verbs.cancel import cancel
 
 
 def leave(context: Context, session: bytes) -> int:
@@ -33,8 +34,7 @@ def leave(context: Context, session: bytes) -> int:
         if answer in ("s", "submit"):
             return cli.run(["--session", name])
         if answer in ("d", "drop"):
-            pages.drop(tickets)
-            return 0
+            return cancel(context, [], {session}, yes=True)
         if not answer:
             print()
     print(f"still queued: {held}; sarray-flush --session {name} submits what is queued", file=sys.stderr)
