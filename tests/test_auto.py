@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from support.faults import wait_for
 from support.person import SYSTEM_PATH, USER, Person, Result
+from support.terminal import Terminal
 
 pytestmark = pytest.mark.slurm
 SESSION = f"auto.{os.uname().nodename}.{pwd.getpwnam(USER).pw_gid if USER else os.getegid()}"
@@ -159,6 +160,14 @@ def test_a_keeper_has_nothing_of_its_caller(quiet: Person) -> None:
     assert re.search(r"Max cpu time +unlimited", (proc / "limits").read_text())
     environment = (proc / "environ").read_bytes()
     assert b"SARRAY_MODE" not in environment and b"LD_PRELOAD" not in environment
+    settled(quiet, "ran")
+
+
+def test_a_keeper_outlives_the_terminal_of_its_caller(quiet: Person) -> None:
+    """Which is gone, with the shell that leads its session, before anything is submitted."""
+    with Terminal(quiet, "bash", "--norc", SARRAY_MODE="auto", SARRAY_IDLE="2") as terminal:
+        terminal.type("sbatch -o /dev/null --wrap='touch ran'\r")
+        terminal.expect("^Submitted batch job")
     settled(quiet, "ran")
 
 
