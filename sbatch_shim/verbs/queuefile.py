@@ -37,7 +37,7 @@ All options of sarray-flush are understood too; options of sbatch win over what
 the calls say.
 
 examples:
-  sarray submit                       # this session, perhaps of sarray listen
+  sarray submit                       # this session, as in sarray listen
   sarray submit jobs.conf -n | less   # look first
   sarray submit jobs.conf -t 10 --reservation=monday
   echo "sbatch job.slurm" | sarray submit -

@@ -64,10 +64,10 @@ def status(context: Context, words: list[str]) -> int:
         "and why calls went to the real sbatch instead. Of more than 50 calls it shows a summary, and what failed. "
         "States are asked of squeue and sacct, at most every 3 seconds.",
         [
-            "sarray status                    # all of which something is queued or listed",
+            "sarray status                    # all that is queued or listed",
             "sarray status 2042021003         # one call",
             "sarray status --failed --last    # of the session that was used last",
-            "sarray status --watch            # until every task has ended; Ctrl-C leaves",
+            "sarray status --watch            # until all have ended, or Ctrl-C",
             "sarray status --json | jq '.calls[] | select(.states.FAILED) | .log'",
         ],
         UNKNOWN_TICKET + "; 130 --watch was interrupted",
@@ -151,8 +151,8 @@ def throttle(context: Context, words: list[str]) -> int:
         "recently started tasks first.",
         [
             "sarray throttle 123456 -n 2",
-            "sarray throttle 123456 -n 2 --requeue     # those above two run again later",
-            "sarray throttle 2042021003 -n 2 --kill    # those above two are cancelled",
+            "sarray throttle 123456 -n 2 --requeue     # what is above runs again",
+            "sarray throttle 2042021003 -n 2 --kill    # what is above is cancelled",
             "sarray throttle 123456 -n 0               # no limit",
         ],
         "0; 1 no such job, not an array, not yours, or Slurm refused; 2 wrong usage",

@@ -98,3 +98,12 @@ def test_what_a_manual_page_types_begins_at_the_margin() -> None:
     usage = re.search(r"^sarray status .*\n( +)", page, re.M)
     assert usage and usage[1] == " " * len("sarray status ")
     assert not re.search(r"^\.S[HS] .*\n\.PP$", page, re.M)
+
+
+@pytest.mark.parametrize("page", manual.PAGES)
+def test_a_manual_page_fits_a_terminal_of_80_columns(page: str) -> None:
+    if not shutil.which("groff"):
+        pytest.skip("groff is not here")
+    words = ["groff", "-man", "-Tutf8", "-P-cbou", "-rLL=78n"]
+    done = subprocess.run(words, input=manual.pages()[page], capture_output=True, text=True, check=True)
+    assert not [line for line in done.stdout.splitlines() if len(line) > 80]
