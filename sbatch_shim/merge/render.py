@@ -3,7 +3,8 @@ An array as a batch script: a program of fixed size, then tables and script bodi
 
 So the start of a task costs the same however many calls an array holds. Layout after the program::
 
-    bodies      script bodies, each once, where bash can read them quickly (FRONT_BYTES)
+    rest        the part of the program that few tasks need, as text
+    bodies      script bodies, each once, where bash can read them quickly (FRONT_BYTES), and a blank line end
     common      environment entries that all calls share and sbatch must not see, one per line
     rows        one for each index, all equally long: local id or -, offset and lines of the call's record and how many
                 lines stand between the row and it, offset and bytes of its body; with an Opening the offset of its
@@ -37,7 +38,15 @@ PROGRAM_BYTES = 1 << 17
 MAX_ROW = 100
 
 
-# Variables that bash does not hand on as it got them, as a pattern of its own.
+# Variables that bash does not hand on as it got them, though nobody sets them, as a pattern of its own. (PWD and the
+# like the dispatcher puts back.) The launcher has the same.
+KEPT_BY_BASH = (
+    "IFS | OPT[IE]* | PPID | UID | EUID | BASH | BASH[POA]* | BASH_[!EF]* | BASH_E[!N]* | BASH_F[!U]* | SHELLOPTS"
+    " | LINENO | SECONDS | *RANDOM | EPOCH* | HISTCMD | GROUPS | DIRSTACK | FUNCNAME | FUNCNEST | PIPESTATUS | MAPFILE"
+    " | COMP_WORDBREAKS | POSIXLY_CORRECT"
+)
+
+# Variables that bash may not be told to set, since it minds what they say or makes another value of it.
 CHANGED_BY_BASH = (
     "_ | PWD | OLDPWD | SHLVL | IFS | PS[124] | OPT[IE]* | PPID | UID | EUID | BASH* | SHELLOPTS | LINENO | SECONDS"
     " | *RANDOM | EPOCH* | HIST* | GROUPS | DIRSTACK | FUNCNAME | FUNCNEST | PIPESTATUS | MAPFILE | COMP_* | MAIL*"
@@ -51,10 +60,18 @@ FRONT_BYTES = 1 << 15
 FAIR_BYTES = 1 << 18
 
 
+def among(names: str) -> str:
+    """The same as a pattern for many names at once, with a = in front of the first and behind each."""
+    return " | ".join(f"*={name}=*".replace("*=*", "*", 1) for name in names.split(" | "))
+
+
+PROGRAM, REST = "array.sh.j2", "array-rest.sh.j2"
+
+
 @cache
-def template() -> str:
-    """The dispatcher's."""
-    return (TEMPLATES / "array.sh.j2").read_text(encoding="utf-8")
+def template(name: str = PROGRAM) -> str:
+    """The dispatcher's, or that of its part which few tasks need."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def escape(field: bytes) -> bytes:
@@ -174,7 +191,7 @@ def render(
     in_front = size_of_bodies <= FRONT_BYTES and not any(b"\0" in body for body in bodies.values())
     front = b""
     if in_front:
-        front = b"".join(bodies.values())
+        front = b"".join(bodies.values()) + b" \n"  # not a line end alone: Slurm takes no carriage return before one
 
     lines = [record.count(b"\n") for record in records]
     bound = PROGRAM_BYTES + size_of_bodies + len(common) + row_count * MAX_ROW + sum(map(len, records))
@@ -197,21 +214,31 @@ def render(
         "whole": quoted(whole),
         "table": quoted(table),
     }
+    rest = fill(template(REST), values).encode("utf-8", "surrogateescape")
+    values.update(lines_of(rest, front, common if whole is None else b""))
 
-    def program(size: int) -> bytes:
-        common_offset = size + len(front)
+    def program(size: int, lines: int) -> bytes:
+        front_offset = size + len(rest)
+        common_offset = front_offset + len(front)
         rows_offset = common_offset + len(common)
-        offsets = {"common_offset": common_offset, "rows_offset": rows_offset, "rows_start": rows_offset + 1}
+        offsets = {
+            "program_lines": lines,
+            "front_offset": front_offset,
+            "common_offset": common_offset,
+            "rows_offset": rows_offset,
+            "rows_start": rows_offset + 1,
+        }
         return fill(template(), {**values, **offsets}).encode("utf-8", "surrogateescape")
 
     # The program holds the offset of what follows it, whose digits are part of its length.
     offset = 0
-    head = program(offset)
+    head = program(offset, 0)
+    line_count = head.count(b"\n")
     while len(head) != offset:
         offset = len(head)
-        head = program(offset)
+        head = program(offset, line_count)
 
-    size = offset
+    size = offset + len(rest)
     rows_at = size + len(front) + len(common)
     records_at = place = rows_at + row_count * row_bytes
     record_places = {}
@@ -243,10 +270,22 @@ def render(
             place += len(tables[-1])
         rows[task.index - first] = row
     behind = [] if in_front else bodies.values()
-    script = Script(b"".join([head, front, common, *rows, *records, *behind, *tables]))
+    script = Script(b"".join([head, rest, front, common, *rows, *records, *behind, *tables]))
     script.largest = max(len(record) + len(bodies[call.body_hash]) for call, record in zip(array.calls, records))
     script.values = [(rows_at - len(common), rows_at), (records_at, end_of_values)]
     return script, submit
+
+
+def lines_of(rest: bytes, front: bytes, common: bytes) -> dict[str, int]:
+    """How many lines the parts have that the dispatcher reads at once."""
+    rest_lines, front_lines = rest.count(b"\n"), front.count(b"\n")
+    common_at = rest_lines + front_lines
+    return {
+        "rest_lines": rest_lines,
+        "front_lines": front_lines,
+        "common_at": common_at,
+        "lines_in_front": common_at + common.count(b"\n"),
+    }
 
 
 def row_form(
@@ -304,6 +343,8 @@ def values_of(array: Array, limits: Limits, opening: Opening | None) -> dict[str
     names = sorted({os.fsencode(call.shown_name).decode("utf-8", "backslashreplace") for call in array.calls})
     values: dict[str, str | int | bool | None] = {
         "changed_by_bash": CHANGED_BY_BASH,
+        "kept_by_bash": among(KEPT_BY_BASH),
+        "odd_for_bash": among(CHANGED_BY_BASH),
         "title": comment(f"{len(array.calls)} sbatch call{'s' * (len(array.calls) > 1)} as one Slurm job"),
         "version": __version__,
         "summary": comment(f"Jobs: {', '.join(names[:5])}{' and others' * (len(names) > 5)}."),

@@ -219,6 +219,7 @@ def test_a_large_body_passes_beside_a_variable_called_body() -> None:
         (b"BASH_COMPAT", b"x"),
         (b"BASH_XTRACEFD", b"99"),
         (b"EXECIGNORE", b"*/dd:*/env"),
+        (b"FUNCNEST", b"1"),
     ],
 )
 def test_bash_says_nothing_about_the_calls_environment(name: bytes, value: bytes) -> None:
@@ -266,6 +267,54 @@ ODD_NAMES = (
     *(b"LC_SECRET", b"LD_SECRET", b"MALLOC_SECRET_", b"PERL5OPT", b"shim_0", b"shim_entry", b"shim_words", b"words"),
     *(b"PWD", b"OLDPWD", b"_", b"PATH", b"IFS", b"line", b"undo", b"carried", b"count", b"POSIXLY_CORRECT"),
 )
+
+
+USUAL = {
+    b"PWD": b"/no/such",
+    b"OLDPWD": b"",
+    b"_": b"/usr/bin/sbatch",
+    b"SHLVL": b"3",
+    b"LANG": b"de_DE",
+    b"MAIL": b"/x",
+    b"PS1": b"$ ",
+    b"LC_TIME": b"C",
+    b"PATH": b"/a:/b",
+    b"HOME": b"/h\n",
+    b"HISTSIZE": b"9",
+    b"BASH_ENV": b"/e",
+    b"BASH_FUNC_ml%%": b'() {  eval $(x "$@")\n}',
+    b"a.b": b"\xff",
+    b"line": b"1\\n",
+    b"http_proxy": b"p",
+    b"TMPDIR": b"/tmp",
+    b"LESSOPEN": b"| x %s",
+    b"TZ": b"UTC",
+    b"SARRAY_X": b"1",
+    b"PERL5LIB": b"/p",
+}
+
+
+@pytest.mark.parametrize("without", [(), (b"PWD",), (b"OLDPWD", b"SHLVL"), (b"_", b"SHLVL", b"PATH"), tuple(USUAL)])
+@pytest.mark.parametrize("locale", [None, b"C.UTF-8", b"xx_XX"])
+def test_a_usual_environment_needs_no_other_program(without: tuple[bytes, ...], locale: bytes | None) -> None:
+    """The shell becomes the job by itself: env(1) would take as long again as an interpreter needs to start."""
+    kept = {name: value for name, value in USUAL.items() if name not in without and name != b"SARRAY_X"}
+    if locale is not None:
+        kept[b"LC_ALL"] = locale
+    arguments = [bytes([letter]) + b"\xc3\x01" for letter in range(1, 256)]
+    env = Environment({}, frozenset(), kept)
+    own = Environment({}, frozenset(), {**kept, b"SAMPLE": b"\xe4 \\", b"LC_TIME": b"POSIX"})
+    made = call(0, body=probe_body(b"\r"), cwd=folder(b"a"), env=env, arguments=arguments)
+    other = call(1, body=probe_body(), cwd=folder(b"b"), env=own, arguments=arguments)
+
+    def without_env(script: bytes) -> bytes:
+        changed = script.replace(b"/usr/bin/env", b"/usr/bin/n..")
+        assert len(changed) == len(script) and changed != script
+        return changed
+
+    for index, one in enumerate((made, other)):
+        node = {b"SARRAY_X": b"1", b"SLURM_JOB_NAME": b"array+1"}
+        check(run(array_of([made, other]), index, as_slurm=True, node=node, change=without_env), one, None)
 
 
 def as_before_coreutils_8_30(script: bytes) -> bytes:
@@ -318,8 +367,8 @@ def test_tasks_that_make_the_same_temporary_folder_at_once(path: str, perl: bool
     Path(tools, "mkdir").chmod(0o755)
 
     def with_a_rival(script: bytes) -> bytes:
-        before = b"# C: every byte is a character.\nLC_ALL=C\nPATH=/usr/bin:/bin\n"
-        after = b"LC_ALL=C\nPATH=%s:/bin" % os.fsencode(tools)
+        before = b"    PATH=/usr/bin:/bin\n"
+        after = b"    PATH=%s:/bin" % os.fsencode(tools)
         assert script.count(before) == 1
         script = script.replace(before, after + b" " * (len(before) - len(after) - 1) + b"\n")
         return script if perl else script.replace(b"-x /usr/bin/perl", b"-x /usr/bin/no..")
@@ -338,7 +387,7 @@ def test_tasks_that_make_the_same_temporary_folder_at_once(path: str, perl: bool
 def test_the_program_does_not_grow_with_the_number_of_calls() -> None:
     def program(count: int) -> bytes:
         script, _ = render(array_of([call(number, body=probe_body()) for number in range(count)]), Limits())
-        end = b'exit "$status"\n}\n'
+        end = b'exit "$shim_status"\n}\n'
         return script[: script.index(end) + len(end)]
 
     small, large = program(2), program(1000)

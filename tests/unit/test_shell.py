@@ -41,5 +41,9 @@ PATHS = {"output": {0: b"/one", 1: b"/two"}}
 def test_the_dispatcher(login: bool, opening: Opening | None) -> None:
     limits = Limits(makes_log_folders=True)
     script, _ = render(array_of([call(0, {}), call(1, {})], login=login), limits, opening=opening)
-    end = b'exit "$status"\n}\n'
-    check(script[: script.index(end) + len(end)])
+    program, found, text = script.partition(b"\n}\n# What few tasks need.\n")
+    assert found
+    end = b'exit "$shim_status"\n}\n'
+    # In the order in which bash gets to know them.
+    first_line, _, program = program.partition(b"\n")
+    check(first_line + b"\n" + text[: text.index(end) + len(end)] + program + b"\n}\n")

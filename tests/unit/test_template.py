@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement
 import jinja2
 import pytest
 
-from sbatch_shim.merge.render import template
+from sbatch_shim.merge.render import REST, template
 from sbatch_shim.merge.template import fill
 
 SWITCHES = (
@@ -23,7 +23,10 @@ SWITCHES = (
     "table",
     "one_pass",
 )
-NUMBERS = ("first_index", "rows_offset", "rows_start", "row_count", "row_bytes", "common_offset")
+NUMBERS = (
+    *("first_index", "rows_offset", "rows_start", "row_count", "row_bytes", "common_offset", "front_offset"),
+    *("program_lines", "rest_lines", "front_lines", "common_at", "lines_in_front"),
+)
 NAMES = (
     "title",
     "version",
@@ -34,6 +37,8 @@ NAMES = (
     "joined",
     "time_zone",
     "changed_by_bash",
+    "kept_by_bash",
+    "odd_for_bash",
     *NUMBERS,
     *SWITCHES,
 )
@@ -55,7 +60,8 @@ PAIRS = [set(pair) for pair in combinations_with_replacement(SWITCHES, 2)]
 def test_the_dispatcher(on: set[str]) -> None:
     values: dict[str, object] = {name: f"{ODD}{name}" for name in NAMES}
     values.update((name, ODD if name in on else "") for name in SWITCHES)
-    assert fill(template(), values) == by_jinja(template(), values)
+    for text in (template(), template(REST)):
+        assert fill(text, values) == by_jinja(text, values)
 
 
 @pytest.mark.parametrize(
