@@ -8,7 +8,8 @@ import pytest
 from support import simulator
 from support.strategies import array_of, call
 
-from sbatch_shim.flush.backends.local import Local, LocalJob
+from sbatch_shim.flush.backends.local import Local
+from sbatch_shim.flush.backends.local_run import LocalJob, Run
 from sbatch_shim.flush.patience import Stop
 from sbatch_shim.merge.submission import Submission
 from sbatch_shim.state.dependency import parse
@@ -49,12 +50,13 @@ def test_what_runs_is_what_slurm_runs(tmp_path: Path, jobs: list[tuple[str, bool
 
 
 def test_a_singleton_waits_for_older_jobs_of_its_name() -> None:
-    local = Local(b"/nowhere")
+    jobs: dict[int, LocalJob] = {}
     for number, name in enumerate((b"x", b"y", b"x", b"x"), 1):
-        local.jobs[number] = job(number, dependency="singleton" if number == 3 else "", name=name)
-    waiting = local.jobs[3].tasks[0]
-    assert local.may_start(waiting) is None
-    local.jobs[1].tasks[0].status = 1
-    assert local.may_start(waiting) is True
-    local.jobs[4].tasks[0].started = True
-    assert local.may_start(waiting) is None
+        jobs[number] = job(number, dependency="singleton" if number == 3 else "", name=name)
+    waiting = jobs[3].tasks[0]
+    run = Run(jobs, lambda number, event: None)
+    assert run.may_start(waiting) is None
+    jobs[1].tasks[0].status = 1
+    assert run.may_start(waiting) is True
+    jobs[4].tasks[0].started = True
+    assert run.may_start(waiting) is None
