@@ -145,7 +145,7 @@ def test_a_queueing_sbatch_whose_disk_fails_at_every_step(user: Person, error: s
         else:
             assert queued(user, state=name) == []
             assert done.err.startswith(b"sbatch: ") and done.err.count(b"\n") == 1
-            assert user.run("squeue", "-h", "-o", "%i", "-j", done.out.decode()).out == done.out
+            assert user.run("squeue", "-h", "-o", "%i", "-j", done.out.decode().strip()).out == done.out
         log.unlink()
         again = user.run(*words, env=user.environment(**more))
         assert (again.status, again.err) == (0, b"")

@@ -9,8 +9,9 @@ from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.wishes import Wishes, apply_overrides
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, plan
-from sbatch_shim.merge.render import Opening, Script, render
+from sbatch_shim.merge.render import render
 from sbatch_shim.merge.submission import LogFile, array_spec, log_files
+from sbatch_shim.merge.tables import Opening, Script
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.dependency import Dependency
 

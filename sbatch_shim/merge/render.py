@@ -1,42 +1,23 @@
 """
 An array as a batch script: a program of fixed size, then tables and script bodies that bash never parses.
 
-So the start of a task costs the same however many calls an array holds. Layout after the program::
-
-    rest        the part of the program that few tasks need, as text
-    bodies      script bodies, each once, where bash can read them quickly (FRONT_BYTES), and a blank line end
-    common      environment entries that all calls share and sbatch must not see, one per line
-    rows        one for each index, all equally long: local id or -, offset and lines of the call's record and how many
-                lines stand between the row and it, offset and bytes of its body; with an Opening the offset of its
-                logs in front
-    records     for each call: folder to start in (empty: Slurm has it right), number of arguments, arguments,
-                environment entries of its own, one per line
-    bodies      script bodies, if they are not in front
-    logs        with an Opening, for each task: the paths of output, error and input, one per line, empty for what
-                Slurm has opened
+So the start of a task costs the same however many calls an array holds. Behind the program stands `rest`, the part of
+it that few tasks need, as text; what stands behind that is in tables.py.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 from sbatch_shim import __version__
-from sbatch_shim.merge import environment, logs
+from sbatch_shim.merge import environment
 from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.plan import Array, Task
+from sbatch_shim.merge.plan import Array
+from sbatch_shim.merge.tables import Opening, Script, Tables
 from sbatch_shim.merge.template import fill
-from sbatch_shim.state.calls import Call
 from sbatch_shim.state.paths import TEMPLATES
-from sbatch_shim.values import indices
-
-# What the program and the frame of a row need at most.
-PROGRAM_BYTES = 1 << 17
-MAX_ROW = 100
-
 
 # Variables that bash does not hand on as it got them, though nobody sets them, as a pattern of its own. (PWD and the
 # like the dispatcher puts back.) The launcher has the same.
@@ -53,12 +34,6 @@ CHANGED_BY_BASH = (
     " | EXECIGNORE | GLOBIGNORE | IGNOREEOF | ignoreeof | histchars | CHILD_MAX | PERL*"
 )
 
-# As many bytes of bodies stand in front of the tables: bash reads as far without a program that seeks.
-FRONT_BYTES = 1 << 15
-
-# Arrays are split rather than have larger scripts, unless their calls are large by themselves.
-FAIR_BYTES = 1 << 18
-
 
 def among(names: str) -> str:
     """The same as a pattern for many names at once, with a = in front of the first and behind each."""
@@ -74,83 +49,12 @@ def template(name: str = PROGRAM) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def escape(field: bytes) -> bytes:
-    """A field as one line; bash's printf %b is the inverse."""
-    return field.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
-
-
-def entries(variables: dict[bytes, bytes]) -> list[bytes]:
-    return [name + b"=" + value for name, value in variables.items()]
-
-
-def array_variables(call: Call) -> dict[bytes, bytes]:
-    """What Slurm tells the tasks of the array that the call asked for; the task's own id is in its row."""
-    if not call.is_array:
-        return {}
-    ids, _, step = indices(call.options["array"] or b"")
-    return {
-        b"SLURM_ARRAY_JOB_ID": b"%d" % call.ticket,
-        b"SLURM_ARRAY_TASK_COUNT": b"%d" % len(ids),
-        b"SLURM_ARRAY_TASK_MIN": b"%d" % ids[0],
-        b"SLURM_ARRAY_TASK_MAX": b"%d" % ids[-1],
-        b"SLURM_ARRAY_TASK_STEP": b"%d" % step,
-    }
-
-
 def common_folder(array: Array) -> bytes | None:
     """The folder that all calls start in; None where they differ."""
     folders = {call.folder for call in array.calls}
     if len(folders) != 1:
         return None
     return folders.pop()
-
-
-@dataclass(frozen=True)
-class Opening:
-    """
-    What tasks open themselves, since their nodes may not see the links that Slurm would go through.
-
-    Attributes:
-        paths: By kind of log, and index.
-        host: Whose tasks prove nothing; empty for none.
-        script: The path of the array's script in the state folder, which nobody has who does not see that.
-        mark: What a task makes when it sees the script; empty for nothing.
-    """
-
-    paths: dict[str, dict[int, bytes]]
-    host: str
-    script: bytes
-    mark: bytes
-
-
-class Script(bytes):
-    """
-    A rendered script.
-
-    Attributes:
-        values: The offsets of the parts that hold the calls' variables and arguments, from and to.
-        largest: Bytes of the call that has most for itself: its script, and its record.
-    """
-
-    values: list[tuple[int, int]]
-    largest: int
-
-    @property
-    def is_fair(self) -> bool:
-        """
-        Whether it is no larger than what a node should get for each task.
-
-        slurmd gets, writes and removes a copy for each. Its processor time for a task of `true` doubles by a script of
-        256 KiB (tried on 22.05). Calls that are large by themselves would have cost much directly too.
-        """
-        return len(self) <= max(FAIR_BYTES, 4 * self.largest)
-
-    def without_values(self) -> bytes:
-        """The same with these parts blank, for a script whose tasks read a whole copy of it."""
-        blank = bytearray(self)
-        for start, stop in self.values:
-            blank[start:stop] = b" " * (stop - start)
-        return bytes(blank)
 
 
 def render(
@@ -171,109 +75,44 @@ def render(
     Returns:
         The script's bytes, and the environment to start sbatch with.
     """
-    sending = array.sending
     environments = [environment.for_job(call, launch_sets_name=limits.launch_sets_name) for call in array.calls]
-    shared = environment.share(environments, sending)
-    submit = environment.for_sbatch(array.calls[0], shared, sending)
+    shared = environment.share(environments, array.sending)
+    submit = environment.for_sbatch(array.calls[0], shared, array.sending)
     # A pool waits before anybody knows which folders there will be.
     start = None
     if table is None:
         start = common_folder(array)
-    tasks = array.tasks()
-    first = tasks[0].index
-    row_count = tasks[-1].index - first + 1
-
-    common = b"".join(escape(entry) + b"\n" for entry in entries(shared.common))
-    records = [record_of(call, own, start) for call, own in zip(array.calls, shared.own)]
-    bodies = bodies_of(array)
-    size_of_bodies = sum(map(len, bodies.values()))
-    # A variable of bash holds no NUL.
-    in_front = size_of_bodies <= FRONT_BYTES and not any(b"\0" in body for body in bodies.values())
-    front = b""
-    if in_front:
-        front = b"".join(bodies.values()) + b" \n"  # not a line end alone: Slurm takes no carriage return before one
-
-    lines = [record.count(b"\n") for record in records]
-    bound = PROGRAM_BYTES + size_of_bodies + len(common) + row_count * MAX_ROW + sum(map(len, records))
-    if opening is not None:
-        bound += sum(len(log_lines(opening, task.index)) for task in tasks)
-    row_of = row_form(tasks, lines, row_count + sum(lines), bound, max(map(len, bodies.values())))
-    log_of = (b"%%-%dd " % len(str(bound))).__mod__
-    no_row = row_of((b"-", 0, 0, 0, 0, 0))
-    if opening is not None:
-        no_row = log_of(0) + no_row
-    row_bytes = len(no_row)
+    tables = Tables(array, shared, start, opening)
     values = {
         **values_of(array, limits, opening),
-        "first_index": first,
-        "row_count": row_count,
-        "row_bytes": row_bytes,
+        "first_index": tables.first,
+        "row_count": tables.row_count,
+        "row_bytes": tables.row_bytes,
         "common_lines": len(shared.common),
-        "bodies_in_front": in_front,
+        "bodies_in_front": bool(tables.front),
         "one_pass": whole is None and opening is None,
         "whole": quoted(whole),
         "table": quoted(table),
     }
     rest = fill(template(REST), values).encode("utf-8", "surrogateescape")
-    values.update(lines_of(rest, front, common if whole is None else b""))
+    values.update(lines_of(rest, tables.front, tables.common if whole is None else b""))
+    return tables.script(program(values, tables, len(rest)) + rest), submit
 
-    def program(size: int, lines: int) -> bytes:
-        front_offset = size + len(rest)
-        common_offset = front_offset + len(front)
-        rows_offset = common_offset + len(common)
-        offsets = {
-            "program_lines": lines,
-            "front_offset": front_offset,
-            "common_offset": common_offset,
-            "rows_offset": rows_offset,
-            "rows_start": rows_offset + 1,
-        }
-        return fill(template(), {**values, **offsets}).encode("utf-8", "surrogateescape")
 
-    # The program holds the offset of what follows it, whose digits are part of its length.
-    offset = 0
-    head = program(offset, 0)
-    line_count = head.count(b"\n")
-    while len(head) != offset:
-        offset = len(head)
-        head = program(offset, line_count)
+def program(values: dict[str, str | int | bool | None], tables: Tables, rest: int) -> bytes:
+    """The program, which holds the offset of what follows it: the digits of that are part of its own length."""
 
-    size = offset + len(rest)
-    rows_at = size + len(front) + len(common)
-    records_at = place = rows_at + row_count * row_bytes
-    record_places = {}
-    lines_before = 0
-    for call, record, count in zip(array.calls, records, lines):
-        record_places[call.ticket] = (place, count, row_count + lines_before)
-        place += len(record)
-        lines_before += count
-    end_of_values = place
-    body_places = {}
-    body_place = size if in_front else place
-    for name, body in bodies.items():
-        body_places[name] = (body_place, len(body))
-        body_place += len(body)
-    if not in_front:
-        place = body_place
-    tables = []
+    def of_size(size: int, lines: int) -> bytes:
+        offsets = tables.offsets(size + rest)
+        return fill(template(), {**values, **offsets, "program_lines": lines}).encode("utf-8", "surrogateescape")
 
-    rows = [no_row] * row_count
-    for task in tasks:
-        local_id = b"-" if task.local_id is None else b"%d" % task.local_id
-        offset, count, skip = record_places[task.call.ticket]
-        # The rows behind this one, and the records in front of its own.
-        skip -= task.index - first + 1
-        row = row_of((local_id, offset, count, skip, *body_places[task.call.body_hash]))
-        if opening is not None:
-            row = log_of(place) + row
-            tables.append(log_lines(opening, task.index))
-            place += len(tables[-1])
-        rows[task.index - first] = row
-    behind = [] if in_front else bodies.values()
-    script = Script(b"".join([head, rest, front, common, *rows, *records, *behind, *tables]))
-    script.largest = max(len(record) + len(bodies[call.body_hash]) for call, record in zip(array.calls, records))
-    script.values = [(rows_at - len(common), rows_at), (records_at, end_of_values)]
-    return script, submit
+    size = 0
+    found = of_size(size, 0)
+    lines = found.count(b"\n")
+    while len(found) != size:
+        size = len(found)
+        found = of_size(size, lines)
+    return found
 
 
 def lines_of(rest: bytes, front: bytes, common: bytes) -> dict[str, int]:
@@ -286,56 +125,6 @@ def lines_of(rest: bytes, front: bytes, common: bytes) -> dict[str, int]:
         "common_at": common_at,
         "lines_in_front": common_at + common.count(b"\n"),
     }
-
-
-def row_form(
-    tasks: Sequence[Task], lines: Sequence[int], lines_between: int, bytes_of_all: int, body_bytes: int
-) -> Callable[[tuple[bytes | int, ...]], bytes]:
-    """
-    How a row is written: as short as it can be, since bash reads through those in front of its own.
-
-    Args:
-        lines: Of each call's record.
-        lines_between, bytes_of_all, body_bytes: What the columns hold at most: lines between a row and its record,
-            offsets, and the bytes of a body.
-    """
-    offset_width = len(str(bytes_of_all))
-    local_ids = [task.local_id for task in tasks if task.local_id is not None]
-    widths = (
-        len(str(max(local_ids, default=0))),
-        offset_width,
-        len(str(max(lines))),
-        len(str(lines_between)),
-        offset_width,
-        len(str(body_bytes)),
-    )
-    return (b"%%-%ds %%-%dd %%-%dd %%-%dd %%-%dd %%-%dd\n" % widths).__mod__
-
-
-def record_of(call: Call, own: dict[bytes, bytes], start: bytes | None) -> bytes:
-    """
-    What the dispatcher reads of a call: its folder, arguments and variables.
-
-    Args:
-        own: The variables that not all calls of the array have.
-        start: The folder that all calls start in; None where they differ.
-    """
-    folder = b""
-    if start is None:
-        folder = call.folder
-    # What the call had as SLURM_ARRAY_TASK_ID from its own surroundings does not reach its tasks.
-    variables = entries({**own, **array_variables(call)})
-    fields = [folder, b"%d" % len(call.arguments), *call.arguments, *variables]
-    return b"".join(escape(field) + b"\n" for field in fields)
-
-
-def bodies_of(array: Array) -> dict[bytes, bytes]:
-    """The calls' scripts by their hashes, each once."""
-    bodies: dict[bytes, bytes] = {}
-    for call in array.calls:
-        if call.body_hash not in bodies:
-            bodies[call.body_hash] = call.body()
-    return bodies
 
 
 def values_of(array: Array, limits: Limits, opening: Opening | None) -> dict[str, str | int | bool | None]:
@@ -373,18 +162,6 @@ def appends(array: Array, limits: Limits) -> bool:
     if mode:
         return mode[:1].lower() == b"a"
     return limits.appends_to_logs
-
-
-def log_lines(opening: Opening, index: int) -> bytes:
-    """A task's entry in the table of logs."""
-    lines = []
-    for kind in logs.KINDS:
-        path = opening.paths.get(kind, {}).get(index, b"")
-        # bash takes some names below /dev (tcp, udp) for more than names.
-        if path.startswith(b"/dev/"):
-            path = b"/." + path
-        lines.append(escape(path) + b"\n")
-    return b"".join(lines)
 
 
 def quoted(path: bytes | None) -> str | None:

@@ -8,7 +8,7 @@ from support.strategies import call
 from sbatch_shim.flush.ready import Ready, all_ready
 from sbatch_shim.flush.wishes import Wishes
 from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.render import FAIR_BYTES
+from sbatch_shim.merge.tables import FAIR_BYTES
 from sbatch_shim.state.calls import Call, Environment
 
 LIMITS = Limits(array_size=100_001)

@@ -23,7 +23,8 @@ from sbatch_shim.flush.backends.sbatch import limits_of
 from sbatch_shim.merge.environment import SPANK_PREFIX, SUBMIT_VARIABLES, for_job
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
-from sbatch_shim.merge.render import Opening, common_folder, escape, render
+from sbatch_shim.merge.render import common_folder, render
+from sbatch_shim.merge.tables import Opening, escape
 from sbatch_shim.state.calls import Call, Environment
 
 PROBE = """#!%s -IS

@@ -9,7 +9,8 @@ from support.strategies import array_of, call
 
 from sbatch_shim.companions.context import COMPANIONS
 from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.render import Opening, render
+from sbatch_shim.merge.render import render
+from sbatch_shim.merge.tables import Opening
 from sbatch_shim.setup.install import launcher
 from sbatch_shim.setup.install import render as rendered
 from sbatch_shim.state.settings import NOTHING_SET, Settings
