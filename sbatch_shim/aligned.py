@@ -36,22 +36,31 @@ class Awaited:
 
 
 def list_file(session: Session) -> bytes:
-    """The pools whose elements may be waited for: id, id of element 0, how many, and for how many pools each waits."""
+    """
+    The pools whose elements may be waited for, a line each.
+
+    It holds id, id of element 0, how many, for how many pools each waits, and which Slurm has given these ids.
+    """
     return place_of(session, b"list")
 
 
-def note_pool(session: Session, job: int, first: int, count: int, depth: int) -> None:
+def note_pool(session: Session, job: int, first: int, count: int, depth: int, slurm: bytes) -> None:
     """Let later calls wait for the elements of a pool one by one."""
     descriptor = open_private(list_file(session), posix.O_WRONLY | posix.O_APPEND)
     try:
         # The line end is in front, so that a line that a full disk has cut stays by itself.
-        posix.write(descriptor, b"\n%d %d %d %d" % (job, first, count, depth))
+        posix.write(descriptor, b"\n%d %d %d %d %s" % (job, first, count, depth, slurm))
     finally:
         close(descriptor)
 
 
-def awaited(session: Session, spec: bytes) -> "Awaited | None":
-    """What a dependency waits for, where that is the success of one element, which nobody has cancelled."""
+def awaited(session: Session, spec: bytes, slurm: bytes) -> "Awaited | None":
+    """
+    What a dependency waits for, where that is the success of one element, which nobody has cancelled.
+
+    Args:
+        slurm: Which one the call is for: to another one the same id means another job.
+    """
     kind, _, word = spec.partition(b":")
     if kind.lower() != b"afterok" or not word.isdigit():
         return None
@@ -61,9 +70,9 @@ def awaited(session: Session, spec: bytes) -> "Awaited | None":
     except FileNotFoundError:
         return None
     for fields in [line.split() for line in lines]:
-        if len(fields) != 4:
+        if len(fields) != 5 or fields[4] != slurm:
             continue
-        job, first, count, depth = map(int, fields)
+        job, first, count, depth = map(int, fields[:4])
         if first <= number < first + count and not dropped(session.state, number):
             return Awaited(job, number - first if first != job else None, count, depth)
     return None

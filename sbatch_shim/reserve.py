@@ -75,6 +75,7 @@ def reserve(
         """Of the call; another one once it is known that the site sees what sbatch sends."""
         return key_of(values, understood, environment, leaving_out, exposed=exists(folder + b"/exposed"))
 
+    slurm = slurm_key(values, environment)
     make_folder(folder)
     make_folder(folder + b"/open")
     make_folder(session.state + b"/ids")
@@ -85,18 +86,18 @@ def reserve(
         elif not alone:
             from sbatch_shim.aligned import awaited
 
-            one = awaited(session, waits)
+            one = awaited(session, waits, slurm)
         if one is not None:
             depth = one.depth + 1
-            number = take_aligned(session, kind("dependency"), one, payload)
+            number = take_aligned(session, kind("dependency"), one, payload, slurm)
             alone = number is None
         if number is None:
-            number = take_next(session, None if alone else kind, payload, depth)
+            number = take_next(session, None if alone else kind, payload, depth, slurm)
         give(session, number, payload)
     return number
 
 
-def take_aligned(session: Session, kind: bytes, waits: "Awaited", payload: bytes) -> "int | None":
+def take_aligned(session: Session, kind: bytes, waits: "Awaited", payload: bytes, slurm: bytes) -> "int | None":
     """The id of the element that waits for that one alone, in a pool of such; None where none may be made."""
     from sbatch_shim.aligned import TURNS, Budget, Row, note_pool
 
@@ -110,7 +111,7 @@ def take_aligned(session: Session, kind: bytes, waits: "Awaited", payload: bytes
                 break
             pool = pool_for(session, payload, made, alone=True, beside=waits.job)
             row.open(pool.first, pool.count)
-            note_pool(session, pool.job, pool.first, pool.count, waits.depth + 1)
+            note_pool(session, pool.job, pool.first, pool.count, waits.depth + 1, slurm)
         number = row.take()
         if number is not None:
             budget.note(made)
@@ -119,13 +120,15 @@ def take_aligned(session: Session, kind: bytes, waits: "Awaited", payload: bytes
     return None
 
 
-def take_next(session: Session, kind: "Callable[[], bytes] | None", payload: bytes, depth: "int | None") -> int:
+def take_next(
+    session: Session, kind: "Callable[[], bytes] | None", payload: bytes, depth: "int | None", slurm: bytes
+) -> int:
     """
     The next id of the open pool for such calls, after making one if there is none.
 
     Args:
         kind: Tells what they have in common; None for a pool that is for this call only.
-        depth: See grow.
+        depth, slurm: See grow.
     """
     alone = kind is None
     if kind is None:
@@ -133,7 +136,7 @@ def take_next(session: Session, kind: "Callable[[], bytes] | None", payload: byt
         forget(session, kind())
     number = take(session, kind())
     if number is None:
-        grow(session, kind, payload, depth, alone=alone)
+        grow(session, kind, payload, depth, slurm, alone=alone)
         number = take(session, kind())
     if number is None:
         raise HandOver("a real id that no pool could give")
@@ -211,6 +214,13 @@ def key_of(
     return digest(b"".join([netstring(field) for field in fields])).encode()
 
 
+def slurm_key(values: "dict[str, bytes]", environment: "dict[bytes, bytes]") -> bytes:
+    """Which Slurm a call is for, as far as that can be told without asking it."""
+    fields = [values["sbatch"], values.get("cluster", b"")]
+    fields += [environment.get(name, b"") for name in (b"SLURM_CONF", b"SLURM_CONF_SERVER")]
+    return digest(b"".join([netstring(field) for field in fields])).encode()
+
+
 def forget(session: Session, key: bytes) -> None:
     """Let no call take from the pool that a call has left which was killed, and whose pool was for it alone."""
     try:
@@ -269,7 +279,15 @@ def most_elements(asked: int) -> int:
     return 2 * asked + 7
 
 
-def grow(session: Session, kind: "Callable[[], bytes]", payload: bytes, depth: "int | None", *, alone: bool) -> None:
+def grow(
+    session: Session,
+    kind: "Callable[[], bytes]",
+    payload: bytes,
+    depth: "int | None",
+    slurm: bytes,
+    *,
+    alone: bool,
+) -> None:
     """
     Open another pool for such calls: for the first one a job of its own, then as many elements as may be made. Under
     the lock.
@@ -277,6 +295,7 @@ def grow(session: Session, kind: "Callable[[], bytes]", payload: bytes, depth: "
     Args:
         kind: Tells the key of such calls.
         depth: For how many pools they wait one by one; None where they wait for something else.
+        slurm: Which Slurm they are for.
         alone: The pool is for this call only.
     """
     try:
@@ -288,7 +307,7 @@ def grow(session: Session, kind: "Callable[[], bytes]", payload: bytes, depth: "
     if depth is not None:
         from sbatch_shim.aligned import note_pool
 
-        note_pool(session, pool.job, pool.first, pool.count, depth)
+        note_pool(session, pool.job, pool.first, pool.count, depth, slurm)
     elements = pool.count if pool.is_plain else pool.count + 1
     replace(place_of(session, kind()), opened(pool.first, pool.count, 0, asked, made + elements))
 

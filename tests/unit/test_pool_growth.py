@@ -66,13 +66,20 @@ def at(counter: Counter) -> Iterator[Session]:
 
 
 def asked(
-    session: Session, kind: bytes = b"1", body: bytes = b"#!/bin/sh\n", way: bytes = b"real", waits: bytes = b""
+    session: Session,
+    kind: bytes = b"1",
+    body: bytes = b"#!/bin/sh\n",
+    way: bytes = b"real",
+    waits: bytes = b"",
+    conf: bytes = b"",
+    cluster: bytes = b"1",
 ) -> int | None:
     options: dict[str, bytes | None] = {"time": kind}
     if waits:
         options["dependency"] = waits
     request = Request(options, [], quiet=False)
-    return reserve.reserve(session, way, VALUES, body, request, {}, b"5:hello,")
+    environment = {b"SLURM_CONF": conf} if conf else {}
+    return reserve.reserve(session, way, {**VALUES, "cluster": cluster}, body, request, environment, b"5:hello,")
 
 
 @settings(max_examples=60, deadline=None)
@@ -231,6 +238,20 @@ def test_a_cancelled_job_is_waited_for_by_a_job_of_its_own() -> None:
         asked(session, waits=b"afterok:%d" % told[2])
         asked(session, waits=b"afterany:%d" % told[1])
         assert set(counter.beside.values()) == {None}
+
+
+@pytest.mark.parametrize("other", [{"conf": b"/other/slurm.conf"}, {"cluster": b"other"}])
+def test_an_id_of_another_cluster_is_not_waited_for_here(other: dict[str, bytes]) -> None:
+    """There it is another job's, so Slurm is told of it as it stands, by a job of the call's own."""
+    counter = Counter()
+    with at(counter) as session:
+        told = [asked(session) for _ in range(3)]
+        for _ in range(3):
+            asked(session, waits=b"afterok:%d" % told[2], **other)
+        assert set(counter.beside.values()) == {None}
+        for _ in range(3):
+            asked(session, waits=b"afterok:%d" % told[2])
+        assert counter.made[1].job in counter.beside.values()
 
 
 def test_a_line_that_a_full_disk_has_cut_is_no_pool() -> None:
