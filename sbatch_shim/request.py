@@ -253,6 +253,25 @@ def dependency_of(words: "list[bytes]", script: "bytes | None") -> "bytes | None
         return words[place[0]][place[1] :]
 
 
+def asks_to_wait(words: "list[bytes]", entries: "list[bytes]", script: "bytes | None") -> bool:
+    """
+    Whether sbatch would wait until the job has ended, as far as the call can be read.
+
+    Args:
+        entries: The caller's environment.
+        script: What was read from stdin or another pipe, or None.
+    """
+    if any(entry[:12] == b"SBATCH_WAIT=" for entry in entries):
+        return True
+    try:
+        options, source, _ = read_words(words, judge=False)
+        if source != WRAP:
+            options = options + from_directives(script_of(words, script), ignore_pbs=True)
+    except HandOver:
+        return b"--wait" in words or b"-W" in words
+    return any(name == "wait" for name, _ in options)
+
+
 def dependency_place(words: "list[bytes]") -> "tuple[int, int] | None":
     """
     Where a value of --dependency stands among words that cannot all be read: options of plugins, several components.

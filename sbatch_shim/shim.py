@@ -197,8 +197,8 @@ def main(defaults: "dict[bytes, bytes]", caps: "dict[bytes, bytes]") -> int:
             first = session.note_passed(str(reason))
             if first and str(reason) != "--test-only" and posix.isatty(2):
                 say_passed(str(reason))
-        if str(reason) == "--wait":
-            release_awaited(words, state, piped)
+        if str(reason) not in (*QUESTIONS, "--test-only"):
+            release_awaited(words, own, state, piped)
         return hand_over(real, words, own, state, piped)
     except UnknownTicket:
         # What sbatch says to a dependency that cannot be.
@@ -270,10 +270,14 @@ def hand_over(real: bytes, words: "list[bytes]", entries: "list[bytes]", state: 
     return run_real(real, words, entries, piped)
 
 
-def release_awaited(words: "list[bytes]", state: bytes, piped: "request.Piped") -> None:
-    """Let jobs start that the caller waits for through another one; Slurm has them, but they wait for a flush."""
+def release_awaited(words: "list[bytes]", entries: "list[bytes]", state: bytes, piped: "request.Piped") -> None:
+    """
+    Let jobs start that the caller of `sbatch --wait` waits for through another one.
+
+    Slurm has them, but they wait for a flush.
+    """
     waits = request.dependency_of(words, piped.script)
-    if not waits:
+    if not waits or not request.asks_to_wait(words, entries, piped.script):
         return
     hold_closed(0, 1, 2)
     import site  # python -S left it out
