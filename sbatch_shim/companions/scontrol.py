@@ -104,7 +104,7 @@ class Control:
         elif is_verb(verb, "update", 1):
             return self.update(words)
         elif is_verb(verb, "notify", 1) and len(words) > 1:
-            return self.plain([verb, self.one_real_id(words[1]), *words[2:]])
+            return self.plain([verb, self.notified(words[1]), *words[2:]])
         elif any(is_verb(verb, name, least) for name, least in ON_NUMBERS.items()) and len(words) > 1:
             return self.by_number([verb, self.number(words[1]), *words[2:]])
         elif any(is_verb(verb, name, least) for name, least in ON_JOBS.items()):
@@ -238,6 +238,18 @@ class Control:
             return word
         self.given[listed[0]] = job
         return listed[0] + dot + step
+
+    def notified(self, word: str) -> str:
+        """
+        Whom `notify` tells something: it reads a job's number, and nothing behind it (tried on 22.05).
+
+        So of a merged task it would tell whoever has its array's id.
+        """
+        job = word.partition("_")[0]
+        if self.context.tickets.named(job) is None:
+            return self.one_real_id(word)
+        self.real_ids(job)
+        return self.number(job)
 
     def real_ids(self, text: str) -> list[str]:
         """The real ids of a list, at commas or blanks; what is queued is submitted first."""
