@@ -353,9 +353,36 @@ def test_who_waits_for_a_held_job_has_it_released(person: Person) -> None:
     done = person.run("sbatch", "--wait", "-o", "/dev/null", "-d", f"afterok:{told}", "--wrap=cat ran >ran.a", env=env)
     assert done.status == 0, done.err
     assert (person.home / "ran.a").read_text() == "first\n"
+    script = person.home / "wait.sh"
+    script.write_text("#!/bin/bash\n#SBATCH --wait -o /dev/null\ntrue\n")
+    ways: list[tuple[dict[str, str], list[str]]] = [  # --wait is not the first reason to hand them over
+        ({}, ["--deadline=now+1hour", "--wait", "--wrap=true"]),
+        ({"SBATCH_WAIT": "1"}, ["--wrap=true"]),
+        ({}, ["--deadline=now+1hour", str(script)]),
+    ]
+    for more, words in ways:
+        told = reserve(person, "test", "-o", "/dev/null", "--wrap=true").out.decode().strip()
+        words = ["sbatch", "-o", "/dev/null", "-d", f"afterok:{told}", *words]
+        assert person.run(*words, env={**env, **more}).err == b""
+        assert queued(person, "test") == []
     told = reserve(person, "test", "-o", "/dev/null", "--wrap=echo second >>ran").out.decode().strip()
     done = person.run("srun", "-Q", "-n1", f"--dependency=afterok:{told}", "cat", "ran", env=env)
     assert (done.status, done.out) == (0, b"first\nsecond\n"), done.err
+
+
+def test_a_flush_without_slurm_leaves_what_waits_in_slurm(person: Person) -> None:
+    """And all that waits for it: here it would run too early."""
+    told = reserve(person, "test", "-o", "/dev/null", "--wrap=true").out.decode().strip()
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    for name, words in (("a", ["-d", f"afterok:{told}"]), ("b", [])):
+        assert person.run("sbatch", "-o", "/dev/null", *words, f"--wrap=echo x >ran.{name}", env=env).status == 0
+    done = person.flush("--session", "test", "--local")
+    assert done.status == 1
+    assert b"1 call with a real id waits in Slurm and cannot run here: sarray-flush without --local" in done.err
+    assert [path.name for path in person.home.glob("ran.*")] == ["ran.b"]
+    assert person.flush("--session", "test").status == 0
+    person.settle()
+    assert (person.home / "ran.a").exists()
 
 
 def test_who_names_no_way_gets_the_id_of_a_script_that_names_it(person: Person) -> None:

@@ -12,7 +12,7 @@ from sbatch_shim.flush.changes import changes_of
 from sbatch_shim.flush.release import Release, cancel_rest, close_all, controller_of, members_of, was_never_asked_for
 from sbatch_shim.flush.result import Outcome
 from sbatch_shim.flush.wishes import apply_overrides
-from sbatch_shim.flush.work import REFUSED_BEHIND, Work
+from sbatch_shim.flush.work import LEFT_BEHIND, REFUSED_BEHIND, Work
 from sbatch_shim.merge.graph import with_real_ids
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.submission import dependency
@@ -70,9 +70,13 @@ class Reserved:
         if self.work.backend.placing_event is Submitted:
             return True
         if self.calls:
-            verb = "waits" if len(self.calls) == 1 else "wait"
-            self.work.result.problems.append(f"{with_real_ids(len(self.calls))} {verb} in Slurm, not here")
+            verb, whom = ("waits", "it") if len(self.calls) == 1 else ("wait", "them")
+            self.work.result.problems.append(
+                f"{with_real_ids(len(self.calls))} {verb} in Slurm and cannot run here: sarray-flush without --local "
+                f"releases {whom}; queue with SARRAY_IDS=ticket for --local"
+            )
             self.work.keep(call.ticket for call in self.calls)
+            self.work.left_behind.update((call.ticket, LEFT_BEHIND) for call in self.calls)
         return False
 
     def release_all(self, folder: bytes, homes: list[bytes], number: int = 0) -> int:

@@ -210,7 +210,8 @@ class Submitter:
         """
         array, path = ready.array, home + b"/script"
         left_behind = self.work.left_behind
-        stopped = next((left_behind[ticket] for ticket in array.producers if ticket in left_behind), "")
+        named = [*array.producers, *(condition.job for condition in array.waits.conditions)]
+        stopped = next((left_behind[ticket] for ticket in named if ticket in left_behind), "")
         if self.work.patience.stop.signal:
             self.work.result.halted = "interrupted"
         if not stopped and self.refusals.is_full(array):
