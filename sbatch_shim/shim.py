@@ -9,7 +9,7 @@ first three are for spool.handed_on.
 import posix
 import resource
 import time
-from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal  # type: ignore[import-not-found]
+from _signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGPIPE, SIGXFSZ, getsignal, signal  # type: ignore[import-not-found]
 
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver, ShimError, Unsure, complain
@@ -213,6 +213,8 @@ def main(defaults: "dict[bytes, bytes]", caps: "dict[bytes, bytes]") -> int:
     except Exception as error:
         say("not queued, submitting directly: %s" % fault(error, state))
         return hand_over(real, words, own, state, piped)
+    if mode == b"auto":
+        signal(SIGHUP, SIG_IGN)  # a terminal that closes at the answer: the call is queued, and needs its keeper
     answer(ticket, understood)
     # What comes through a pipe a clerk cannot read.
     if burst and session.follows and ticket >= FIRST_TICKET and piped.script is None:
