@@ -130,6 +130,23 @@ def shares(job: Job, tasks: TaskSet, *, folded: bool, raw: str = "") -> list[Par
     return found
 
 
+def shares_of_pending(job: Job, tasks: TaskSet, apart: Iterable[int]) -> list[Part]:
+    """
+    The calls in a record of the accounting that tells of tasks which wait together.
+
+    The database may go on listing in it a task that was split off its array, beside the task's own record
+    (seen on 22.05, for as long as the task waited): the task is then where its own record is.
+
+    Args:
+        apart: The indices that have records of their own.
+    """
+    split_off = set(apart)
+    together = TaskSet(tuple(index for index in tasks if index not in split_off), tasks.throttle)
+    if not together:
+        return []
+    return shares(job, together, folded=True)
+
+
 def shares_of_entry(job: Job, entry: Entry, elsewhere: Callable[[], Iterable[int]]) -> list[Part]:
     """
     The calls of a merged job that an entry tells of.

@@ -17,7 +17,7 @@ from sbatch_shim.companions.formats.separators import FIELD
 from sbatch_shim.companions.formats.table import BRIEF, DEFAULT, HIDDEN, LAST, LONG, Output, Row, columns_of
 from sbatch_shim.companions.listing import translated, unsubmitted, with_states
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read
-from sbatch_shim.companions.parts import Part, Selection, selection_of, shares, shares_of_rest, whole
+from sbatch_shim.companions.parts import Part, Selection, selection_of, shares, shares_of_pending, shares_of_rest, whole
 from sbatch_shim.companions.this_job import with_own_job
 from sbatch_shim.companions.unsubmitted import SACCT, Unsubmitted, by_name
 from sbatch_shim.state.calls import Call
@@ -291,13 +291,14 @@ class Rows:
             return shares(job, TaskSet(), folded=False, raw=row.raw_job)
         if not row.id.folded:
             return shares(job, row.id.tasks, folded=False, raw=row.raw_job)
+        ids = (one.id for one in self.output.rows)
+        tasks_of = (one.task for one in ids if one is not None and one.job == job.number)
+        apart = [task for task in tasks_of if task is not None]
         # sacct cuts a long list.
         tasks = row.id.tasks or self.pending_tasks(job, row)
         if tasks:
-            return shares(job, tasks, folded=True)
-        ids = (one.id for one in self.output.rows)
-        tasks_of = (one.task for one in ids if one is not None and one.job == job.number)
-        return shares_of_rest(job, (task for task in tasks_of if task is not None))
+            return shares_of_pending(job, tasks, apart)
+        return shares_of_rest(job, apart)
 
     def job(self, row: Row) -> Job | None:
         """The merged job that a row tells of, or a row of a step that follows it."""

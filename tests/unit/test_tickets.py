@@ -9,7 +9,7 @@ import pytest
 from sbatch_shim.companions.formats.columns import JOBS, short_layout
 from sbatch_shim.companions.formats.document import shares_of
 from sbatch_shim.companions.options import Line, Unreadable, read
-from sbatch_shim.companions.parts import shares_of_rest
+from sbatch_shim.companions.parts import shares_of_pending, shares_of_rest
 from sbatch_shim.companions.scancel import matches
 from sbatch_shim.companions.squeue import TABLE
 from sbatch_shim.companions.to_tickets import dependency_with_tickets
@@ -220,6 +220,16 @@ def test_who_is_in_a_record_without_tasks() -> None:
     assert [one.ticket for one in shares_of_rest(job, [0, 12])] == [T + 3]
     assert [one.ticket for one in shares_of_rest(job, [0, 1])] == [T + 4]
     assert shares_of_rest(job, [12, 1, 0]) == []
+
+
+def test_who_is_in_a_record_that_still_tells_of_tasks_with_records_of_their_own() -> None:
+    """Each call is in one record of the accounting, as the rows of calls are counted."""
+    job = lanes().job_here(6)
+    tasks = TaskSet((0, 1, 12), 5)
+    assert [(one.ticket, one.tasks) for one in shares_of_pending(job, tasks, [])] == [(T + 3, [1, 2]), (T + 4, None)]
+    assert [(one.ticket, one.tasks) for one in shares_of_pending(job, tasks, [0])] == [(T + 3, [2]), (T + 4, None)]
+    assert [one.ticket for one in shares_of_pending(job, tasks, [0, 1])] == [T + 4]
+    assert shares_of_pending(job, tasks, [12, 1, 0]) == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sbatch_shim.companions.formats.columns import LOGS
 from sbatch_shim.companions.formats.document_form import DocumentForm, JsonJob, plain
 from sbatch_shim.companions.listing import translated, unsubmitted, with_states
 from sbatch_shim.companions.options import Line
-from sbatch_shim.companions.parts import Entry, Part, shares, shares_of_entry, whole
+from sbatch_shim.companions.parts import Entry, Part, shares, shares_of_entry, shares_of_pending, whole
 from sbatch_shim.companions.this_job import own_element
 from sbatch_shim.companions.to_tickets import dependency_with_tickets, error_with_tickets
 from sbatch_shim.companions.unsubmitted import ACCOUNTING, QUEUE, Unsubmitted
@@ -411,6 +411,8 @@ class Sacct:
             indices = [plain(one["task_id"]) for one in same if plain(one["job_id"]) == number]
             return [index for index in indices if index is not None]
 
+        if entry.id is not None and entry.id.folded:
+            return shares_of_pending(merged, entry.tasks, own_entries())
         return shares_of_entry(merged, entry, own_entries)
 
     def others(self, job: JsonJob) -> list[JsonJob]:
