@@ -15,7 +15,7 @@ from sbatch_shim.companions.parts import Part
 from sbatch_shim.merge import logs
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import NO_TASK
-from sbatch_shim.state.lazy import pattern, re
+from sbatch_shim.state.lazy import re
 
 # Scripts are shown without their arguments.
 SCRIPT_ALONE = (23, 2)
@@ -39,8 +39,19 @@ BARE_COMMENT = (25, 5)
 NOBODY_UNKNOWN = (25, 5)
 # squeue wants nothing behind an id in a list but a task, a component or a step.
 STRICT_IDS = (25, 5)
-# A log of a merged array goes through a link in its flush's folder.
-OUR_LINK = pattern(r"(?s).*/sessions/[^/]+/(?:flushes/[^/]+/arrays/[^/]+|pools/[0-9]+)/(output|error|input)/")
+
+
+def is_our_link(path: str) -> bool:
+    """Whether a log's name is that of a link in the folder of an array or a pool, through which merged tasks log."""
+    *home, kind, _ = ["", "", *path.split("/")]
+    if kind not in LOGS.values():
+        return False
+    return home[-6::2] == ["sessions", "flushes", "arrays"] or home[-4::2] == ["sessions", "pools"]
+
+
+def joins_stderr(context: Context, call: Call) -> bool:
+    """Whether records of scontrol show stdout's log as that of stderr, for a call that names none for stderr."""
+    return "error" not in call.options and context.version < STDERR_AS_GIVEN
 
 
 def command(context: Context, call: Call) -> str:
@@ -93,17 +104,35 @@ def log_name(context: Context, call: Call, kind: str, shown: Part, *, joined: bo
         b"x": os.fsencode(call.shown_name),
     }
 
-    def value(found: re.Match[bytes]) -> bytes:
-        letter, width = found[2], int(found[1] or 0)
-        if letter not in values:
-            return b"%"
-        return values[letter].rjust(min(width, 10), b"0")
+    # Most patterns are the same to all versions.
+    padded = any(one[:1].isdigit() or not one for one in pattern.split(b"%")[1:]) and context.version >= PADDING
+    return os.fsdecode(before + expanded(pattern, values, padded=padded))
 
-    padded = re.search(b"%[0-9%]", pattern) and context.version >= PADDING
-    letters = b"%()([Aajux])"
-    if padded:
-        letters = b"%([0-9]*)([Aajux]|(?<=%)%)"
-    return os.fsdecode(before + re.sub(letters, value, pattern))
+
+def expanded(pattern: bytes, values: dict[bytes, bytes], *, padded: bool) -> bytes:
+    """
+    A log's name as the client expands it.
+
+    Args:
+        values: By letter; other letters stay as they are.
+        padded: It knows widths (`%4a`) and `%%`.
+    """
+    out, at = [], 0
+    while (start := pattern.find(b"%", at)) >= 0:
+        out.append(pattern[at:start])
+        at = start + 1
+        while padded and pattern[at : at + 1].isdigit():
+            at += 1
+        width, letter = pattern[start + 1 : at], pattern[at : at + 1]
+        at += 1
+        if letter in values:
+            out.append(values[letter].rjust(min(int(width or 0), 10), b"0"))
+        elif padded and letter == b"%" and not width:
+            out.append(b"%")
+        else:
+            out.append(b"%")
+            at = start + 1
+    return b"".join([*out, pattern[at:]])
 
 
 def is_updated(context: Context, call: Call, kind: str, real: str, width: int = 0) -> bool:
@@ -122,10 +151,10 @@ def is_updated(context: Context, call: Call, kind: str, real: str, width: int = 
     if call.is_array:
         task = call.tasks[0]
     name = logs.expand(call, kind, task, keep_index=call.is_array, launch_sets_name=True)
-    if name is None or real in ("", "(null)", "N/A", "/dev/null"):
+    if name is None or real in ("", "(null)", "N/A", "/dev/null") or is_our_link(real):
         return False
     pattern = os.fsdecode(name.path if name.on_node or call.is_array else logs.literal(name.path))
-    if width and len(os.fsencode(real)) >= width and OUR_LINK.match(real) is None:
+    if width and len(os.fsencode(real)) >= width:
         starts = (context.tickets.home(call.ticket), re.split("[%\\\\]", pattern, maxsplit=1)[0])
         return not any(one.startswith(real) or real.startswith(one) for one in starts)
     parts = re.split(r"(%%[A-Za-z]?|%[0-9]*[A-Za-z]|\\+)", pattern)
@@ -134,7 +163,7 @@ def is_updated(context: Context, call: Call, kind: str, real: str, width: int = 
     form = "".join(
         kinds.get(part[:2], kinds.get(part[:1], ".*")) if at % 2 else re.escape(part) for at, part in enumerate(parts)
     )
-    return OUR_LINK.match(real) is None and re.fullmatch(form, real, re.S) is None
+    return re.fullmatch(form, real, re.S) is None
 
 
 def log_column(context: Context, call: Call, column: str, shown: Part, *, expanded: bool) -> str:

@@ -15,7 +15,7 @@ from _signal import (  # type: ignore[import-not-found]
 
 from sbatch_shim.companions import real
 from sbatch_shim.spool import session_of, ticket_numbers
-from sbatch_shim.state.ids import JobId, split_ids
+from sbatch_shim.state.ids import JobId, is_number, split_ids
 from sbatch_shim.state.journal import Origin
 from sbatch_shim.state.lazy import re
 from sbatch_shim.state.plain import cached_property, dataclass
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Those that become jobs or steps, and are executed as they are but for the ids among their options.
 LAUNCHERS = ("srun", "salloc")
+# What isspace(3) takes for a blank.
+BLANKS = " \t\n\r\f\v"
 # How often a session's live mark is looked after (housekeeping.py).
 LIVE_SECONDS = 60
 # Those that know jobs by their numbers only.
@@ -107,7 +109,7 @@ class Context:
 
     def is_user(self, word: str) -> bool:
         """Whether squeue and sacct read a word as the user: the name, or the number as strtol(3) reads it."""
-        if re.fullmatch(r"(?a)\s*\+?[0-9]+", word):
+        if is_number(word.lstrip(BLANKS).removeprefix("+")):
             return int(word) == os.getuid()
         return word == self.user
 
@@ -145,10 +147,12 @@ class Context:
     @cached_property
     def version(self) -> tuple[int, int]:
         """Of the real commands; the controller's is this one or newer."""
-        found = re.search(rb" ([0-9]+)\.([0-9]+)", self.run(self.command, ["--version"]).out)
-        if found:
-            return (int(found[1]), int(found[2]))
-        return (22, 5)
+        from sbatch_shim.companions.slurm_version import remembered
+
+        def ask() -> bytes:
+            return self.run(self.command, ["--version"]).out
+
+        return remembered(self.state, self.real, ask, may_write=os.path.isdir(self.state) and may_write(self.state))
 
     def tool(self, name: str) -> str:
         """The real command of this name: beside ours, else on PATH."""

@@ -397,6 +397,8 @@ def by_ticket(ours: list[tuple[Part, list[bytes]]]) -> None:
 def asked_jobs(line: Line) -> str | None:
     """The values of all -j; None without one, or where they are empty. sacct reads a number up to a blank."""
     values = ",".join(value for option, value in line.options if option == "jobs" and value)
+    if not any(one.isspace() for one in values):
+        return values or None
     return re.sub(r"(?<=[0-9])\s[^,]*", "", values) or None
 
 

@@ -8,7 +8,6 @@ import sys
 import time
 
 from sbatch_shim.companions import clusters
-from sbatch_shim.companions.as_shown import STRICT_IDS
 from sbatch_shim.companions.context import LIVE_SECONDS, Context, say, write
 from sbatch_shim.companions.formats.columns import JOBS, STEPS, Layout, Rows, layout_of
 from sbatch_shim.companions.formats.separators import START
@@ -81,6 +80,8 @@ FILTERED = ("partition", "account", "qos")
 # What a strict squeue reads as an id (tried on 26.05).
 AN_ID = pattern(r"(?a)\s*\+?[0-9]+(_[0-9]+)?(\+[0-9]+)?(\.[a-z0-9]+)?")
 
+# Of a longer list squeue takes long to find the elements, one after the other.
+MOST_ELEMENTS = 16
 # A task that no array has: above the highest MaxArraySize (squeue reads no larger ones).
 TASK_OF_NOBODY = 4000000
 
@@ -105,12 +106,36 @@ class Queue:
         """The line for the real squeue, but for the format: names are compared by us, ids are real ones."""
         line = self.line.without("jobs", "name")
         if not self.wanted.anything:
-            asked = list(self.wanted.asked)
-            if len(asked) == 1 and len(self.wanted.targets) + len(self.wanted.reals) > 1 and not self.only_state:
-                # A single unknown id is an error, which it would not be among the caller's others.
-                asked.append(asked[0])
-            line.options.append(("jobs", ",".join(asked)))
+            line.options.append(("jobs", self.joined(self.wanted.asked)))
         return line
+
+    def joined(self, asked: list[str]) -> str:
+        """The value of -j for the real squeue."""
+        if len(asked) == 1 and len(self.wanted.targets) + len(self.wanted.reals) > 1 and not self.only_state:
+            # A single unknown id is an error, which it would not be among the caller's others.
+            asked = asked * 2
+        return ",".join(asked)
+
+    def elements(self) -> list[str]:
+        """
+        The elements that the calls asked for became, where these are few, and plain ones; else none.
+
+        squeue lists them one by one then (`-r -j A_3`), each with its own values, and not the rest of its array.
+        Not what is over: slurmctld forgets the elements of an array that was cancelled while it waited.
+        """
+        over = self.line.has("states") or self.context.variable("SQUEUE_STATES") is not None
+        if over or self.only_state or self.wanted.reals or len(self.wanted.targets) > MOST_ELEMENTS:
+            return []
+        found = []
+        for ticket in self.wanted.targets:
+            held = self.tickets.find(ticket)
+            if held is None or ticket not in held.places:
+                continue  # Slurm does not know it
+            place = held.places[ticket]
+            if place.first is None or place.spec is not None:
+                return []
+            found += place.elements()
+        return found
 
     def nothing_real(self) -> bool:
         """Only tickets that Slurm does not know yet are asked for."""
@@ -273,7 +298,11 @@ def as_numbers(jobs: str) -> str:
 def is_read(context: Context, jobs: str) -> bool:
     """Whether squeue reads each word of a list as ids; else it names the first that it does not, and lists nothing."""
     words = [word for word in jobs.split(",") if word and not is_number(word) and AN_ID.fullmatch(word) is None]
-    return not words or context.version < STRICT_IDS
+    if not words:
+        return True
+    from sbatch_shim.companions.as_shown import STRICT_IDS
+
+    return context.version < STRICT_IDS
 
 
 def main(context: Context) -> int:

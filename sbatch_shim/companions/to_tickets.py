@@ -133,6 +133,8 @@ def dependency_with_tickets(spec: str, tickets: Tickets, call: Call | None, inde
         call: Whose it is; None where its record is gone.
         index: The task's index, which tells whom it waits for lane by lane (`aftercorr`).
     """
+    if spec == "(null)":
+        return spec
     separator = ","
     if "?" in spec:
         separator = "?"

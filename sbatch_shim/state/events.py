@@ -9,7 +9,7 @@ A line of a word that is not known here is an `Event`: it settles its tickets.
 
 from __future__ import annotations
 
-from sbatch_shim.state.lazy import json
+from sbatch_shim.state import jsonlines
 from sbatch_shim.state.plain import dataclass
 
 TYPE_CHECKING = False
@@ -334,7 +334,7 @@ def event_in(line: bytes) -> Event:
 
     Raises ValueError, KeyError, TypeError or AttributeError for a damaged one.
     """
-    told = json.loads(line)
+    told = jsonlines.loads(line)
     tickets = told["tickets"]
     numbers: Collection[int]
     if isinstance(tickets, dict):

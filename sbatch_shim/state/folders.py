@@ -28,3 +28,10 @@ def is_done(folder: bytes) -> bool:
 
 def mark_done(folder: bytes) -> None:
     create(done(folder), b"")
+
+
+def is_pool_script(command: bytes) -> bool:
+    """Whether the path of a script of ours is that of a pool."""
+    folder, _, name = command.rpartition(b"/")
+    above, _, number = folder.rpartition(b"/")
+    return name == b"script" and number.isdigit() and above.endswith(b"/pools")

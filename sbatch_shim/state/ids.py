@@ -57,10 +57,11 @@ class TaskSet:
             if is_number(part):
                 found.add(int(part))
                 continue
-            match = re.fullmatch(r"([0-9]+)(?:-([0-9]+)(?::([0-9]+))?)?", part, re.A)
-            if match is None:
+            low, _, rest = part.partition("-")
+            high, stepped, step = rest.partition(":")
+            if not all(map(is_number, (low, high, step) if stepped else (low, high))):
                 return cls()
-            found.update(range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1)))
+            found.update(range(int(low), int(high) + 1, int(step or 1)))
         return cls(tuple(sorted(found)), int(throttle) if throttle.isdigit() else 0)
 
     @classmethod
@@ -117,8 +118,6 @@ def ranges(numbers: Iterable[int]) -> str:
 
 # Slurm reads the number with strtol: blanks, a plus and zeros may stand in front of it.
 GIVEN = pattern(r"(?a)\s*\+?0*([0-9]+)(?:_(?:(\*)|([0-9]+)|\[([0-9,:-]+)(?:%[0-9]+)?\]))?(\.[a-z0-9+]+)?")
-# sacct leaves the closing bracket out where it cuts a long list.
-PRINTED = pattern(r"(?a)([0-9]+)(?:_([0-9]+)|_\[([^\]]*)\]?)?(\..*)?")
 
 
 @dataclass(frozen=True)
@@ -169,18 +168,18 @@ class JobId:
     @classmethod
     def printed(cls, text: str) -> JobId | None:
         """An id as squeue, sacct and scontrol print one; None for any other text."""
-        number, _, task = text.partition("_")
-        if is_number(number) and (not task or is_number(task)) and (task or "_" not in text):  # most of them
-            return cls(int(number), TaskSet((int(task),)) if task else None)
-        found = PRINTED.fullmatch(text)
-        if found is None:
+        number, opened, rest = text.partition("_[")
+        if opened:
+            # sacct leaves the closing bracket out where it cuts a long list.
+            listed, _, step = rest.partition("]")
+            if not is_number(number) or (step and step[0] != "."):
+                return None
+            return cls(int(number), TaskSet.parse(listed), folded=True, step=step)
+        one, dot, step = text.partition(".")
+        number, under, task = one.partition("_")
+        if not is_number(number) or (under and not is_number(task)):
             return None
-        tasks: TaskSet | None = None
-        if found[2] is not None:
-            tasks = TaskSet((int(found[2]),))
-        elif found[3] is not None:
-            tasks = TaskSet.parse(found[3])
-        return cls(int(found[1]), tasks, found[3] is not None, found[4] or "")
+        return cls(int(number), TaskSet((int(task),)) if under else None, step=dot + step)
 
     @property
     def is_ticket(self) -> bool:

@@ -21,6 +21,7 @@ import os
 
 from sbatch_shim.errors import NeverMet, Refused, ShimError
 from sbatch_shim.spool import BLOCK, FIRST_TICKET, Session, dropped, replace, session_of, sync_folder, write
+from sbatch_shim.state import jsonlines
 from sbatch_shim.state.events import (
     Absent,
     Assumed,
@@ -41,7 +42,7 @@ from sbatch_shim.state.events import (
     Refused as RefusedEvent,
 )
 from sbatch_shim.state.folders import is_done
-from sbatch_shim.state.lazy import json, pattern
+from sbatch_shim.state.lazy import pattern
 from sbatch_shim.state.plain import cached_property, dataclass
 from sbatch_shim.state.span import Span
 from sbatch_shim.values import indices
@@ -92,8 +93,7 @@ UNKNOWN_ORIGIN = Origin("")
 
 def script_of(command: str) -> str:
     """The script of a merged job from its command as Slurm tells it; any other command as it is."""
-    found = WITH_ARGUMENTS.match(command)
-    if found:
+    if " " in command and (found := WITH_ARGUMENTS.match(command)):
         return str(found[1])
     return command
 
@@ -174,14 +174,14 @@ class Journal:
 
     def add(self, event: Event) -> None:
         """Append an event; on return it is on disk."""
-        line = json.dumps(event.to_json(), separators=(",", ":")) + "\n"
+        line = jsonlines.dumps(event.to_json()) + b"\n"
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             if not self.mended:
                 os.ftruncate(descriptor, self.whole_bytes())
                 sync_folder(os.path.dirname(self.path))
             self.mended = False
-            write(descriptor, line.encode())
+            write(descriptor, line)
             os.fdatasync(descriptor)
             self.mended = True
         finally:
@@ -266,7 +266,7 @@ class Journal:
         tickets = sorted(set(claimed) - History().take(events).settled)
         event = Damaged(-number, tickets, text, os.fsdecode(copy))
         kept = [line for at, line in enumerate(self.raw_lines(), 1) if at not in damaged]
-        kept.append(json.dumps(event.to_json(), separators=(",", ":")).encode())
+        kept.append(jsonlines.dumps(event.to_json()))
         replace(self.path, b"".join(line + b"\n" for line in kept))
 
 

@@ -155,10 +155,3 @@ def pool_folders(session: Session) -> list[bytes]:
 def unfinished(session: Session) -> list[bytes]:
     """The folders of the pools of which something may wait in Slurm."""
     return [folder for folder in pool_folders(session) if not is_done(folder)]
-
-
-def is_pool_script(command: bytes) -> bool:
-    """Whether the path of a script of ours is that of a pool."""
-    folder, _, name = command.rpartition(b"/")
-    above, _, number = folder.rpartition(b"/")
-    return name == b"script" and number.isdigit() and above.endswith(b"/pools")

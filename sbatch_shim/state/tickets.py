@@ -19,7 +19,7 @@ from sbatch_shim.spool import BLOCK, Session, session_of, was_issued
 from sbatch_shim.state.calls import Call, QueueFiles, Shared, build, comment_of_all, queue_files
 from sbatch_shim.state.dropped import drop, dropped
 from sbatch_shim.state.events import Ran, Submitted
-from sbatch_shim.state.folders import claimed, flush_lock, is_done
+from sbatch_shim.state.folders import claimed, flush_lock, is_done, is_pool_script
 from sbatch_shim.state.ids import JobId, TaskSet
 from sbatch_shim.state.journal import (
     UNKNOWN_ORIGIN,
@@ -35,7 +35,6 @@ from sbatch_shim.state.journal import (
 )
 from sbatch_shim.state.lazy import re
 from sbatch_shim.state.plain import dataclass, field
-from sbatch_shim.state.pools import is_pool_script
 from sbatch_shim.state.seek import payload_of
 
 TYPE_CHECKING = False

@@ -22,7 +22,8 @@ from sbatch_shim.shim import may_need_its_id
 from sbatch_shim.spool import FIRST_TICKET, Session, create, make_folder, open_state, session_of
 from sbatch_shim.state.calls import tickets_in
 from sbatch_shim.state.dropped import drop
-from sbatch_shim.state.pools import Pool, is_pool_script, pool_folders, pool_in, unfinished
+from sbatch_shim.state.folders import is_pool_script
+from sbatch_shim.state.pools import Pool, pool_folders, pool_in, unfinished
 
 VALUES = dict.fromkeys(("umask", "limits", "nice", "sbatch", "group", "cluster", "cwd", "time", "host", "source"), b"1")
 

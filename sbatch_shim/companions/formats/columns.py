@@ -199,13 +199,14 @@ def long_layout(form: str, kind: Kind) -> Layout:
     fields = []
     for token in form.split(","):
         name, colon, how = token.strip().partition(":")
-        found = re.fullmatch(r"(\.?)([0-9]*)(.*)", how, re.S)
-        if not name or found is None:
+        if not name:
             raise Unreadable(form)
+        dot = how[: how.startswith(".")]
+        suffix = how.removeprefix(".").lstrip(DIGITS)
         width = 20
         if colon:
-            width = int(found[2] or 0)
-        fields.append(Field(name.lower(), f"{name}:{found[1]}{width}", width, bool(found[1]), found[3]))
+            width = int(how[len(dot) : len(how) - len(suffix)] or 0)
+        fields.append(Field(name.lower(), f"{name}:{dot}{width}", width, bool(dot), suffix))
     return long_of(fields, kind.hidden_long)
 
 
@@ -345,6 +346,10 @@ class Rows:
         given = self.queue.line
         # Its date is told by us: the real one takes no format beside --long.
         line = self.queue.asked_line().without("long")
+        elements = self.queue.elements()
+        if elements:
+            line = line.without("jobs", "array")
+            line.options += [("array", None), ("jobs", self.queue.joined(elements))]
         answer, self.layout = asked(self.context, line, layout, JOBS)
         sys.stderr.buffer.write(answer.err)
         line.options.append(self.layout.option)

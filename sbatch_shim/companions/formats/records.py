@@ -15,9 +15,9 @@ from sbatch_shim.companions.to_tickets import dependency_with_tickets, error_wit
 from sbatch_shim.companions.unsubmitted import RECORD, Unsubmitted, by_name, text_of
 from sbatch_shim.errors import ShimError
 from sbatch_shim.state.calls import Call
-from sbatch_shim.state.ids import NO_TASK, TaskSet
-from sbatch_shim.state.lazy import pattern, re
-from sbatch_shim.state.plain import replace
+from sbatch_shim.state.ids import NO_TASK, TaskSet, is_number
+from sbatch_shim.state.lazy import re
+from sbatch_shim.state.plain import dataclass, replace
 from sbatch_shim.state.tickets import Named, SessionTickets, elements
 
 TYPE_CHECKING = False
@@ -25,9 +25,46 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-HEAD = pattern(r"JobId=([0-9]+)(?: ArrayJobId=([0-9]+) ArrayTaskId=([^ ]+))?((?: [A-Z][A-Za-z]*=[^ ]*)*?) JobName=")
 COMMENT = "   Comment="
 LOG_LINES = {"StdOut": "output", "StdErr": "error", "StdIn": "input"}
+
+
+@dataclass(frozen=True)
+class Head:
+    """
+    The words in front of the name in the first line of a record.
+
+    Attributes:
+        raw: The job's own id.
+        array: The id of its array; empty for a plain job.
+        tasks: As Slurm writes them: one, a list of those that wait, or NO_TASK; empty for a plain job.
+        rest: Whatever else stands there, with the blank in front of it.
+    """
+
+    raw: str
+    array: str = ""
+    tasks: str = ""
+    rest: str = ""
+
+    @property
+    def number(self) -> int:
+        """The array's id, or the plain job's."""
+        return int(self.array or self.raw)
+
+    @classmethod
+    def of(cls, record: str) -> Head | None:
+        """That of a record; None for any other text."""
+        head, named, _ = record.partition(" JobName=")
+        raw, *words = head.removeprefix("JobId=").split(" ")
+        if not named or not record.startswith("JobId=") or not is_number(raw):
+            return None
+        array = tasks = ""
+        if len(words) > 1 and words[0].startswith("ArrayJobId=") and words[1].startswith("ArrayTaskId="):
+            array, tasks = (word.partition("=")[2] for word in words[:2])
+            words = words[2:]
+        if array and not is_number(array):
+            return None
+        return cls(raw, array, tasks, "".join(" " + word for word in words))
 
 
 class Records:
@@ -43,7 +80,7 @@ class Records:
             from sbatch_shim.companions.formats import document
 
             return document.scontrol(self.context, self.line, given)
-        if given is not None and not re.fullmatch("\\+?[0-9]+(_[0-9]+)?", given):
+        if given is not None and not is_element_or_job(given):
             return self.context.become(self.context.words)
         named = None
         if given:
@@ -65,7 +102,7 @@ class Records:
         sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.tickets, names))
         text = answer.out.decode(errors="surrogateescape")
         self.context.tickets.refresh()
-        originals = re.split(r"^(?=JobId=)", text, flags=re.M)
+        originals = records_in(text)
         records = translated(Jobs(self.context, originals, named), originals, set())
         if not given:
             records += records_of_queued(self.context, self.context.tickets.unsubmitted())
@@ -194,21 +231,20 @@ class Jobs:
         self.wanted = wanted
 
     def parts(self, record: str) -> list[Part] | None:
-        head = HEAD.match(record)
+        head = Head.of(record)
         if head is None:
             return None
-        array, tasks = int(head[2] or head[1]), head[3] or ""
-        job = self.context.tickets.await_job(array, command_in(record))
+        job = self.context.tickets.await_job(head.number, command_in(record))
         if job is None:
             return None
-        if tasks == str(NO_TASK):
-            heads = (HEAD.match(other) for other in self.records)
-            same = (one[3] for one in heads if one and one[2] == str(array) and one[3] != str(NO_TASK))
+        if head.tasks == str(NO_TASK):
+            heads = (Head.of(other) for other in self.records)
+            same = (one.tasks for one in heads if one and one.array == head.array and one.tasks != str(NO_TASK))
             return shares_of_rest(job, (index for spec in same for index in TaskSet.parse(spec)))
-        return shares(job, TaskSet.parse(tasks), folded=not tasks.isdigit(), raw=head[1])
+        return shares(job, TaskSet.parse(head.tasks), folded=not head.tasks.isdigit(), raw=head.raw)
 
     def others(self, record: str) -> list[str]:
-        if HEAD.match(record) is None:
+        if Head.of(record) is None:
             if not record:
                 return []
             return [record]
@@ -225,15 +261,15 @@ class Jobs:
             # A record for each, as scontrol shows `A_3` of an array that waits.
             some = [task for task in part.tasks or () if task in self.wanted.tasks]
             each = [replace(part, tasks=[task], folded=False) for task in some]
-        head = HEAD.match(record)
+        head = Head.of(record)
         if head is None:
             return []
-        return [self.rewrite(record, head[4], one) for one in each]
+        return [self.rewrite(record, head.rest, one) for one in each]
 
     def rewrite(self, record: str, rest: str, shown: Part) -> str:
         """One record of a call."""
         call = self.context.tickets.call(shown.ticket)
-        name = self.context.tickets.name(shown.ticket, re.findall(r" JobName=(.*)$", record, re.M)[0])
+        name = self.context.tickets.name(shown.ticket, record.partition(" JobName=")[2].partition("\n")[0])
         first = f"JobId={shown.ids('jobid')}"
         if call is not None and call.is_array:
             first += f" ArrayJobId={shown.ticket} ArrayTaskId={shown.ids('arraytaskid') if shown.tasks else NO_TASK}"
@@ -300,12 +336,22 @@ def cut_tasks(record: str) -> str:
     return re.sub(r" ArrayTaskId=([^ ]+)", cut, record, count=1)
 
 
+def is_element_or_job(word: str) -> bool:
+    """Whether a word is an id as `scontrol show job` reads one: `7`, `+7`, `7_3`."""
+    job, under, task = word.removeprefix("+").partition("_")
+    return is_number(job) and (not under or is_number(task))
+
+
+def records_in(printed: str) -> list[str]:
+    """The records of jobs that scontrol has printed, and whatever stands in front of them."""
+    first, *others = ("\n" + printed).split("\nJobId=")
+    records = [first.removeprefix("\n"), *("JobId=" + one for one in others)]
+    return [*(one + "\n" for one in records[:-1] if one), records[-1]]
+
+
 def command_in(record: str) -> str:
     """The script's path; empty where the record tells none."""
-    found = re.search(r"^   Command=(.*)$", record, re.M)
-    if not found:
-        return ""
-    return found[1]
+    return record.partition("\n   Command=")[2].partition("\n")[0]
 
 
 def own_line(context: Context, call: Call, key: str, shown: Part) -> str | None:
@@ -319,7 +365,7 @@ def own_line(context: Context, call: Call, key: str, shown: Part) -> str | None:
     kind = LOG_LINES.get(key)
     if kind is None:
         return None
-    return as_shown.log_name(context, call, kind, shown, joined=context.version < as_shown.STDERR_AS_GIVEN)
+    return as_shown.log_name(context, call, kind, shown, joined=kind != "error" or as_shown.joins_stderr(context, call))
 
 
 # The lines of a record of what waits, by what stands in them. Not all calls, and versions, have the last ones.
