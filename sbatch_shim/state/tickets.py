@@ -20,7 +20,7 @@ from sbatch_shim.state.calls import Call, QueueFiles, Shared, build, comment_of_
 from sbatch_shim.state.dropped import drop, dropped
 from sbatch_shim.state.events import Ran, Submitted
 from sbatch_shim.state.folders import claimed, flush_lock, is_done, is_pool_script
-from sbatch_shim.state.ids import JobId, TaskSet
+from sbatch_shim.state.ids import JobId, TaskSet, is_number
 from sbatch_shim.state.journal import (
     UNKNOWN_ORIGIN,
     History,
@@ -33,7 +33,6 @@ from sbatch_shim.state.journal import (
     not_submitted,
     script_of,
 )
-from sbatch_shim.state.lazy import re
 from sbatch_shim.state.plain import dataclass, field
 from sbatch_shim.state.seek import payload_of
 
@@ -501,9 +500,9 @@ class Tickets:
             return real
         job = pages.jobs[ticket]
         others = (pages.call(other) for _, other, _ in job.entries)
-        merged = re.fullmatch(r"(.*)\+[0-9]+", real, re.S)
+        first, plus, more = real.rpartition("+")
         names = {one.shown_name for one in others if one is not None}
-        if merged and merged[1] in names:
+        if plus and is_number(more) and first in names:
             return call.shown_name
         return real
 

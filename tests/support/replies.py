@@ -300,7 +300,7 @@ def record_in(folder: Path) -> None:
     """Make a record, on the machine of tests/record and as its user: the scenario has been played."""
     state = f"{HOME}/state"
     # The companions look at no script and no log of an array.
-    shutil.copytree(state, folder / "state", ignore=shutil.ignore_patterns("arrays", "clusters"))
+    shutil.copytree(state, folder / "state", ignore=shutil.ignore_patterns("arrays", "clusters", "slurm-versions"))
     tickets = dict(line.split() for line in Path(f"{HOME}/tickets").read_text().splitlines())
     scenario = {
         "moment": int(time.time()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.replies import DATA, Record, copy_of_state
 
 from sbatch_shim.setup import install
 from sbatch_shim.state.paths import state_folder
@@ -118,3 +120,68 @@ def test_the_part_for_calls_of_a_burst_is_found_by_its_line() -> None:
     found = re.search(r"^ *mapfile -s (\d+) shim_lines <\"\$0\"$", text, re.M)
     assert found is not None
     assert text.splitlines()[int(found[1])] == "# the clerk"
+
+
+# A real squeue and scontrol that know one task, and show of it what they are asked for.
+REAL = r"""#!/bin/sh
+for word; do
+    case $word in
+    --format=*)
+        printf '%s\n' "${word#--format=}" | sed 's:%A:500007:; s:%i:500007_2:; s:%o:@SCRIPT@:; s:%j:run+1:; s:%t:R:'
+        ;;
+    show)
+        printf 'JobId=500014 ArrayJobId=500007 ArrayTaskId=2 JobName=run+1\n   JobState=RUNNING Dependency=(null)\n'
+        printf '   Command=%s\n   WorkDir=/\n   StdErr=%s\n\n' '@SCRIPT@' '@LINK@'
+        ;;
+    --version) echo slurm-wlm 22.05.8 ;;
+    esac
+done
+"""
+CHILD = """
+import os, sys
+sys.path.insert(0, {repo!r})
+leave = os._exit
+def tell(status):
+    os.write(2, " ".join(sys.modules).encode())
+    leave(status)
+os._exit = tell
+from sbatch_shim.companions.start import main
+sys.exit(main({command!r}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["squeue", "-h", "-j", "{ticket}", "-o", "%i %t"], "{ticket} R\n"),
+        (["scontrol", "show", "job", "{ticket}"], "JobId={ticket} JobName=run\n"),
+    ],
+)
+def test_a_companion_that_is_asked_for_one_ticket_does_without_costly_modules(
+    tmp_path: Path, words: list[str], shown: str
+) -> None:
+    """Regular expressions alone take as long to import as Python takes to start."""
+    record = Record(DATA / "slurm-22.05")
+    ticket = record.tickets["run"]
+    state = copy_of_state(record, tmp_path)
+    script = next(
+        json.loads(line)["script"]
+        for journal in state.glob("sessions/*/flushes/*/journal")
+        for line in journal.read_text().splitlines()
+        if ticket in line and "submitting" in line
+    )
+    link = script.replace("/script", "/output/2")
+    words = [word.format(ticket=ticket) for word in words]
+    real = tmp_path / words[0]
+    real.write_text(REAL.replace("@SCRIPT@", script).replace("@LINK@", link))
+    real.chmod(0o755)
+    code = CHILD.format(repo=str(REPO), command=words[0])
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, "/proc/self/environ", "", "", str(state), str(real), *words[1:]],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert done.stdout.startswith(shown.format(ticket=ticket)), done.stderr
+    assert set(done.stderr.split()) & {"re", "json", "enum", "typing", "dataclasses", "subprocess", "site"} == set()

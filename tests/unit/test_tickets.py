@@ -59,6 +59,15 @@ def test_what_names_a_ticket(word: str, wanted: JobId | None) -> None:
         ("7_[1,3,...", JobId(7, TaskSet(), folded=True)),  # sacct cuts a long list, and its bracket
         ("7_3.batch", JobId(7, TaskSet((3,)), step=".batch")),
         ("7.0", JobId(7, step=".0")),
+        ("7_[3].batch", JobId(7, TaskSet((3,)), folded=True, step=".batch")),
+        ("7_[1-9:4%2]", JobId(7, TaskSet((1, 5, 9), 2), folded=True)),
+        ("7_[x]", JobId(7, TaskSet(), folded=True)),
+        ("7_[3]x", None),
+        ("_[3]", None),
+        ("7_", None),
+        ("7_x", None),
+        ("7_3_4", None),
+        ("7_\u0663", None),
         ("7+1", None),
         ("N/A", None),
         ("", None),
@@ -71,6 +80,26 @@ def test_ids_as_slurm_prints_them(text: str, wanted: JobId | None) -> None:
 @pytest.mark.parametrize("text", ["7", "7_3", "7_[1-3,9]", "7_3.batch", "7.0"])
 def test_an_id_is_written_as_it_was(text: str) -> None:
     assert str(JobId.printed(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("1-4,7", (1, 2, 3, 4, 7)),
+        ("0-20:10", (0, 10, 20)),
+        ("3-1", ()),
+        ("1,2,...", ()),
+        ("1-", ()),
+        ("-1", ()),
+        ("1-4:", ()),
+        ("1:2", ()),
+        ("1-2-3", ()),
+        ("N/A", ()),
+        ("", ()),
+    ],
+)
+def test_tasks_of_a_column(text: str, wanted: tuple[int, ...]) -> None:
+    assert TaskSet.parse(text).ids == wanted
 
 
 def test_tasks_of_a_mask() -> None:
