@@ -238,7 +238,7 @@ def test_the_only_node_may_have_a_tmp_of_its_own(person: Person, scratch: Path, 
 
 
 def can_give_a_job_its_own_tmp() -> bool:
-    """Whether Slurm has the plugin, and / is a mount, as the plugin wants it (in a changed root it is none)."""
+    """Whether Slurm has the plugin, and / is a mount, as the plugin wants it."""
     places = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return "/" in places and any(Path("/usr/lib").glob("*/slurm*/job_container_tmpfs.so"))
 
