@@ -8,6 +8,7 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
       next-block                a hint where to look for a free block
       names/<hash>              what a controller's partitions and the like are called (names.py)
       mode                      queue or auto, where `sarray mode` has set one for calls without $SARRAY_MODE
+      slurm-versions            what commands of Slurm told of their version (companions/slurm_version.py)
       clusters/<key>            a link, its target is the name of a cluster (clustername.py)
       ids/<id>                  a link, its target names the session that gave out this real id (state/pools.py)
       blocks/<n>                1,000 tickets; holds the name of the session that reserved them
