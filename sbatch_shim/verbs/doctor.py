@@ -11,6 +11,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sbatch_shim import __version__
 from sbatch_shim.companions.context import COMPANIONS, Context
@@ -155,8 +156,9 @@ class Report:
             here = host()
             if self.cluster:
                 here = self.sight().here
-            where, self.found["round trip"] = round_trip(self.context, self.sbatch, self.wrong, options)
-            if where and where != here:
+            trip = round_trip(self.context, self.sbatch, self.wrong, options)
+            self.found["round trip"] = trip.told
+            if trip.host not in ("", here):
                 remember(self.context.state, self.cluster)
         if self.cluster:
             why = self.sight().why
@@ -213,11 +215,25 @@ def first_line(path: str) -> str:
         return ""
 
 
-def round_trip(context: Context, sbatch: str, wrong: list[str], options: Sequence[str]) -> tuple[str, str]:
+@dataclass(frozen=True)
+class RoundTrip:
+    """
+    What came of a job that was to show that its node sees the state folder.
+
+    Attributes:
+        told: What is said of it.
+        host: Where it ran; empty where no node was seen to see the folder.
+    """
+
+    told: str
+    host: str = ""
+
+
+def round_trip(context: Context, sbatch: str, wrong: list[str], options: Sequence[str]) -> RoundTrip:
     """
     Submit a job that does nothing but show that its node sees the state folder, and wait for it.
 
-    Its host, empty where none saw the folder, and what is said of it. A cluster that is busy is nothing wrong.
+    A cluster that is busy is nothing wrong.
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=context.state, prefix=b"doctor-") as folder:
@@ -232,21 +248,21 @@ def round_trip(context: Context, sbatch: str, wrong: list[str], options: Sequenc
         )
         if done.returncode != 0:
             wrong.append(f"a job was not accepted: {done.stderr.strip()}")
-            return "", "failed"
+            return RoundTrip("failed")
         job = done.stdout.strip().partition(";")[0]
         if not job:  # --test-only
-            return "", f"nothing was submitted: {done.stderr.strip()}"
+            return RoundTrip(f"nothing was submitted: {done.stderr.strip()}")
         while time.monotonic() - started < ROUND_TRIP_SECONDS:
             where = first_line(mark)
             if where:
                 took = time.monotonic() - started
-                return where, f"job {job} ran after {took:.1f} s, and its node sees the state folder"
+                return RoundTrip(f"job {job} ran after {took:.1f} s, and its node sees the state folder", where)
             time.sleep(0.1)
         shown = context.run("squeue", ["-h", "-t", "all", "-j", job, "-o", "%T|%r"])
         context.run("scancel", [job])
     state, _, reason = shown.out.decode(errors="replace").strip().partition("|")
     if is_busy(state, reason):
-        return "", (
+        return RoundTrip(
             f"the cluster is busy: job {job} was accepted, and after {ROUND_TRIP_SECONDS} s it still waits ({reason}); "
             "it was cancelled, and whether its node sees the state folder is not known"
         )
@@ -258,7 +274,7 @@ def round_trip(context: Context, sbatch: str, wrong: list[str], options: Sequenc
     wrong.append(
         f"after {ROUND_TRIP_SECONDS} s the job has not written into the state folder: {told} (it was cancelled)"
     )
-    return "", f"job {job} was not seen to run"
+    return RoundTrip(f"job {job} was not seen to run")
 
 
 def is_busy(state: str, reason: str) -> bool:

@@ -31,9 +31,9 @@ def doctored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: str) -> tup
     monkeypatch.setattr(doctor, "ROUND_TRIP_SECONDS", 0)
     context = Context("sarray", str(tmp_path / "squeue"), os.fsencode(tmp_path), [], dict(os.environb), 0o022)
     wrong: list[str] = []
-    where, told = doctor.round_trip(context, str(tmp_path / "sbatch"), wrong, ["-p", "debug"])
-    assert where == "", "no task has said where it ran"
-    return told, wrong
+    trip = doctor.round_trip(context, str(tmp_path / "sbatch"), wrong, ["-p", "debug"])
+    assert trip.host == "", "no task has said where it ran"
+    return trip.told, wrong
 
 
 def test_a_busy_cluster_is_nothing_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
