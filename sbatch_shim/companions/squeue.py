@@ -11,7 +11,7 @@ from sbatch_shim.companions import clusters
 from sbatch_shim.companions.context import LIVE_SECONDS, Context, say, write
 from sbatch_shim.companions.formats.columns import JOBS, STEPS, Layout, Rows, layout_of
 from sbatch_shim.companions.formats.separators import START
-from sbatch_shim.companions.listing import unsubmitted, with_states
+from sbatch_shim.companions.listing import unsubmitted
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, Unseparable, read
 from sbatch_shim.companions.parts import Entry, Part, Selection, selection_of, whole
 from sbatch_shim.state.calls import Call
@@ -22,9 +22,10 @@ from sbatch_shim.state.tickets import Tickets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from sbatch_shim.companions.unsubmitted import Unsubmitted
+    from sbatch_shim.state.tickets import SessionTickets
 
 
 TABLE: Table = {
@@ -185,8 +186,14 @@ class Queue:
         # Of an array that waits, a single task is shown as T_3, and some of them without the limit.
         return replace(chosen, folded=chosen.folded and len(chosen.tasks or ()) > 1, throttle=0)
 
-    def unsubmitted(self, seen: set[int], *, one_per_task: bool = False) -> Iterator[tuple[Part, Unsubmitted]]:
-        """The calls that no flush has submitted, as far as they are wanted."""
+    def unsubmitted(
+        self,
+        waiting: Iterable[tuple[int, SessionTickets, str]],
+        seen: Container[int] = (),
+        *,
+        one_per_task: bool = False,
+    ) -> Iterator[tuple[Part, Unsubmitted]]:
+        """What is wanted of calls that no flush has submitted."""
 
         def wanted(call: Call, _: str) -> list[Part]:
             if not self.passes(call):
@@ -196,7 +203,7 @@ class Queue:
                 each = [Part(call.ticket, [task]) for task in call.tasks]
             return [one for one in (self.chosen(part, None) for part in each) if one is not None]
 
-        return unsubmitted(self.context, with_states(self.waiting), wanted, seen)
+        return unsubmitted(self.context, waiting, wanted, seen)
 
     @cached_property
     def filters(self) -> dict[str, list[str]] | None:

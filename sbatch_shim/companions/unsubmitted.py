@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Of what is over without having been submitted; anything else waits.
 ENDED_STATES = {DROPPED: "CANCELLED", FAILED: "FAILED"}
 
+# Of what has not been tried, it is SarrayQueued.
+REASONS = {REFUSED: "SarrayRefused", IN_FLIGHT: "None", DROPPED: "None"}
 
 # The names of a value stand in these columns: squeue's --Format, sacct's --format, the documents of squeue and
 # scontrol, sacct's document (with its way down, `state.current`), and the records of scontrol.
@@ -112,30 +114,46 @@ class Unsubmitted:
     def __init__(self, context: Context, call: Call, state: str) -> None:
         self.context = context
         self.call = call
-        self.user_id = os.getuid()
-        self.group_id = os.getgid() if call.group is None else call.group
         self.dropped = state == DROPPED
         self.failed = state == FAILED
         self.over = self.dropped or self.failed
+        self.told = state
         self.state = ENDED_STATES.get(state, "PENDING")
-        self.reason = {REFUSED: "SarrayRefused", IN_FLIGHT: "None", DROPPED: "None"}.get(state, "SarrayQueued")
 
-        def is_dropped(ticket: int) -> bool:
-            pages = context.tickets.find(ticket)
-            return pages is not None and pages.state(ticket) == DROPPED
-
-        given = call.options.get("dependency")
-        unmet = b""
-        if given:
-            unmet = without_met(given, is_dropped) or b""
+    @property
+    def reason(self) -> str:
         if self.failed:
             # Reasons are one word in Slurm's lists.
-            pages = context.tickets.find(call.ticket)
-            self.reason = "None"
-            if pages is not None:
-                self.reason = pages.refusal(call.ticket).replace(" ", "_")
-        elif not self.dropped and any(is_dropped(ticket) for ticket in ticket_numbers(unmet)):
-            self.reason = "DependencyNeverSatisfied"
+            pages = self.context.tickets.find(self.call.ticket)
+            if pages is None:
+                return "None"
+            return pages.refusal(self.call.ticket).replace(" ", "_")
+        if not self.dropped and self.never_starts:
+            return "DependencyNeverSatisfied"
+        return REASONS.get(self.told, "SarrayQueued")
+
+    @property
+    def never_starts(self) -> bool:
+        """Whether it waits for the success of a call that was cancelled."""
+        given = self.call.options.get("dependency")
+        if not given:
+            return False
+        unmet = without_met(given, self.is_dropped) or b""
+        return any(self.is_dropped(ticket) for ticket in ticket_numbers(unmet))
+
+    def is_dropped(self, ticket: int) -> bool:
+        pages = self.context.tickets.find(ticket)
+        return pages is not None and pages.state(ticket) == DROPPED
+
+    @property
+    def user_id(self) -> int:
+        return os.getuid()
+
+    @property
+    def group_id(self) -> int:
+        if self.call.group is None:
+            return os.getgid()
+        return self.call.group
 
     def option(self, name: str) -> str:
         """An option as the caller wrote it; empty where it was not given."""

@@ -54,4 +54,4 @@ def apply_overrides(call: Call, overrides: dict[str, bytes | None]) -> None:
             if b"?" in own or b"?" in value:
                 raise ShimError("--dependency with ? cannot be added to calls that have a dependency of their own")
             value = own + b"," + value
-        call.options[name] = value
+        call.options = {**call.options, name: value}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 
@@ -108,7 +108,9 @@ def set_zone(zone: bytes | None) -> None:
     time.tzset()
 
 
-def array_options(options: dict[str, bytes | None], called: int, zone: bytes | None = None) -> dict[str, bytes | None]:
+def array_options(
+    options: Mapping[str, bytes | None], called: int, zone: bytes | None = None
+) -> dict[str, bytes | None]:
     """
     The options that Slurm applies to a whole array, with times fixed; in the table's order.
 

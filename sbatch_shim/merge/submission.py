@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sbatch_shim.errors import ShimError
@@ -68,7 +68,7 @@ class Submission:
     to_split: TaskSet
     extra: tuple[bytes, ...] = ()
     last_waits: Dependency | None = None
-    own: list[bytes] | None = None
+    own: Sequence[bytes] | None = None
 
     @property
     def options(self) -> dict[str, bytes | None]:

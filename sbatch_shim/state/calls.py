@@ -16,6 +16,14 @@ from sbatch_shim.state.journal import Journal, flush_folders, open_folders
 from sbatch_shim.state.plain import cached_property, dataclass, field
 from sbatch_shim.values import MAX_TEXT, indices
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+# So many different calls are remembered, in case that others are like them.
+MOST_KINDS = 64
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -64,7 +72,7 @@ class Call:
         group: Id of the group it was made as; None in records of version 0.1.0.
         exports_nil: It has `--export=NIL`, and a Slurm to which that means neither variables nor a login environment.
         cluster: Which its sbatch would have submitted to; empty where no slurm.conf told.
-        options, arguments: See request.Request.
+        options, arguments: See request.Request. Calls that are alike share these, so they are never modified.
     """
 
     ticket: int
@@ -80,12 +88,18 @@ class Call:
     script: bytes
     body_hash: bytes
     environment: Environment
-    words: list[bytes]
-    options: dict[str, bytes | None]
-    arguments: list[bytes]
+    words: Sequence[bytes]
+    options: Mapping[str, bytes | None]
+    arguments: Sequence[bytes]
     group: int | None = None
     exports_nil: bool = False
     cluster: str = ""
+
+    def made_again(self, ticket: int, time: int) -> Call:
+        """Another call that is like this one in all else."""
+        made = object.__new__(Call)
+        made.__dict__ = {**self.__dict__, "ticket": ticket, "time": time}
+        return made
 
     @cached_property
     def tasks(self) -> list[int]:
@@ -161,6 +175,7 @@ class Shared:
         directives: By the script's hash, and whether #PBS lines count.
         intact: Blobs that are as they were written.
         common: See record.decode.
+        like: A call, by its record without the time.
     """
 
     bases: dict[bytes, dict[bytes, bytes]] = field(default_factory=dict)
@@ -168,6 +183,7 @@ class Shared:
     directives: dict[tuple[bytes, bool], list[tuple[str, bytes | None]]] = field(default_factory=dict)
     intact: set[bytes] = field(default_factory=set)
     common: tuple[bytes, list[bytes]] = (b"", [])
+    like: dict[bytes, Call] = field(default_factory=dict)
 
 
 def comment_of_all(calls: list[Call]) -> bytes:
@@ -285,7 +301,23 @@ def payloads(session: Session) -> dict[int, bytes]:
 
 
 def build(session: Session, ticket: int, payload: bytes, shared: Shared) -> Call:
-    """A call from its record."""
+    """A call from its record; many are like one before in all but ticket and time."""
+    head, _, rest = payload.partition(b",")
+    size, _, time = head.partition(b":")
+    if size != b"%d" % len(time):
+        raise ValueError("not a call")
+    like = shared.like.get(rest)
+    if like is not None:
+        return like.made_again(ticket, int(time))
+    call = resolved(session, ticket, payload, shared)
+    if len(shared.like) >= MOST_KINDS:
+        shared.like.clear()
+    shared.like[rest] = call
+    return call
+
+
+def resolved(session: Session, ticket: int, payload: bytes, shared: Shared) -> Call:
+    """A call from its record, which is unlike those before."""
     values, words, removed, changed = decode(payload, shared.common)
     if not shared.common[0] or not payload.startswith(shared.common[0], payload.find(b",") + 1):
         fields = [values[name] for name in FIELDS[1:]]
@@ -390,7 +422,7 @@ def undropped(session: Session, calls: list[Call]) -> list[Call]:
     for call in kept:
         spec = call.options.get("dependency")
         if spec:
-            call.options["dependency"] = without_met(spec, is_dropped)
+            call.options = {**call.options, "dependency": without_met(spec, is_dropped)}
             if call.options["dependency"] is None:
                 del call.options["dependency"]
     return kept

@@ -242,6 +242,12 @@ class SessionTickets:
             return None
         return QUEUED
 
+    @property
+    def waiting(self) -> set[int]:
+        """The calls that wait for a flush: those whose state is queued, refused or in flight, of what is queued."""
+        failed = self.history.failed.keys() - self.history.in_flight
+        return self.queued.difference(self.places, self.ran, self.dropped, failed)
+
     def refusal(self, ticket: int) -> str:
         """Why Slurm refused a call, for good or when tried last, in the last of its words; empty if it did not."""
         return last_words(self.history.failed.get(ticket) or self.history.refused.get(ticket, ""))
@@ -625,15 +631,10 @@ class Tickets:
         Args:
             asked: Of these only; None for all.
         """
-        waits = (QUEUED, REFUSED, IN_FLIGHT)
         if asked is not None:
             held = ((ticket, self.find(ticket)) for ticket in sorted(asked))
-            return [
-                (ticket, one) for ticket, one in held if one and ticket in one.queued and one.state(ticket) in waits
-            ]
-        found = [
-            (ticket, pages) for pages in self.pages.values() for ticket in pages.queued if pages.state(ticket) in waits
-        ]
+            return [(ticket, one) for ticket, one in held if one and ticket in one.waiting]
+        found = [(ticket, pages) for pages in self.pages.values() for ticket in pages.waiting]
         return sorted(found, key=lambda one: one[0])
 
     def ours(self, command: str) -> bool:

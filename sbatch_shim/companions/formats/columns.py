@@ -14,7 +14,7 @@ import time
 
 from sbatch_shim.companions.context import Answer, Context
 from sbatch_shim.companions.formats.separators import END, FIELD, START
-from sbatch_shim.companions.listing import translated
+from sbatch_shim.companions.listing import translated, with_states
 from sbatch_shim.companions.options import Line, Unreadable, Unseparable
 from sbatch_shim.companions.parts import Entry, Part, shares_of_entry
 from sbatch_shim.companions.to_tickets import dependency_with_tickets
@@ -42,6 +42,8 @@ STEP_DEFAULT = "%.15i %.8j %.9P %.8u %.9M %N"
 ALL_OF_STEPS = "%b|%i|%j|%l|%u|%A|%M|%N|%P|%S|%U|"
 FOLDED_BYTES = 31
 ID_FIELDS = ("jobid", "arrayjobid", "arraytaskid", "jobarrayid")
+# In which a plain call that no flush has submitted shows its ticket.
+TICKET_FIELDS = ("jobid", "arrayjobid", "jobarrayid")
 # What --only-job-state shows of a job that waits (tried on 24.11): Slurm is not asked for the rest.
 ONLY_STATE = {
     "statecompact": "PD",
@@ -103,6 +105,13 @@ class Field:
     def end(self) -> bytes:
         """The suffix, as bytes."""
         return os.fsencode(self.suffix)
+
+    @cached_property
+    def ticket_form(self) -> bytes:
+        """What shows a ticket in this column, for `%` of bytes."""
+        if not self.width:
+            return b"%(ticket)s"
+        return b"%%(ticket)%s%d.%ds" % (b"" if self.right else b"-", self.width, self.width)
 
     def show(self, text: str, *, folded: bool = False) -> bytes:
         """
@@ -309,6 +318,11 @@ def assemble(layout: Layout, texts: list[bytes], before: bytes = b"") -> bytes:
     return b"".join(parts)
 
 
+def escaped(text: bytes) -> bytes:
+    """For `%` of bytes, which makes the same of it again."""
+    return text.replace(b"%", b"%%")
+
+
 @dataclass
 class Row(Entry):
     """
@@ -483,14 +497,41 @@ class Rows:
     def unsubmitted(self, seen: set[int]) -> list[bytes]:
         """Rows of the calls that no flush has submitted."""
         found: list[bytes] = []
-        writers: list[Writer] = []
-        for shown, values in self.queue.unsubmitted(seen, one_per_task=self.queue.one_per_task):
-            if self.only_state:
-                shown = replace(shown, throttle=0)
-            writers = writers or self.writers()
-            found.append(assemble(self.layout, [write(values, shown) for write in writers]))
+        # By record and state: many calls of a loop are like one before in all but the ticket. Empty after the first of
+        # a kind, as most are the only one of theirs where calls have arguments.
+        known: dict[tuple[bytes | None, str], bytes] = {}
+        for one in with_states(self.queue.waiting):
+            ticket, held, state = one
+            if ticket in seen:
+                continue
+            kind = held.payload(ticket), state
+            like = known.get(kind)
+            if like:
+                found.append(like % {b"ticket": b"%d" % ticket})
+                continue
+            for shown, values in self.queue.unsubmitted([one], one_per_task=self.queue.one_per_task):
+                if self.only_state:
+                    shown = replace(shown, throttle=0)
+                texts = [write(values, shown) for write in self.writers]
+                found.append(assemble(self.layout, texts))
+                if self.differs_by_ticket and shown.tasks is None:
+                    known[kind] = b"" if like is None else self.row_like(texts)
         return found
 
+    @cached_property
+    def differs_by_ticket(self) -> bool:
+        """Whether the rows of plain calls that are alike differ in their ids only: -j and patterns of logs know more."""
+        return self.queue.wanted.anything and not any(column.name in LOGS for column in self.layout.fields)
+
+    def row_like(self, texts: list[bytes]) -> bytes:
+        """The row of a plain call as a form for those that are like it: with a place for the ticket."""
+        parts = [escaped(self.layout.start)]
+        for column, text in zip(self.layout.fields, texts):
+            parts.append(column.ticket_form if column.name in TICKET_FIELDS else escaped(text))
+            parts.append(escaped(column.end))
+        return b"".join(parts) + b"\n"
+
+    @cached_property
     def writers(self) -> list[Writer]:
         """What writes each of the columns for a call that no flush has submitted."""
         from sbatch_shim.companions.unsubmitted import SQUEUE, by_name

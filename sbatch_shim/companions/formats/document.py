@@ -124,7 +124,7 @@ class Squeue(Jobs):
         kept = translated(self, self.printed, seen)
         more = self.all_unsubmitted(seen)
         if self.form.filtered:
-            more = self.queue.unsubmitted(seen)
+            more = self.queue.unsubmitted(with_states(self.queue.waiting), seen)
         return kept + [self.unsubmitted(part, values) for part, values in more]
 
     def others(self, job: JsonJob) -> list[JsonJob]:
