@@ -47,15 +47,14 @@ def netstrings(payload: bytes, at: int = 0) -> "list[bytes]":
     fields = []
     size = len(payload)
     while at < size:
-        start = payload.index(b":", at, at + 12) + 1
-        digits = payload[at : start - 1]
+        colon = payload.index(b":", at, at + 12)
+        digits = payload[at:colon]
         if not digits.isdigit():
             raise ValueError("not a netstring")
-        end = start + int(digits)
-        at = end + 1
-        if payload[end:at] != b",":
+        at = colon + int(digits) + 2
+        if payload[at - 1 : at] != b",":
             raise ValueError("not a netstring")
-        fields.append(payload[start:end])
+        fields.append(payload[colon + 1 : at - 1])
     return fields
 
 
@@ -93,18 +92,17 @@ def decode(
         fields = [when, *common[1], *netstrings(payload, first + len(common[0]))]
     else:
         fields = netstrings(payload)
-    if len(fields) < len(FIELDS) + 3:
-        raise ValueError("not a call")
     values = dict(zip(FIELDS, fields))
     at = len(FIELDS)
+    end = len(fields)
     groups: "list[list[bytes]]" = []
-    while len(groups) < 3 or (len(groups) == 3 and at < len(fields)):
-        count = int(fields[at]) if at < len(fields) else -1
+    while len(groups) < 3 or (at < end and len(groups) == 3):
+        count = int(fields[at]) if at < end else -1
         if count < 0:
             raise ValueError("not a call")
         groups.append(fields[at + 1 : at + 1 + count])
         at += 1 + count
-    if at != len(fields):
+    if at != end:
         raise ValueError("not a call")
     for entry in groups[3] if len(groups) > 3 else ():
         name, _, value = entry.partition(b"=")

@@ -45,6 +45,7 @@ EXCLUSIVE_GROUPS = (
     ("ntasks-per-gpu", "gpus-per-task"),
     ("cpus-per-gpu", "cpus-per-task"),  # in newer versions
 )
+EXCLUSIVE = {name for group in EXCLUSIVE_GROUPS for name in group}
 INPUT_VARIABLES = {b"SBATCH_" + row[VARIABLE].encode(): name for name, row in OPTIONS.items() if row[VARIABLE]}
 # What sbatch writes around the command of --wrap (script_wrap in 22.05).
 WRAP_HEAD = b"#!/bin/sh\n# This script was created by sbatch --wrap.\n\n"
@@ -170,7 +171,7 @@ def combine(layers: "list[list[tuple[str, bytes | None]]]") -> "dict[str, bytes 
     elif b"NONE" in mail_types:
         # Whether it takes back what was said elsewhere depends on the version.
         raise HandOver("--mail-type=NONE beside others")
-    for group in EXCLUSIVE_GROUPS:
+    for group in EXCLUSIVE_GROUPS if len(options.keys() & EXCLUSIVE) > 1 else ():
         if len([name for name in group if name in options]) > 1:
             raise HandOver("--%s together" % " and --".join(name for name in group if name in options))
     check_contradictions(options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from _operator import attrgetter
 
 from sbatch_shim.companions.context import Context
 from sbatch_shim.companions.to_tickets import waiting_dependency
@@ -15,6 +16,7 @@ from sbatch_shim.values import minutes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 # Of what is over without having been submitted; anything else waits.
@@ -103,6 +105,16 @@ def text_of(value: str | int | None) -> str:
     return str(value)
 
 
+def reader(named: str) -> Callable[[Unsubmitted], str | int | None]:
+    """What tells one of VALUES of a call; None where the call has none."""
+    if named[:1] == "=":
+        return lambda _: named[1:]
+    if named[:2] == "--":
+        name, _, missing = named[2:].partition("=")
+        return lambda values: values.option(name) or missing or None
+    return attrgetter(named)
+
+
 class Unsubmitted:
     """
     The values of one call, in Slurm's own forms.
@@ -157,17 +169,12 @@ class Unsubmitted:
 
     def option(self, name: str) -> str:
         """An option as the caller wrote it; empty where it was not given."""
-        return os.fsdecode(self.call.options.get(name) or b"")
+        given = self.call.options.get(name)
+        return os.fsdecode(given) if given else ""
 
     def value(self, named: str) -> str | int | None:
         """One of VALUES; None where the call has none."""
-        if named[:1] == "=":
-            return named[1:]
-        if named[:2] == "--":
-            name, _, missing = named[2:].partition("=")
-            return self.option(name) or missing or None
-        found: str | int | None = getattr(self, named)
-        return found
+        return reader(named)(self)
 
     def members(self, form: int) -> dict[str, Any]:
         """The values of a document, those with a way down in objects of their own."""

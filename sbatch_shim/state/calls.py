@@ -317,11 +317,55 @@ def build(session: Session, ticket: int, payload: bytes, shared: Shared) -> Call
 
 
 def resolved(session: Session, ticket: int, payload: bytes, shared: Shared) -> Call:
-    """A call from its record, which is unlike those before."""
+    """A call from its record, which is unlike those before; most have all but words and variables in common."""
     values, words, removed, changed = decode(payload, shared.common)
     if not shared.common[0] or not payload.startswith(shared.common[0], payload.find(b",") + 1):
         fields = [values[name] for name in FIELDS[1:]]
+        check_blobs(session, values, shared)
         shared.common = b"".join(map(netstring, fields)), fields
+    body, base_hash = values["body"], values["environment"]
+    environment = Environment(shared.bases[base_hash], frozenset(removed), dict(map(split_entry, changed)))
+    command_line, source, rest = request.read_words(words)
+    environment_options: list[tuple[str, bytes | None]] = []
+    if shared.inputs[base_hash] or any(entry[:7] == b"SBATCH_" for entry in changed):
+        environment_options = request.from_environment(inputs_in(environment, shared.inputs[base_hash]))
+
+    def directives(ignore_pbs: bool) -> list[tuple[str, bytes | None]]:
+        key = body, ignore_pbs
+        if key not in shared.directives:
+            shared.directives[key] = request.from_directives(session.blob(body), ignore_pbs=ignore_pbs)
+        return shared.directives[key]
+
+    options = request.resolve(source, command_line, environment_options, directives)
+    for name in ("parsable", "ignore-pbs", "quiet"):
+        if name in options:
+            del options[name]
+    group = values.get("group")
+    return Call(
+        ticket,
+        session,
+        int(values["time"]),
+        values["host"],
+        values["sbatch"],
+        values["cwd"],
+        values["umask"],
+        int(values["nice"]),
+        values["limits"],
+        values["source"],
+        values["script"],
+        body,
+        environment,
+        words,
+        options,
+        rest[1:],
+        None if group is None else int(group),
+        values.get("export") == b"nil",
+        os.fsdecode(values.get("cluster", b"")),
+    )
+
+
+def check_blobs(session: Session, values: dict[str, bytes], shared: Shared) -> None:
+    """See that the blobs of a record are intact, ValueError where not, and remember its environment."""
     body, base_hash = values["body"], values["environment"]
     for blob in (body, base_hash):
         if blob not in shared.intact:
@@ -332,41 +376,6 @@ def resolved(session: Session, ticket: int, payload: bytes, shared: Shared) -> C
         base = dict(split_entry(entry) for entry in session.blob(base_hash).split(b"\0") if entry)
         shared.bases[base_hash] = base
         shared.inputs[base_hash] = {name: value for name, value in base.items() if name in request.INPUT_VARIABLES}
-    environment = Environment(shared.bases[base_hash], frozenset(removed), dict(map(split_entry, changed)))
-    command_line, source, rest = request.read_words(words)
-    inputs = inputs_in(environment, shared.inputs[base_hash])
-    environment_options = request.from_environment(inputs) if inputs else []
-
-    def directives(ignore_pbs: bool) -> list[tuple[str, bytes | None]]:
-        key = body, ignore_pbs
-        if key not in shared.directives:
-            shared.directives[key] = request.from_directives(session.blob(body), ignore_pbs=ignore_pbs)
-        return shared.directives[key]
-
-    options = request.resolve(source, command_line, environment_options, directives)
-    for name in ("parsable", "ignore-pbs", "quiet"):
-        options.pop(name, None)
-    return Call(
-        ticket=ticket,
-        session=session,
-        time=int(values["time"]),
-        host=values["host"],
-        sbatch=values["sbatch"],
-        cwd=values["cwd"],
-        umask=values["umask"],
-        nice=int(values["nice"]),
-        limits=values["limits"],
-        source=values["source"],
-        script=values["script"],
-        body_hash=values["body"],
-        environment=environment,
-        words=words,
-        options=options,
-        arguments=rest[1:],
-        group=int(values["group"]) if "group" in values else None,
-        exports_nil=values.get("export") == b"nil",
-        cluster=os.fsdecode(values.get("cluster", b"")),
-    )
 
 
 def inputs_in(environment: Environment, base: dict[bytes, bytes]) -> dict[bytes, bytes]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 
+from sbatch_shim.merge import logs
+from sbatch_shim.state.calls import Call
 from sbatch_shim.state.tickets import DROPPED, FAILED, IN_FLIGHT, REFUSED
 
 BROKEN = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE")
@@ -37,10 +40,10 @@ class Line:
         tasks: Its real ids.
         states: State to number of tasks.
         exit: The worst exit code of its ended tasks, as Slurm writes it; empty when none has ended.
-        log: Where its stdout goes; an array's with its local id's pattern left in.
         reason: Why tasks wait, or could not be started, in Slurm's words; empty for none.
         folder: Where sbatch was called.
         time: When, in seconds since the epoch; 0: its record is gone.
+        call: The call, or one that is like it in all but ticket and time; None where its record is gone.
     """
 
     ticket: int
@@ -50,10 +53,39 @@ class Line:
     tasks: list[str]
     states: dict[str, int]
     exit: str
-    log: str
     reason: str
     folder: str
     time: int
+    call: Call | None
+
+    def of_another(self, ticket: int) -> Line:
+        """The line of a call that is like this one in all but its ticket."""
+        made = object.__new__(Line)
+        made.__dict__.update(self.__dict__, ticket=ticket)
+        return made
+
+    @property
+    def log(self) -> str:
+        """
+        Where its stdout goes; an array's with its local id's pattern left in.
+
+        It is found out for what is shown only, as that takes longer than all else here.
+        """
+        if self.call is None:
+            return "?"
+        call = self.call.made_again(self.ticket, self.time)
+        task = None
+        if call.is_array:
+            task = call.tasks[0]
+        name = logs.expand(call, "output", task, keep_index=call.is_array)
+        if name is None:
+            return "/dev/null"
+        return os.fsdecode(name.path)
+
+    def members(self) -> dict[str, object]:
+        """For --json."""
+        told = ("ticket", "session", "name", "job", "tasks", "states", "exit", "log", "reason", "folder", "time")
+        return {name: getattr(self, name) for name in told}
 
 
 @dataclass

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Set
-from dataclasses import asdict
+from collections.abc import Container, Iterable, Set
 from dataclasses import replace as replace_of
 
 from sbatch_shim import burst
@@ -17,13 +17,12 @@ from sbatch_shim.contended import Holder
 from sbatch_shim.flush import cli, passed
 from sbatch_shim.flush.sessions import in_clause
 from sbatch_shim.keeping import attended, lock_path
-from sbatch_shim.merge import logs
 from sbatch_shim.spool import Session, replace, session_name, session_of
-from sbatch_shim.state.calls import Call
 from sbatch_shim.state.ids import JobId, ranges
 from sbatch_shim.state.journal import is_elsewhere
 from sbatch_shim.state.tickets import (
     FAILED,
+    QUEUED,
     REFUSED,
     SUBMITTED,
     Job,
@@ -144,17 +143,6 @@ def severity(code: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdigit() else 0 for part in code.split(":"))
 
 
-def log_of(call: Call) -> str:
-    """Where stdout goes."""
-    task = None
-    if call.is_array:
-        task = call.tasks[0]
-    name = logs.expand(call, "output", task, keep_index=call.is_array)
-    if name is None:
-        return "/dev/null"
-    return os.fsdecode(name.path)
-
-
 def line_of(ticket: int, pages: SessionTickets, states: States, *, here: bool) -> Line:
     """
     What there is to say of a call.
@@ -197,12 +185,29 @@ def line_of(ticket: int, pages: SessionTickets, states: States, *, here: bool) -
         tasks,
         dict(counts),
         code,
-        log_of(call) if call else "?",
         # Of several the one that never passes, else the commonest.
         NEVER if NEVER in reasons else next((why for why, _ in reasons.most_common(1)), ""),
         os.fsdecode(call.cwd) if call else "",
         call.time if call else 0,
+        call,
     )
+
+
+def lines_of(chosen: list[tuple[int, SessionTickets]], states: States, elsewhere: Container[int]) -> list[Line]:
+    """What there is to say of each call; of those that are queued and alike it is found out once."""
+    lines: list[Line] = []
+    known: dict[tuple[int, bytes | None], Line] = {}  # by session and record
+    for ticket, pages in chosen:
+        if pages.state(ticket) != QUEUED:
+            lines.append(line_of(ticket, pages, states, here=ticket not in elsewhere))
+            continue
+        kind = id(pages), pages.payload(ticket)
+        if kind not in known:
+            known[kind] = line_of(ticket, pages, states, here=True)
+            lines.append(known[kind])
+        else:
+            lines.append(known[kind].of_another(ticket))
+    return lines
 
 
 def all_tickets(all_known: Tickets) -> list[tuple[int, SessionTickets]]:
@@ -262,13 +267,15 @@ def gather(context: Context, tickets: list[int], session: str | None) -> Found:
     problems += [is_elsewhere(ticket, elsewhere[ticket]) for ticket in tickets if ticket in elsewhere]
     if states.problem:
         problems.append(f"squeue does not answer, so states may be old or not known: {states.problem}")
-    lines = [line_of(ticket, pages, states, here=ticket not in elsewhere) for ticket, pages in chosen]
+    lines = lines_of(chosen, states, elsewhere)
     by_session: dict[str, Counter[str]] = {}
     for line in lines:
-        by_session.setdefault(line.session, Counter()).update(line.states)
+        counted = by_session.setdefault(line.session, Counter())
+        for state, count in line.states.items():
+            counted[state] += count
     total: Counter[str] = Counter()
-    for counted in by_session.values():
-        total.update(counted)
+    for told in by_session.values():
+        total.update(told)
     submitted = [line for line in lines if line.job is not None]
     arrays = len({line.job for line in submitted})
     sessions.update({pages.session.name: pages.session for _, pages in chosen})
@@ -310,7 +317,7 @@ def refusals(chosen: list[tuple[int, SessionTickets]]) -> list[str]:
     """What Slurm said of the calls that it refused for good, each words once."""
     by_words: dict[str, list[int]] = {}
     for ticket, pages in chosen:
-        if pages.state(ticket) == FAILED:
+        if ticket in pages.history.failed and pages.state(ticket) == FAILED:
             by_words.setdefault(pages.refusal(ticket), []).append(ticket)
     return [f"refused after the answer: {ranges(tickets)}: {words}" for words, tickets in by_words.items()]
 
@@ -330,10 +337,10 @@ def about(lines: list[Line]) -> dict[str, About]:
 
 
 def is_chosen(line: Line, wanted: str) -> bool:
-    """Whether a filter leaves a call: `failed` (also refused, or waiting for ever), `queued`, or empty for none."""
+    """Whether a filter leaves a call: `failed` (also refused, or waiting for ever) or `queued`."""
     if wanted == "failed":
         return interest(line.states, line.reason) == 0
-    return not wanted or bool(line.states.keys() & {*UNSUBMITTED, "UNCERTAIN"})
+    return bool(line.states.keys() & {*UNSUBMITTED, "UNCERTAIN"})
 
 
 def show(
@@ -346,11 +353,15 @@ def show(
         wanted: A filter (is_chosen); totals are of all calls.
         long: A row for each call, however many.
     """
+    # What is made lives until the end; looking for garbage in it costs a long list a quarter of its time.
+    gc.disable()
     found = gather(context, tickets, session)
-    shown = replace_of(found, lines=[line for line in found.lines if is_chosen(line, wanted)])
+    shown = found
+    if wanted:
+        shown = replace_of(found, lines=[line for line in found.lines if is_chosen(line, wanted)])
     if as_json:
         sessions = [{"name": name, "states": dict(states)} for name, states in found.sessions.items()]
-        calls = [asdict(line) for line in shown.lines]
+        calls = [line.members() for line in shown.lines]
         print(json.dumps({"sessions": sessions, "calls": calls, "totals": found.totals}, indent=1))
     elif found.lines:
         told = rows_or_summary(shown, long=long or bool(tickets))

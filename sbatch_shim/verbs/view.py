@@ -25,6 +25,7 @@ HEADING = ("TICKET", "SESSION", "NAME", "JOB", "STATE", "EXIT", "REASON", "LOG")
 # On a terminal, where there is no room for both: what waits has no log yet.
 NARROW = (*HEADING[:-2], "REASON OR LOG")
 STATE = HEADING.index("STATE")
+BAD_STATES = frozenset({*BROKEN, "REFUSED"})
 # Columns that give way on a narrow terminal, and how far; the beginning of a log's path says the least.
 SHRINKS = {"SESSION": 10, "NAME": 8, NARROW[-1]: 24}
 BAD, GOOD, WAITING, PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"
@@ -44,7 +45,7 @@ def columns() -> int | None:
 
 def interest(states: Mapping[str, int], reason: str = "") -> int:
     """What is shown first: what failed or never starts, what runs, what will run, what is over."""
-    if any(state in (*BROKEN, "REFUSED") for state in states) or reason == NEVER:
+    if reason == NEVER or not BAD_STATES.isdisjoint(states):
         return 0
     if "RUNNING" in states:
         return 1
@@ -192,7 +193,7 @@ def next_steps(found: Found, state: bytes) -> list[str]:
     doubtful: list[Line] = []
     failed, never = [], []
     for line in found.lines:
-        if line.states.keys() & UNSUBMITTED and line.session in alone:
+        if line.session in alone and not UNSUBMITTED.isdisjoint(line.states):
             waiting.append(line)
         if "UNCERTAIN" in line.states:
             doubtful.append(line)

@@ -520,7 +520,7 @@ class Rows:
 
     @cached_property
     def differs_by_ticket(self) -> bool:
-        """Whether the rows of plain calls that are alike differ in their ids only: -j and patterns of logs know more."""
+        """Whether rows of plain calls that are alike differ in their ids only: -j and patterns of logs know more."""
         return self.queue.wanted.anything and not any(column.name in LOGS for column in self.layout.fields)
 
     def row_like(self, texts: list[bytes]) -> bytes:
@@ -540,7 +540,7 @@ class Rows:
         return [self.writer(column, values.get(column.name, "=N/A")) for column in self.layout.fields]
 
     def writer(self, column: Field, value: str) -> Writer:
-        from sbatch_shim.companions.unsubmitted import text_of
+        from sbatch_shim.companions.unsubmitted import reader, text_of
 
         name = column.name
         if name in ID_FIELDS:
@@ -553,9 +553,10 @@ class Rows:
             constant = column.show(value[1:])
             return lambda values, part: constant
         shown: dict[str | int | None, bytes] = {}  # most calls have the same
+        value_of = reader(value)
 
         def write(values: Unsubmitted, _: Part) -> bytes:
-            found = values.value(value)
+            found = value_of(values)
             if found not in shown:
                 shown[found] = column.show(text_of(found))
             return shown[found]
