@@ -61,7 +61,7 @@ class Line:
     def of_another(self, ticket: int) -> Line:
         """The line of a call that is like this one in all but its ticket."""
         made = object.__new__(Line)
-        made.__dict__.update(self.__dict__, ticket=ticket)
+        made.__dict__ = {**self.__dict__, "ticket": ticket}
         return made
 
     @property

@@ -43,9 +43,14 @@ def columns() -> int | None:
     return shutil.get_terminal_size().columns
 
 
+def is_bad(states: Mapping[str, int], reason: str = "") -> bool:
+    """Whether something failed, or never starts."""
+    return reason == NEVER or not BAD_STATES.isdisjoint(states)
+
+
 def interest(states: Mapping[str, int], reason: str = "") -> int:
     """What is shown first: what failed or never starts, what runs, what will run, what is over."""
-    if reason == NEVER or not BAD_STATES.isdisjoint(states):
+    if is_bad(states, reason):
         return 0
     if "RUNNING" in states:
         return 1
@@ -220,7 +225,7 @@ def rows_or_summary(found: Found, *, long: bool) -> list[str]:
         told = table(lines, width, colour=colour) if lines else ["no call is like that"]
         return told + (session_lines(found) if len(found.sessions) > 1 else [])
     told = session_lines(found)
-    bad = [line for line in lines if interest(line.states, line.reason) == 0]
+    bad = [line for line in lines if is_bad(line.states, line.reason)]
     if bad:
         told += ["", *table(bad[:FAILED_ROWS], width, colour=colour)]
         if len(bad) > FAILED_ROWS:
