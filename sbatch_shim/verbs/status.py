@@ -7,9 +7,10 @@ import json
 import os
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Set
 from dataclasses import replace as replace_of
+from operator import itemgetter
 
 from sbatch_shim import burst
 from sbatch_shim.companions.context import Context
@@ -211,17 +212,12 @@ def lines_of(chosen: list[tuple[int, SessionTickets]], states: States, elsewhere
 
 
 def all_tickets(all_known: Tickets) -> list[tuple[int, SessionTickets]]:
-    found = [
-        (ticket, pages)
-        for pages in all_known.pages.values()
-        for ticket in pages.queued
-        | set(pages.places)
-        | pages.history.in_flight
-        | set(pages.dropped)
-        | pages.ran
-        | set(pages.history.failed)
-    ]
-    return sorted(found, key=lambda one: one[0])
+    found: list[tuple[int, SessionTickets]] = []
+    for pages in all_known.pages.values():
+        history = pages.history
+        tickets = pages.queued.union(pages.places, history.in_flight, pages.dropped, pages.ran, history.failed)
+        found += [(ticket, pages) for ticket in tickets]
+    return sorted(found, key=itemgetter(0))
 
 
 def pages_of(all_known: Tickets, ticket: int) -> SessionTickets | None:
@@ -268,11 +264,10 @@ def gather(context: Context, tickets: list[int], session: str | None) -> Found:
     if states.problem:
         problems.append(f"squeue does not answer, so states may be old or not known: {states.problem}")
     lines = lines_of(chosen, states, elsewhere)
-    by_session: dict[str, Counter[str]] = {}
+    by_session: dict[str, Counter[str]] = defaultdict(Counter)
     for line in lines:
-        counted = by_session.setdefault(line.session, Counter())
         for state, count in line.states.items():
-            counted[state] += count
+            by_session[line.session][state] += count
     total: Counter[str] = Counter()
     for told in by_session.values():
         total.update(told)
