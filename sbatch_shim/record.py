@@ -150,9 +150,9 @@ def frames(data: bytes, start: int) -> "tuple[list[tuple[int, bytes]], int]":
             ticket, size = int(data[at + 5 : at + 15]), int(data[at + 16 : at + 26])
         except ValueError:
             break
-        before, payload = payload, data[at + HEAD_BYTES : at + HEAD_BYTES + size]
-        if payload != before:  # calls that are made in one second are often alike
-            name = digest(payload).encode()
+        there = data[at + HEAD_BYTES : at + HEAD_BYTES + size]
+        if there != payload:  # calls that are made in one second are often alike, and stand in memory once
+            payload, name = there, digest(there).encode()
         size = len(payload)
         tail = at + HEAD_BYTES + size
         # As `frame` has it, of which no copy is made here.
