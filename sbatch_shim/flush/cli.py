@@ -15,13 +15,9 @@ from sbatch_shim import __version__
 from sbatch_shim.errors import HandOver, ShimError
 from sbatch_shim.flush import passed
 from sbatch_shim.flush.backends import Backend
-from sbatch_shim.flush.backends.local import Local
 from sbatch_shim.flush.backends.sbatch import real_sbatch
-from sbatch_shim.flush.backends.slurm import Slurm, option
-from sbatch_shim.flush.flush import Flush
 from sbatch_shim.flush.pace import FULL_SECONDS
 from sbatch_shim.flush.patience import Patience, Stop
-from sbatch_shim.flush.preview import show_plan
 from sbatch_shim.flush.result import FlushResult, Outcome
 from sbatch_shim.flush.sessions import has_ended, held_by, resolved
 from sbatch_shim.flush.wishes import Wishes
@@ -177,6 +173,8 @@ def read_sbatch_option(words: list[str], at: int, wishes: Wishes) -> int:
         options, _ = parse([os.fsencode(one) for one in words[at : at + count]])
     except HandOver:
         raise Usage(f"{word} is not an option of sarray-flush or sbatch; see sarray-flush --help") from None
+    from sbatch_shim.flush.backends.slurm import option
+
     for name, value in options:
         row = OPTIONS[name]
         if name in REFUSED:
@@ -323,6 +321,8 @@ def flush_sessions(
     names: list[bytes], state: bytes, backend: Backend, own: dict[str, str], wishes: Wishes, patience: Patience
 ) -> tuple[int, FlushResult]:
     """Flush the named sessions; the exit status, and what was done."""
+    from sbatch_shim.flush.flush import Flush
+
     status = 0
     whole = FlushResult()
     for name in names:
@@ -445,8 +445,13 @@ def is_feeding(own: dict[str, str], site: Settings) -> bool:
 def backend_for(own: dict[str, str], state: bytes) -> Backend:
     """What the arrays are given to, by our own options."""
     path = os.environ.get("PATH", os.defpath)
+    # What only a flush needs is imported where it begins: it would be half of the start of `sarray status`.
     if "local" in own:
+        from sbatch_shim.flush.backends.local import Local
+
         return Local(state)
+    from sbatch_shim.flush.backends.slurm import Slurm
+
     return Slurm(lambda: real_sbatch(path))
 
 
@@ -476,6 +481,8 @@ def run(words: list[str]) -> int:
         names = [session_name(variables)]
     backend = backend_for(own, state)
     if "dry-run" in own:
+        from sbatch_shim.flush.preview import show_plan
+
         for name in names:
             show_plan(Session(state, name), backend, wishes, scripts="scripts" in own)
         return 0

@@ -30,7 +30,7 @@ NEEDED = ("filelock", "jinja2", "platformdirs")
 DRAFT = ".new-"
 # Holds the digest of the sources that an environment was made from.
 SOURCES = "sources"
-USED = "import sbatch_shim.shim, sbatch_shim.flush.cli"
+USED = "import sbatch_shim.shim, sbatch_shim.flush.cli, sbatch_shim.flush.flush, sbatch_shim.flush.backends.slurm"
 
 
 def make_bare(folder: Path) -> None:
