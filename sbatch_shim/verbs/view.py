@@ -188,7 +188,7 @@ def has_keeper(session: Session) -> bool:
 
 def flush_of(lines: Iterable[Line], state: bytes) -> str:
     """The command that flushes the sessions of these calls."""
-    return cli.flush_of({os.fsencode(line.session) for line in lines}, state)
+    return cli.flush_of(set(map(os.fsencode, {line.session for line in lines})), state)
 
 
 def next_steps(found: Found, state: bytes) -> list[str]:
