@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.faults import Cluster, free_port
 from support.person import SYSTEM_PATH, Person
 
 pytestmark = pytest.mark.slurm
@@ -20,30 +23,40 @@ def shown(person: Person, form: str) -> list[str]:
     return done.out.decode().splitlines()
 
 
-def test_calls_above_the_index_limit_become_more_arrays(person: Person) -> None:
-    """MaxArraySize 1001: 2,500 plain calls become 3 arrays, and each call runs once."""
-    script = "for i in $(seq 2500); do sbatch -o /dev/null --wrap='echo x >> ran.'$i; done > ids"
-    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
-    assert person.run("bash", "-c", script, env=env, timeout=300).status == 0
-    assert len(set((person.home / "ids").read_text().splitlines())) == 2500
-    done = person.flush()
+@pytest.fixture
+def narrow(person: Person, scratch: Path) -> Iterator[Person]:
+    """Where an array has at most 101 tasks."""
+    cluster = Cluster(scratch / "narrow", free_port(), "MaxArraySize=101")
+    user = replace(person, conf=cluster.conf)
+    yield user
+    user.cancel_all()
+    cluster.stop()
+
+
+def test_calls_above_the_index_limit_become_more_arrays(narrow: Person) -> None:
+    """250 plain calls become 3 arrays, and each call runs once."""
+    script = "for i in $(seq 250); do sbatch -o /dev/null --wrap='echo x >> ran.'$i; done > ids"
+    env = narrow.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    assert narrow.run("bash", "-c", script, env=env).status == 0
+    assert len(set((narrow.home / "ids").read_text().splitlines())) == 250
+    done = narrow.flush()
     assert done.status == 0, done.err
     assert re.fullmatch(rb"(Submitted batch job \d+\n){3}", done.out)
-    person.settle(400)
-    for number in range(1, 2501):
-        assert (person.home / f"ran.{number}").read_text() == "x\n"
+    narrow.settle()
+    for number in range(1, 251):
+        assert (narrow.home / f"ran.{number}").read_text() == "x\n"
 
 
-def test_an_array_call_and_others_share_arrays_within_the_limit(person: Person) -> None:
-    """--array=0-999 fills one array but for a place; the others go on in a second one."""
-    person.queue("--array=0-999", "-o", "/dev/null", "--wrap=touch a.$SLURM_ARRAY_TASK_ID")
+def test_an_array_call_and_others_share_arrays_within_the_limit(narrow: Person) -> None:
+    """--array=0-99 fills one array but for a place; the others go on in a second one."""
+    narrow.queue("--array=0-99", "-o", "/dev/null", "--wrap=touch a.$SLURM_ARRAY_TASK_ID")
     for number in range(3):
-        person.queue("-o", "/dev/null", f"--wrap=touch b.{number}")
-    done = person.flush()
+        narrow.queue("-o", "/dev/null", f"--wrap=touch b.{number}")
+    done = narrow.flush()
     assert len(done.out.splitlines()) == 2, done.err
-    person.settle(300)
-    assert len(list(person.home.glob("a.*"))) == 1000
-    assert len(list(person.home.glob("b.*"))) == 3
+    narrow.settle()
+    assert len(list(narrow.home.glob("a.*"))) == 100
+    assert len(list(narrow.home.glob("b.*"))) == 3
 
 
 def test_a_dry_run_submits_and_claims_nothing(person: Person) -> None:
