@@ -134,6 +134,86 @@ def test_a_reserving_sbatch_of_a_call_alone_killed_at_every_step(person: Person)
         assert ran(person, name) == {f"ran.{name}.b": f"{number}\n"}
 
 
+def told_by(done: Result) -> str:
+    """The id that a call was told, which must have gone well."""
+    assert (done.status, done.err) == (0, b""), done.err
+    return done.out.decode().strip()
+
+
+def after(person: Person, session: str, name: str, waits: str, *words: str) -> str:
+    """Queue a call that writes its id if the one that it waits for, `waits` being its name and id, has run; its id."""
+    before, number = waits.split()
+    body = f"--wrap=ls ran.{before} && echo $SLURM_JOB_ID >>ran.{name}"
+    return told_by(reserve(person, session, "-o", "/dev/null", "-d", f"afterok:{number}", *words, body))
+
+
+def test_a_sbatch_that_reserves_a_link_of_a_chain_killed_at_every_step(person: Person) -> None:
+    """
+    One that makes a pool whose elements wait for those of another one, or takes from it.
+
+    Whatever a killed one leaves: the next that waits for the same element has an id that does, and who waits for that
+    one too; all that was told runs once, after what it waits for, and nothing else does.
+    """
+    producers = []
+    for number in range(4):
+        words = ["-o", "/dev/null", f"--wrap=echo $SLURM_JOB_ID >>ran.a{number}"]
+        producers.append(f"a{number} {told_by(reserve(person, 'test', *words))}")
+    wanted = {f"ran.{one.split()[0]}": one.split()[1] for one in producers}
+    breaker = Breaker("signal=KILL", (*STEPS, "pwrite64"))
+    untold = 0
+    for minutes, (name, trace) in enumerate(breaker, 1):
+        kind = f"--time={minutes}"  # each kill finds no pool of its kind, but the job of the first call
+        wanted[f"ran.{name}.first"] = after(person, "test", f"{name}.first", producers[1], kind)
+        before = set(queued(person, "test"))
+        body = f"--wrap=ls ran.a2 && echo $SLURM_JOB_ID >>ran.{name}.killed"
+        words = ["-o", "/dev/null", "-d", f"afterok:{producers[2].split()[1]}", kind, body]
+        env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", SARRAY_IDS="real")
+        done = person.run(*trace, "sbatch", "--parsable", *words, env=env)
+        breaker.survived = done.status == 0
+        left = set(queued(person, "test")) - before
+        assert len(left) <= 1
+        if done.out:
+            assert left == {int(done.out)}
+        untold += bool(left and not done.out)
+        wanted.update((f"ran.{name}.killed", str(one)) for one in left)
+        again = after(person, "test", f"{name}.again", producers[2], kind)
+        wanted[f"ran.{name}.again"] = again
+        wanted[f"ran.{name}.other"] = after(person, "test", f"{name}.other", producers[3], kind)
+        wanted[f"ran.{name}.third"] = after(person, "test", f"{name}.third", f"{name}.again {again}", kind)
+    assert breaker.steps > 15
+    assert untold <= 2
+    flushed = person.flush("--session", "test")
+    assert flushed.status == 0, flushed.err
+    person.settle()
+    assert {path.name: path.read_text() for path in person.home.glob("ran.*")} == {
+        name: f"{number}\n" for name, number in wanted.items()
+    }
+    assert waiting(person) == []
+
+
+def test_a_flush_that_releases_chains_killed_at_every_step(person: Person) -> None:
+    breaker = Breaker("signal=KILL", STEPS, every=3)
+    wanted = {}
+    for name, trace in breaker:
+        for number in range(2):
+            words = ["-o", "/dev/null", f"--wrap=echo $SLURM_JOB_ID >>ran.{name}.a{number}"]
+            first = told_by(reserve(person, name, *words))
+            second = after(person, name, f"{name}.b{number}", f"{name}.a{number} {first}")
+            wanted.update({f"ran.{name}.a{number}": first, f"ran.{name}.b{number}": second})
+        assert len(list((person.home / f"state/sessions/{name}/pools").glob("[0-9]*"))) == 4
+        command = [str(person.prefix / "bin/sarray-flush"), "--session", name]
+        breaker.survived = person.run(*trace, *command, env=person.environment()).status == 0
+        done = person.flush("--session", name)
+        assert done.status == 0 or (breaker.survived and b"nothing is queued" in done.err), done.err
+        assert queued(person, name) == []
+    person.settle()
+    assert breaker.steps > 7
+    assert {path.name: path.read_text() for path in person.home.glob("ran.*")} == {
+        name: f"{number}\n" for name, number in wanted.items()
+    }
+    assert waiting(person) == []
+
+
 def test_what_was_not_released_is_released_by_the_next_flush(person: Person, scratch: Path) -> None:
     """Where a pool has nothing to cancel, too."""
     reserve(person, "test", "-o", "/dev/null", "--wrap=echo x >>ran.a")
