@@ -17,7 +17,7 @@ from sbatch_shim.state.events import Submitted
 from sbatch_shim.state.folders import claimed, done, is_done
 from sbatch_shim.state.journal import History, Journal, Origin, flush_folders, script_of
 from sbatch_shim.state.locks import Busy, unless_held
-from sbatch_shim.state.pools import pool_folders, pool_in, unfinished
+from sbatch_shim.state.pools import pool_folders, pool_in, unfinished, untrimmed
 from sbatch_shim.state.tickets import IN_FLIGHT, QUEUED, REFUSED, SessionTickets
 
 TYPE_CHECKING = False
@@ -98,6 +98,7 @@ def age(path: bytes) -> float:
 
 def retire(session: Session, listed: Listed) -> bool:
     """Take the live mark from a session of which nothing waits and nothing is listed."""
+    trim(session)
     known = flush_folders(session)
     pages = SessionTickets(session).read()
     if any(pages.state(ticket) in (QUEUED, REFUSED, IN_FLIGHT) for ticket in pages.queued | pages.history.in_flight):
@@ -120,6 +121,8 @@ def retire(session: Session, listed: Listed) -> bool:
             now = flush_folders(session)
             if not empty or now != known or not all(map(is_done, now)):
                 return False
+            if unfinished(session):
+                return False  # made meanwhile, or by a Slurm that is not asked here
             try:
                 os.unlink(session.live)
             except FileNotFoundError:
@@ -127,6 +130,18 @@ def retire(session: Session, listed: Listed) -> bool:
     except Busy:
         return False  # a call is being queued, or its sbatch hangs
     return True
+
+
+def trim(session: Session) -> None:
+    """Where a session's login has ended, cancel what nobody took of its pools, as nobody will."""
+    if not untrimmed(session):
+        return
+    from sbatch_shim.flush.release import give_back
+    from sbatch_shim.flush.sessions import has_ended
+
+    if has_ended(session.name):
+        with suppress(ShimError):
+            give_back(session, lambda recorded: recorded, 0.0, has_ended=True)
 
 
 def collect(state: bytes, days: float, listed: Listed, *, dry: bool = False) -> list[bytes]:

@@ -29,7 +29,7 @@ from sbatch_shim.state.folders import flush_lock, mark_done
 from sbatch_shim.state.ids import TaskSet
 from sbatch_shim.state.journal import Journal, Origin
 from sbatch_shim.state.locks import exclusive
-from sbatch_shim.state.pools import Pool, asked_in, is_given_out, pool_in, unfinished
+from sbatch_shim.state.pools import Pool, asked_in, is_given_out, pool_in, trimmed_file, unfinished, untrimmed
 
 # What scontrol and scancel say of elements that need nothing any more: they have ended, or are forgotten.
 OVER = ("No error", "Job has already finished", "Invalid job id specified", "Job/step already completing or completed")
@@ -189,7 +189,7 @@ def cancel_rest(
     """
     pool = pool_in(folder)
     if pool is None:
-        fate = settle(asked_in(folder), controller.sbatch, patience)
+        fate = settle(asked_in(folder), controller.sbatch, patience, waits_held=True)
         if not fate.known:
             return fate.why
         trouble = controller.cancel(str(fate.job)) if fate.job is not None else ""
@@ -199,7 +199,9 @@ def cancel_rest(
         trouble = controller.cancel(pool.target(rest)) if rest else ""
     if trouble and not is_over(trouble):
         return trouble
-    if not is_needed:
+    if is_needed:
+        replace(trimmed_file(folder), b"")
+    else:
         mark_done(folder)
     return ""
 
@@ -214,7 +216,9 @@ def close_all(session: Session) -> None:
         os.unlink(session.folder + b"/pools/open/" + name)
 
 
-def give_back(session: Session, usable: Callable[[str], str], seconds: float | None = None) -> None:
+def give_back(
+    session: Session, usable: Callable[[str], str], seconds: float | None = None, *, has_ended: bool = False
+) -> None:
     """
     Cancel the elements of a session's pools whose calls were cancelled, and where no call waits any more all others.
 
@@ -223,6 +227,7 @@ def give_back(session: Session, usable: Callable[[str], str], seconds: float | N
     Args:
         usable: See controller_of.
         seconds: How long to wait for a flush, or an sbatch, that is at work; Busy after that.
+        has_ended: Nobody will take another id: what is no call's is cancelled although calls wait.
     """
     if not unfinished(session):
         return
@@ -232,17 +237,19 @@ def give_back(session: Session, usable: Callable[[str], str], seconds: float | N
         exclusive(session.folder + b"/pools/lock", None, seconds),
     ):
         waiting = {call.ticket for call in look(session)[0] if is_given_out(call.ticket)}
-        if not waiting:
+        is_closed = has_ended or not waiting
+        if is_closed:
             close_all(session)
         known: dict[Hashable, Controller] = {}
-        for home in unfinished(session):
+        for home in untrimmed(session) if has_ended and waiting else unfinished(session):
             pool = pool_in(home)
-            if pool is None and (waiting or was_never_asked_for(home)):
+            if pool is None and (not is_closed or was_never_asked_for(home)):
                 continue
             try:
                 controller = controller_of(home, usable, known)
-                if not waiting:
-                    cancel_rest(session, home, controller, bystander())
+                if is_closed:
+                    is_needed = pool is not None and any(pool.element_of(one) is not None for one in waiting)
+                    cancel_rest(session, home, controller, bystander(), is_needed=is_needed)
                 elif pool is not None:
                     found = (pool.element_of(one) for one in gone)
                     over = TaskSet(tuple(sorted(one for one in found if one is not None)))

@@ -105,6 +105,10 @@ def new_folder(session: Session) -> bytes:
     last = max((int(os.path.basename(one)) for one in pool_folders(session)), default=0)
     folder = b"%s/pools/%d" % (session.folder, last + 1)
     make_folder(folder)
+    # So that somebody looks after it (companions/housekeeping.py), also where this sbatch is killed before its call is
+    # queued, and is the session's only one.
+    with session.lock():
+        session.mark_live()
     return folder
 
 

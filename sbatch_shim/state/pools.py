@@ -21,6 +21,7 @@ job's id when sbatch answers gets the next one; the flush releases what was take
         waits                 exists where its call waits for tickets: Slurm is told for what at the flush
         tasks                 what each element runs
         output, error, input  links to the log files, by element
+        trimmed               exists once all that is no call's was cancelled, though calls of it still wait
         done                  exists once nothing of it waits any more
 
     STATE/ids/<id>            a link, its target is the name of the session that gave this id out
@@ -116,6 +117,11 @@ def sent_file(folder: bytes) -> bytes:
     return folder + b"/sent"
 
 
+def trimmed_file(folder: bytes) -> bytes:
+    """Of a pool's folder; see above."""
+    return folder + b"/trimmed"
+
+
 def exposed_file(session: Session) -> bytes:
     """Of all pools of a session; see above."""
     return session.folder + b"/pools/exposed"
@@ -155,3 +161,8 @@ def pool_folders(session: Session) -> list[bytes]:
 def unfinished(session: Session) -> list[bytes]:
     """The folders of the pools of which something may wait in Slurm."""
     return [folder for folder in pool_folders(session) if not is_done(folder)]
+
+
+def untrimmed(session: Session) -> list[bytes]:
+    """Those of them of which something may wait that is no call's."""
+    return [folder for folder in unfinished(session) if not os.path.exists(trimmed_file(folder))]

@@ -67,13 +67,15 @@ def is_held(script: bytes) -> bool:
         return False
 
 
-def settle(submitting: Submitting, sbatch: str, patience: Patience) -> Fate:
+def settle(submitting: Submitting, sbatch: str, patience: Patience, *, waits_held: bool = False) -> Fate:
     """
     Find out what became of a submission; takes MessageTimeout (10 s, usually) longer when Slurm has no such job.
 
     Args:
         submitting: Its line in the journal.
         sbatch: Slurm's commands are looked for beside it.
+        waits_held: It was of a job that waits until somebody cancels or releases it: Slurm forgets none that is still
+            of concern.
 
     Raises NoAnswer when the controller does not answer, another ShimError when it is too early to ask.
     """
@@ -92,7 +94,7 @@ def settle(submitting: Submitting, sbatch: str, patience: Patience) -> Fate:
     elsewhere = asked_elsewhere(Origin.of(submitting), controller)
     if elsewhere:
         return Fate(known=False, why=elsewhere)
-    fate = look(controller, script, asked.since)
+    fate = look(controller, script, asked.since, waits_held=waits_held)
     if fate.job is not None or not fate.known:
         return fate
     # The controller may have the request in hand just now.
@@ -100,7 +102,7 @@ def settle(submitting: Submitting, sbatch: str, patience: Patience) -> Fate:
     patience.say(f"asking Slurm twice, {timeout:g} s apart, about a submission whose answer is not known")
     if not patience.stop.wait(timeout):
         raise ShimError("interrupted before Slurm could be asked again")
-    return look(controller, script, asked.since)
+    return look(controller, script, asked.since, waits_held=waits_held)
 
 
 def asked_elsewhere(origin: Origin, controller: Controller) -> str:
@@ -134,10 +136,10 @@ def ended_before_a_start(controller: Controller, script: bytes, since: float, co
         return Fate()  # nearly always it was started with all its jobs
 
 
-def look(controller: Controller, script: bytes, since: float | None) -> Fate:
-    """Ask once. `since`: the controller's time at the submission; None: not known."""
+def look(controller: Controller, script: bytes, since: float | None, *, waits_held: bool) -> Fate:
+    """Ask once. `since`: the controller's time at the submission; None: not known. `waits_held`: See settle."""
     job = controller.queued(script)
-    if job is not None:
+    if job is not None or waits_held:
         return Fate(job)
     # Read after squeue's answer: the age is not too small then.
     config = controller.config()
