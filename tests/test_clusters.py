@@ -81,6 +81,12 @@ class Home:
         assert done.status == 0, done.err
         return done.out.decode().strip()
 
+    def real_id(self) -> int:
+        """Queue a call that is told the id of its job, here."""
+        done = self.person.queue("--parsable", "-J", "mine", "--wrap", "echo $SLURM_JOB_ID")
+        assert (done.status, done.err) == (0, b""), done.err
+        return int(done.out)
+
     def submitted_at_one(self) -> str:
         """A ticket whose job, at the first cluster, has the first id; the second one has another job with that id."""
         self.at(self.one)
@@ -303,6 +309,43 @@ def test_the_live_mark_stays_while_jobs_may_be_listed_elsewhere(home: Home) -> N
     home.housekeeping_is_due()
     assert home.run("squeue", "-h", "-o", FORM).out.decode() == f"{ticket}|mine|PENDING\n"
     assert home.mark.exists()
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_pool_of_another_cluster_is_touched_there_only(home: Home, *, is_known: bool) -> None:
+    """Nor is it forgotten: who is there again finds it, also one whose making was cut short."""
+    real = [home.real_id() for _ in range(3)]
+    assert real == [FIRST, FIRST + 2, FIRST + 3]
+    held = home.listed(home.one)
+    assert len(held) > len(real)
+    folders = sorted((home.person.home / "state/sessions/test/pools").glob("[0-9]*"))
+    if not is_known:
+        for folder in folders:
+            (folder / "ids").unlink()
+    home.at(home.two)
+    for number in range(4):
+        assert home.stranger() == str(FIRST + number)
+    strangers = home.listed(home.two)
+    home.at(home.two)
+    home.sarray("cancel", "--all", "--yes")
+    assert b"flush it there" in home.person.flush().err
+    home.housekeeping_is_due()
+    home.run("squeue")
+    home.sarray("gc", "--days", "0")
+    assert home.mark.exists()
+    assert home.listed(home.one) == held
+    assert home.listed(home.two) == strangers
+    assert all(folder.exists() and not (folder / "done").exists() for folder in folders)
+    home.at(home.one)
+    home.housekeeping_is_due()
+    home.run("squeue")
+    assert {line.rpartition("|")[2] for line in home.listed(home.one)} <= {"CANCELLED"}
+    home.at(home.one)
+    assert home.person.flush().status == 0  # finishes the one that could do nothing elsewhere
+    home.housekeeping_is_due()
+    home.run("squeue")
+    assert not home.mark.exists()
+    assert home.listed(home.two) == strangers
 
 
 def test_the_live_mark_of_jobs_that_ids_began_again_for_goes(home: Home) -> None:

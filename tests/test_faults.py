@@ -510,6 +510,22 @@ def test_what_slurm_has_forgotten_is_kept_until_the_user_decides(user: Person) -
     assert len(jobs(user)) == 1
 
 
+def test_a_pool_that_slurm_does_not_list_is_none(user: Person) -> None:
+    """However long ago it was asked for, and without an accounting: what waits held is forgotten by nobody."""
+    path = shim(user, "kill -9 $PPID $$")
+    assert user.queue("-o", "/dev/null", "--wrap=true", PATH=path, SARRAY_IDS="real").status == -signal.SIGKILL
+    (asked,) = (user.home / "state/sessions/test/pools").glob("*/asked")
+    event = json.loads(asked.read_text())
+    event["since"] -= 1000
+    asked.write_text(json.dumps(event))
+    healthy(user)
+    assert user.queue("-o", "/dev/null", "--wrap=true", PATH=path).status == 0
+    done = user.flush()
+    assert done.status == 0
+    assert b"pool" not in done.err
+    assert (asked.parent / "done").exists()
+
+
 @pytest.mark.accounting
 @pytest.mark.parametrize("accepted", [True, False])
 def test_the_accounting_knows_what_the_controller_has_forgotten(person: Person, accepted: bool) -> None:
