@@ -26,7 +26,7 @@ from sbatch_shim.state.tickets import DROPPED, Job, elements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 TABLE: Table = {
@@ -260,14 +260,28 @@ class Control:
             if named is None:
                 self.given[element or one] = one
                 ids.append(element or one)
+                if element:
+                    self.note_own(element)
                 continue
             real = compact(placed(self.context, named))
-            before = self.asked.get(named.ticket, set())
-            whole = named.tasks is None or before is None
-            self.asked[named.ticket] = None if whole else {*(before or ()), *(named.tasks or ())}
+            self.note(named.ticket, named.tasks)
             self.given.update(dict.fromkeys([*real, *(each.translate(BRACKETS) for each in real)], one))
             ids += real
         return ids
+
+    def note(self, ticket: int, tasks: Iterable[int] | None) -> None:
+        """Write down that tasks of a call are asked for, None for all of it; what is said of others is left out."""
+        before = self.asked.get(ticket, set())
+        self.asked[ticket] = None if tasks is None or before is None else {*before, *tasks}
+
+    def note_own(self, element: str) -> None:
+        """The same for the task that this command runs in."""
+        array, _, index = element.partition("_")
+        job = self.context.tickets.job_here(int(array))
+        if job is None or not index:
+            return
+        for ticket, tasks in job.shares([int(index)]).items():
+            self.note(ticket, None if None in tasks else [task for task in tasks if task is not None])
 
     def update(self, words: list[str]) -> int:
         """`update JobId=T Dependency=afterok:T2 ...`."""
