@@ -66,6 +66,8 @@ def reserve(
         return None
     if way != b"real" and not names_its_id(body):
         return None
+    if waits_by_name(understood):
+        name_elements(session, payload)
     leave_unfit(values, understood)
     waits = understood.options.get("dependency") or b""
     alone = not understood.options.keys().isdisjoint(ALONE) or bool(ticket_numbers(waits))
@@ -156,12 +158,32 @@ def names_its_id(body: bytes) -> bool:
     return False
 
 
+def waits_by_name(understood: "Request") -> bool:
+    """Whether a call waits for older jobs of its name."""
+    return b"singleton" in (understood.options.get("dependency") or b"").lower()
+
+
+def name_elements(session: Session, payload: bytes) -> None:
+    """Tell Slurm which elements of pools have the name of a call that waits for these; else it has their pool's."""
+    pools = session.folder + b"/pools"
+    if not exists(pools + b"/lock"):
+        return
+    import_all()
+    from sbatch_shim.flush.release import name_elements, namesakes_of
+
+    try:
+        with Lock(pools + b"/lock", pools + b"/failed"):
+            name_elements(session, namesakes_of(session, payload), lambda recorded: recorded)
+    except ShimError:
+        pass  # sbatch has words for a controller that is away
+
+
 def leave_unfit(values: "dict[str, bytes]", understood: "Request") -> None:
     """Raise HandOver for a call whose job cannot become it by what its pool reads."""
     options = understood.options
     if "get-user-env" in options:
         raise HandOver("a real id with --get-user-env")
-    if b"singleton" in (options.get("dependency") or b"").lower():
+    if waits_by_name(understood):
         raise HandOver("a real id with --dependency=singleton")
     if values.get("export") == b"nil":
         raise HandOver("a real id with --export=NIL")
@@ -312,6 +334,17 @@ def grow(
     replace(place_of(session, kind()), opened(pool.first, pool.count, 0, asked, made + elements))
 
 
+def import_all() -> None:
+    """Let this process import what a flush does."""
+    from sbatch_shim.shim import hold_closed
+
+    hold_closed(0, 1, 2)
+    # python -S left these out; they stand beside this package.
+    import site
+
+    site.main()
+
+
 def pool_for(session: Session, payload: bytes, size: int, *, alone: bool, beside: "int | None" = None) -> "Pool":
     """
     A new pool.
@@ -330,13 +363,7 @@ def pool_for(session: Session, payload: bytes, size: int, *, alone: bool, beside
         paused = False
     if paused:
         raise HandOver("a real id, soon after no pool could be made")
-    from sbatch_shim.shim import hold_closed
-
-    hold_closed(0, 1, 2)
-    # python -S left these out; they stand beside this package.
-    import site
-
-    site.main()
+    import_all()
     from sbatch_shim.flush.reserving import make_pool
 
     try:

@@ -92,6 +92,8 @@ class Flush:
                 folder = self.new_folder()
             folder = folder or b""
             at_once, behind = reserved.homes()
+            if at_once or behind:
+                reserved.name_for(calls)
             number = reserved.release_all(folder, at_once)
             if calls:
                 number = self.submitter.submit_all(folder, calls, progress, number, reserved.calls)

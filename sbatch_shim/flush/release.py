@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sbatch_shim.errors import ShimError
@@ -22,7 +23,7 @@ from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.render import render
 from sbatch_shim.spool import Session, make_folder, replace
-from sbatch_shim.state.calls import Call, look, payloads
+from sbatch_shim.state.calls import Call, Shared, build, look, payloads
 from sbatch_shim.state.dropped import dropped
 from sbatch_shim.state.events import Refused, Submitted, Submitting
 from sbatch_shim.state.folders import flush_lock, mark_done
@@ -141,6 +142,80 @@ def members_of(pool: Pool, calls: Sequence[Call]) -> list[tuple[Call, int]]:
     """The calls that have ids of a pool, with their elements."""
     found = ((call, pool.element_of(call.ticket)) for call in calls)
     return [(call, element) for call, element in found if element is not None]
+
+
+@dataclass(frozen=True)
+class Namesakes:
+    """
+    Calls with real ids that have the name of a singleton.
+
+    Attributes:
+        older: Those that came before it, for which it waits.
+        younger: Those that came after it.
+    """
+
+    older: list[Call]
+    younger: list[Call]
+
+
+def namesakes_of(session: Session, payload: bytes) -> Namesakes:
+    """Of the singleton with this record, which is about to be submitted: all that are queued are older."""
+    name = build(session, 0, payload, Shared()).shown_name
+    calls = [call for call in look(session)[0] if is_given_out(call.ticket) and call.shown_name == name]
+    return Namesakes(calls, [])
+
+
+def namesakes_in(session: Session, calls: Sequence[Call], given: Sequence[Call]) -> Namesakes:
+    """
+    Of all singletons of a flush; who came between two of one name counts as older.
+
+    Args:
+        calls: Those with tickets, among which singletons may be.
+        given: Those with real ids.
+    """
+    single = {call.ticket: call.shown_name for call in calls if b"singleton" in waits_for(call)}
+    if not single or not given:
+        return Namesakes([], [])
+    ahead: set[str] = set()
+    older, younger = [], []
+    by_number = {call.ticket: call for call in given}
+    for number in reversed(list(payloads(session))):  # as they were queued, which numbers of both kinds do not tell
+        if number in single:
+            ahead.add(single[number])
+        elif number in by_number:
+            name = by_number[number].shown_name
+            if name in ahead:
+                older.append(by_number[number])
+            elif name in single.values():
+                younger.append(by_number[number])
+    return Namesakes(older, younger)
+
+
+def waits_for(call: Call) -> bytes:
+    """What a call waits for, in its own words and small letters."""
+    return (call.options.get("dependency") or b"").lower()
+
+
+def name_elements(session: Session, calls: Namesakes, usable: Callable[[str], str]) -> None:
+    """
+    Let Slurm know by name for which jobs a singleton waits: all of that name with a lower id.
+
+    An element of a pool has the pool's name, and one of an older call gets its call's. The job of a younger call has
+    its call's, and the lower id too: it gets another one, as it may even wait for the singleton.
+    What Slurm refuses is left as it is.
+    """
+    known: dict[Hashable, Controller] = {}
+    for home in unfinished(session) if calls.older or calls.younger else ():
+        pool = pool_in(home)
+        if pool is None:
+            continue
+        named: dict[str, list[int]] = {}
+        for call, element in members_of(pool, calls.younger if pool.is_plain else calls.older):
+            named.setdefault(f"{call.shown_name}+0" if pool.is_plain else call.shown_name, []).append(element)
+        for name, elements in named.items():
+            target = pool.target(TaskSet(tuple(sorted(elements))))
+            with suppress(ShimError):
+                controller_of(home, usable, known).update(target, b"JobName=" + os.fsencode(name))
 
 
 def controller_of(folder: bytes, usable: Callable[[str], str], known: dict[Hashable, Controller]) -> Controller:

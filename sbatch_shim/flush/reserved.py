@@ -9,7 +9,16 @@ from sbatch_shim.errors import NeverMet, Refused, ShimError
 from sbatch_shim.flush.backends.controller import Controller
 from sbatch_shim.flush.backends.sbatch import may_pass
 from sbatch_shim.flush.changes import changes_of
-from sbatch_shim.flush.release import Release, cancel_rest, close_all, controller_of, members_of, was_never_asked_for
+from sbatch_shim.flush.release import (
+    Release,
+    cancel_rest,
+    close_all,
+    controller_of,
+    members_of,
+    name_elements,
+    namesakes_in,
+    was_never_asked_for,
+)
 from sbatch_shim.flush.result import Outcome
 from sbatch_shim.flush.wishes import apply_overrides
 from sbatch_shim.flush.work import LEFT_BEHIND, REFUSED_BEHIND, Work
@@ -78,6 +87,10 @@ class Reserved:
             self.work.keep(call.ticket for call in self.calls)
             self.work.left_behind.update((call.ticket, LEFT_BEHIND) for call in self.calls)
         return False
+
+    def name_for(self, calls: list[Call]) -> None:
+        """Let singletons among the calls with tickets wait for those with real ids that came before."""
+        name_elements(self.work.session, namesakes_in(self.work.session, calls, self.calls), self.work.backend.usable)
 
     def release_all(self, folder: bytes, homes: list[bytes], number: int = 0) -> int:
         """
