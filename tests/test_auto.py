@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import grp
-import json
 import os
 import pwd
 import re
@@ -18,6 +17,8 @@ import pytest
 from support.faults import wait_for
 from support.person import SYSTEM_PATH, USER, Person, Result
 from support.terminal import Terminal
+
+from sbatch_shim.companions.reminder import Asked
 
 pytestmark = pytest.mark.slurm
 SESSION = f"auto.{os.uname().nodename}.{pwd.getpwnam(USER).pw_gid if USER else os.getegid()}"
@@ -465,10 +466,12 @@ def test_a_poll_in_queue_mode_is_told_once_what_it_waits_for(person: Person) -> 
     ticket = person.queue("--parsable", "--hold", "--wrap", "true").out.decode().strip()
     for _ in range(12):
         assert person.run("squeue", "-h", "-j", ticket, env=env).err == b""
-    path = folder(person, "test") / "asked"
-    asked = json.loads(path.read_text())
-    assert asked["count"] == 12
-    path.write_text(json.dumps({**asked, "since": asked["since"] - 10}))
+    path = os.fsencode(folder(person, "test") / "asked")
+    asked = Asked.read(path)
+    assert asked is not None and (asked.ticket, asked.count, asked.told) == (int(ticket), 12, False)
+    asked.since -= 10
+    asked.write(path)
+    person.own(Path(os.fsdecode(path)))
     other = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="other")
     assert person.run("squeue", "-h", "-j", ticket, env=other).err == b"", "somebody else"
     told = person.run("squeue", "-h", "-j", ticket, env=env).err

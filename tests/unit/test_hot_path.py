@@ -151,34 +151,38 @@ sys.exit(main({command!r}))
 
 
 @pytest.mark.parametrize(
-    ("words", "shown"),
+    ("name", "words", "shown"),
     [
-        (["squeue", "-h", "-j", "{ticket}", "-o", "%i %t"], "{ticket} R\n"),
-        (["scontrol", "show", "job", "{ticket}"], "JobId={ticket} JobName=run\n"),
+        ("run", ["squeue", "-h", "-j", "{ticket}", "-o", "%i %t"], "{ticket} R\n"),
+        ("run", ["scontrol", "show", "job", "{ticket}"], "JobId={ticket} JobName=run\n"),
+        ("late", ["squeue", "-h", "-j", "{ticket}", "-o", "%i %t"], "{ticket} PD\n"),
+        ("late", ["scontrol", "show", "job", "{ticket}"], "JobId={ticket} JobName=late\n"),
     ],
 )
 def test_a_companion_that_is_asked_for_one_ticket_does_without_costly_modules(
-    tmp_path: Path, words: list[str], shown: str
+    tmp_path: Path, name: str, words: list[str], shown: str
 ) -> None:
     """Regular expressions alone take as long to import as Python takes to start."""
     record = Record(DATA / "slurm-22.05")
-    ticket = record.tickets["run"]
+    ticket = record.tickets[name]
     state = copy_of_state(record, tmp_path)
     script = next(
         json.loads(line)["script"]
         for journal in state.glob("sessions/*/flushes/*/journal")
         for line in journal.read_text().splitlines()
-        if ticket in line and "submitting" in line
+        if record.tickets["run"] in line and "submitting" in line
     )
     link = script.replace("/script", "/output/2")
     words = [word.format(ticket=ticket) for word in words]
     real = tmp_path / words[0]
     real.write_text(REAL.replace("@SCRIPT@", script).replace("@LINK@", link))
     real.chmod(0o755)
+    (tmp_path / "sinfo").write_text("#!/bin/sh\necho 'main*'\n")
+    (tmp_path / "sinfo").chmod(0o755)
     code = CHILD.format(repo=str(REPO), command=words[0])
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, "/proc/self/environ", "", "", str(state), str(real), *words[1:]],
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "SARRAY_MODE": "queue", "SARRAY_SESSION": "record"},
         capture_output=True,
         check=True,
         text=True,
