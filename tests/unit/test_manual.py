@@ -107,3 +107,48 @@ def test_a_manual_page_fits_a_terminal_of_80_columns(page: str) -> None:
     words = ["groff", "-man", "-Tutf8", "-P-cbou", "-rLL=78n"]
     done = subprocess.run(words, input=manual.pages()[page], capture_output=True, text=True, check=True)
     assert not [line for line in done.stdout.splitlines() if len(line) > 80]
+
+
+# Between backquotes, or on a line of its own.
+OURS = r"(?:\./)?(?:sarray(?:-flush)?|install\.sh)"
+COMMAND = re.compile(rf"`({OURS}(?: [^`]*)?)`|^(?:\$ )?({OURS}\b.*)$", re.M)
+PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
+# Words behind which somebody else's options stand: those of sbatch, of a command that is run, of a filter.
+END = {"--", "run", "|", "&&", ">", "#"}
+# What sarray-flush and sarray submit hand on to sbatch.
+OF_SBATCH = {"--account", "--reservation", "-t"}
+OTHERS = {"docs/moving.md"}  # tells of the options of another program
+
+
+def commands_in(page: Path) -> list[list[str]]:
+    """The commands of ours that a page names, each as its words."""
+    found = (match[1] or match[2] for match in COMMAND.finditer(page.read_text().replace("\\|", "/")))
+    return [command.split() for command in found]
+
+
+def help_for(words: list[str]) -> str:
+    """The help text of the command that these words begin with."""
+    name = words[0].removeprefix("./")
+    if name == "install.sh":
+        return (REPO / "install.sh").read_text()
+    if name == "sarray-flush":
+        return cli.USAGE
+    verb = words[1] if len(words) > 1 else ""
+    if verb == "flush":
+        return cli.USAGE
+    return manual.help_of(verb if verb in sarray.VERBS else "")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_command_that_a_page_names_exists(page: Path) -> None:
+    for words in commands_in(page):
+        last = next((at for at, word in enumerate(words[2:], 2) if word in END), len(words))
+        if words[:2] == ["sarray", "run"]:
+            last = next((at for at, word in enumerate(words) if at > 1 and not word.strip("[").startswith("--mode")), 2)
+        for word in words[1:last]:
+            option = re.match(r"\[?(--?[a-z][\w-]*)", word)
+            if option and option[1] not in OF_SBATCH and str(page.relative_to(REPO)) not in OTHERS:
+                assert re.search(rf"(?<![\w-]){option[1]}(?![\w-])", help_for(words)), " ".join(words)
+        verb = words[1] if words[0] == "sarray" and len(words) > 1 else ""
+        if re.fullmatch("[a-z]+", verb):
+            assert verb in (*sarray.VERBS, "flush"), " ".join(words)
