@@ -136,7 +136,7 @@ def ended_before_a_start(controller: Controller, script: bytes, since: float, co
         return Fate()  # nearly always it was started with all its jobs
 
 
-def look(controller: Controller, script: bytes, since: float | None, *, waits_held: bool) -> Fate:
+def look(controller: Controller, script: bytes, since: float | None, *, waits_held: bool = False) -> Fate:
     """Ask once. `since`: the controller's time at the submission; None: not known. `waits_held`: See settle."""
     job = controller.queued(script)
     if job is not None or waits_held:
