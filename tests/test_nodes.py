@@ -238,9 +238,15 @@ def test_the_only_node_may_have_a_tmp_of_its_own(person: Person, scratch: Path, 
 
 
 def can_give_a_job_its_own_tmp() -> bool:
-    """Whether Slurm has the plugin, and / is a mount, as the plugin wants it."""
+    """
+    Whether Slurm has the plugin, and / is a mount, as the plugin wants it.
+
+    In another Debian's folder (tests/debian-root) it is none: a job whose namespace is entered finds itself outside.
+    With that folder as the root of its namespace 24.11 now and then cannot make the folders of a job, and holds it.
+    """
     places = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    return "/" in places and any(Path("/usr/lib").glob("*/slurm*/job_container_tmpfs.so"))
+    is_whole = "/" in places and "SHIM_TEST_SUITE" not in os.environ
+    return is_whole and any(Path("/usr/lib").glob("*/slurm*/job_container_tmpfs.so"))
 
 
 @pytest.mark.skipif(not can_give_a_job_its_own_tmp(), reason="needs job_container/tmpfs")
