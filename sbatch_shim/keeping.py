@@ -35,18 +35,13 @@ RAISED = ("CPU", "FSIZE", "DATA", "NPROC", "NOFILE", "AS")
 LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS")
 
 
-def lock_path(session: Session) -> bytes:
-    """What the keeper holds a lock on while it lives; it exists once the session had one."""
-    return session.folder + b"/keeper.lock"
-
-
 def open_lock(session: Session) -> int:
     """The file of the keeper's lock."""
     try:
-        return open_private(lock_path(session), posix.O_RDWR)
+        return open_private(session.keeper_lock, posix.O_RDWR)
     except FileNotFoundError:
         session.make()
-        return open_private(lock_path(session), posix.O_RDWR)
+        return open_private(session.keeper_lock, posix.O_RDWR)
 
 
 def lockable(session: Session) -> bool:
@@ -134,13 +129,13 @@ def displaced(session: Session) -> bool:
     Returns:
         Whether there was one.
     """
-    pid = unfit(read(lock_path(session)))
+    pid = unfit(read(session.keeper_lock))
     if not pid:
         return False
     from sbatch_shim.contended import holding
 
     # By the kernel's word: the number may be of another host or container.
-    if holding(lock_path(session)) != pid:
+    if holding(session.keeper_lock) != pid:
         return False
     posix.kill(pid, SIGKILL)
     return True
@@ -186,7 +181,7 @@ def kept_here(session: Session) -> bool:
 def has_work(session: Session) -> bool:
     """Whether a session is one of auto mode and holds calls."""
     try:
-        posix.stat(lock_path(session))
+        posix.stat(session.keeper_lock)
         return posix.stat(session.queue).st_size > EMPTY_QUEUE or unfinished(session)
     except OSError:
         return False

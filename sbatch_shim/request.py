@@ -14,7 +14,7 @@ from sbatch_shim.values import RECOGNISERS, minutes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 # Other variables that sbatch reads as input (opt.c of 22.05; each name that is in the libraries of 22.05, 24.11 and
 # 26.05 was tried); they act in ways that are not ours to repeat
@@ -252,6 +252,11 @@ def dependency_of(words: "list[bytes]", script: "bytes | None") -> "bytes | None
         if not place:
             return None
         return words[place[0]][place[1] :]
+
+
+def waits_by_name(options: "Mapping[str, bytes | None]") -> bool:
+    """Whether a call waits for older jobs of its name."""
+    return b"singleton" in (options.get("dependency") or b"").lower()
 
 
 def asks_to_wait(words: "list[bytes]", entries: "list[bytes]", script: "bytes | None") -> bool:

@@ -11,6 +11,7 @@ import time
 from sbatch_shim.errors import HandOver, ShimError, Unsure
 from sbatch_shim.grammar import ARRAY, OPTIONS, ROLE
 from sbatch_shim.record import digest, netstring
+from sbatch_shim.request import waits_by_name
 from sbatch_shim.spool import Lock, Session, close, make_folder, read, replace, ticket_numbers
 
 TYPE_CHECKING = False
@@ -66,8 +67,8 @@ def reserve(
         return None
     if way != b"real" and not names_its_id(body):
         return None
-    if waits_by_name(understood):
-        name_elements(session, payload)
+    if waits_by_name(understood.options):
+        tell_names(session, payload)
     leave_unfit(values, understood)
     waits = understood.options.get("dependency") or b""
     alone = not understood.options.keys().isdisjoint(ALONE) or bool(ticket_numbers(waits))
@@ -158,12 +159,7 @@ def names_its_id(body: bytes) -> bool:
     return False
 
 
-def waits_by_name(understood: "Request") -> bool:
-    """Whether a call waits for older jobs of its name."""
-    return b"singleton" in (understood.options.get("dependency") or b"").lower()
-
-
-def name_elements(session: Session, payload: bytes) -> None:
+def tell_names(session: Session, payload: bytes) -> None:
     """Tell Slurm which elements of pools have the name of a call that waits for these; else it has their pool's."""
     pools = session.folder + b"/pools"
     if not exists(pools + b"/lock"):
@@ -183,7 +179,7 @@ def leave_unfit(values: "dict[str, bytes]", understood: "Request") -> None:
     options = understood.options
     if "get-user-env" in options:
         raise HandOver("a real id with --get-user-env")
-    if waits_by_name(understood):
+    if waits_by_name(options):
         raise HandOver("a real id with --dependency=singleton")
     if values.get("export") == b"nil":
         raise HandOver("a real id with --export=NIL")

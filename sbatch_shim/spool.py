@@ -374,6 +374,11 @@ class Session:
         self.queue = self.folder + b"/queue"
         self.live = state + b"/live/" + name
 
+    @property
+    def keeper_lock(self) -> bytes:
+        """What the keeper holds a lock on while it lives; it exists once the session had one."""
+        return self.folder + b"/keeper.lock"
+
     def make(self) -> None:
         """Create what is missing of the session's folder."""
         for part in (b"", b"/blobs", b"/flushes"):

@@ -4,6 +4,9 @@ import posix
 
 from sbatch_shim.spool import Session, read, replace
 
+# Of a program that tells none.
+NONE = (0, 0)
+
 
 def of_sbatch(session: Session, real: bytes, environment: "dict[bytes, bytes]") -> "tuple[int, int]":
     """
@@ -22,7 +25,7 @@ def of_sbatch(session: Session, real: bytes, environment: "dict[bytes, bytes]") 
         pass
     told = ask(real, environment).strip()
     found = parse(told)
-    if found != (0, 0):
+    if found != NONE:
         try:
             session.make()
             replace(path, real + b"\n" + told)
@@ -32,11 +35,11 @@ def of_sbatch(session: Session, real: bytes, environment: "dict[bytes, bytes]") 
 
 
 def parse(told: bytes) -> "tuple[int, int]":
-    """The first two numbers of `slurm-wlm 22.05.8`."""
+    """The first two numbers of `slurm-wlm 22.05.8`; NONE where there are no two."""
     words = told.split()
     parts = words[-1].split(b".") if words else []
     if len(parts) < 2 or not parts[0].isdigit() or not parts[1].isdigit():
-        return 0, 0
+        return NONE
     return int(parts[0]), int(parts[1])
 
 

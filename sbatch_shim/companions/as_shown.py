@@ -127,10 +127,9 @@ def expanded(pattern: bytes, values: dict[bytes, bytes], *, padded: bool) -> byt
         at += 1
         if letter in values:
             out.append(values[letter].rjust(min(int(width or 0), 10), b"0"))
-        elif padded and letter == b"%" and not width:
-            out.append(b"%")
-        else:
-            out.append(b"%")
+            continue
+        out.append(b"%")
+        if not padded or letter != b"%" or width:
             at = start + 1
     return b"".join([*out, pattern[at:]])
 

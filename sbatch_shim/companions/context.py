@@ -152,7 +152,7 @@ class Context:
         def ask() -> bytes:
             return self.run(self.command, ["--version"]).out
 
-        return remembered(self.state, self.real, ask, may_write=os.path.isdir(self.state) and may_write(self.state))
+        return remembered(self.state, self.real, ask, may_write=may_write(self.state))
 
     def tool(self, name: str) -> str:
         """The real command of this name: beside ours, else on PATH."""

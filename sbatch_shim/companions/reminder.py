@@ -62,8 +62,7 @@ def remind(context: Context, tickets: list[int]) -> None:
     variables[b"SARRAY_MODE"] = mode_of(variables, context.state)
     try:
         session = Session(context.state, session_name(variables))
-        # As keeping.lock_path, which only auto mode imports.
-        if variables[b"SARRAY_MODE"] != b"queue" or os.path.exists(session.folder + b"/keeper.lock"):
+        if variables[b"SARRAY_MODE"] != b"queue" or os.path.exists(session.keeper_lock):
             return
         ticket = next((one for one in tickets if is_queued(context, session, one)), None)
         if ticket is None:

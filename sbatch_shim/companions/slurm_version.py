@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from sbatch_shim.spool import read, replace
+from sbatch_shim.version import NONE, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
 MOST_KEPT = 8
 # What is taken for granted of a program that tells no version: the oldest one that is supported.
 OLDEST = (22, 5)
-
-
-def version_in(text: bytes) -> tuple[int, int] | None:
-    """The version in `slurm-wlm 22.05.8`; None where there is none."""
-    for word in text.split():
-        major, _, rest = word.partition(b".")
-        minor = rest.partition(b".")[0]
-        if major.isdigit() and minor.isdigit():
-            return (int(major), int(minor))
-    return None
 
 
 def identity_of(program: str) -> bytes:
@@ -60,13 +51,15 @@ def remembered(state: bytes, program: str, ask: Callable[[], bytes], *, may_writ
             pass  # the first time, or there is no state folder
     for line in lines:
         known, _, version = line.partition(b" ")
-        if known == identity and (kept := version_in(version)):
-            return kept
-    found = version_in(ask())
-    if found and identity and may_write:
+        if known == identity and parse(version) != NONE:
+            return parse(version)
+    found = parse(ask())
+    if found == NONE:
+        return OLDEST
+    if identity and may_write:
         lines = [*lines[1 - MOST_KEPT :], b"%s %d.%d" % (identity, *found)]
         try:
             replace(path, b"".join(line + b"\n" for line in lines))
         except OSError:
             pass  # it is asked again, then
-    return found or OLDEST
+    return found

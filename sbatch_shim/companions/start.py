@@ -37,8 +37,7 @@ def wake_sessions(context: Context) -> None:
     in_job = "SLURM_JOB_ID" in os.environ
     names = {session_of(context.state, ticket) for ticket in named} - {None}
     sessions = [Session(context.state, name) for name in names if name]
-    # As keeping.lock_path, which only auto mode imports.
-    kept = [session for session in sessions if os.path.exists(session.folder + b"/keeper.lock")]
+    kept = [session for session in sessions if os.path.exists(session.keeper_lock)]
     if named and not kept:
         return
     from sbatch_shim.keeping import attend_listed, wake

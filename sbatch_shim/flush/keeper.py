@@ -17,7 +17,7 @@ from contextlib import suppress
 from sbatch_shim.errors import ShimError, SpoolError
 from sbatch_shim.flush import watched
 from sbatch_shim.flush.pace import Pace
-from sbatch_shim.keeping import abilities, displaced, lock_path
+from sbatch_shim.keeping import abilities, displaced
 from sbatch_shim.spool import EMPTY_QUEUE, Session, make_folder
 from sbatch_shim.state.journal import open_folders
 from sbatch_shim.state.settings import in_effect
@@ -54,7 +54,7 @@ def seconds(name: str, otherwise: float) -> float:
 
 def take(session: Session) -> int | None:
     """The lock of a session's only keeper, as an open file; None where another one lives."""
-    path = lock_path(session)
+    path = session.keeper_lock
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     until = time.monotonic() + TAKING_SECONDS
     while True:
@@ -111,7 +111,7 @@ class Keeper:
     def is_ours(self) -> bool:
         """Whether the lock that is held is still the one that others look at."""
         try:
-            return os.path.samestat(os.fstat(self.held), os.stat(lock_path(self.session)))
+            return os.path.samestat(os.fstat(self.held), os.stat(self.session.keeper_lock))
         except OSError:
             return False
 

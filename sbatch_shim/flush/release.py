@@ -22,6 +22,7 @@ from sbatch_shim.merge import logs
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.render import render
+from sbatch_shim.request import waits_by_name
 from sbatch_shim.spool import Session, make_folder, replace
 from sbatch_shim.state.calls import Call, Shared, build, look, payloads
 from sbatch_shim.state.dropped import dropped
@@ -173,7 +174,7 @@ def namesakes_in(session: Session, calls: Sequence[Call], given: Sequence[Call])
         calls: Those with tickets, among which singletons may be.
         given: Those with real ids.
     """
-    single = {call.ticket: call.shown_name for call in calls if b"singleton" in waits_for(call)}
+    single = {call.ticket: call.shown_name for call in calls if waits_by_name(call.options)}
     if not single or not given:
         return Namesakes([], [])
     ahead: set[str] = set()
@@ -189,11 +190,6 @@ def namesakes_in(session: Session, calls: Sequence[Call], given: Sequence[Call])
             elif name in single.values():
                 younger.append(by_number[number])
     return Namesakes(older, younger)
-
-
-def waits_for(call: Call) -> bytes:
-    """What a call waits for, in its own words and small letters."""
-    return (call.options.get("dependency") or b"").lower()
 
 
 def name_elements(session: Session, calls: Namesakes, usable: Callable[[str], str]) -> None:

@@ -175,7 +175,7 @@ class Shared:
         directives: By the script's hash, and whether #PBS lines count.
         intact: Blobs that are as they were written.
         common: See record.decode.
-        like: A call, by its record without the time.
+        like: A call of the session that this is for, by its record without the time.
     """
 
     bases: dict[bytes, dict[bytes, bytes]] = field(default_factory=dict)
@@ -338,29 +338,27 @@ def resolved(session: Session, ticket: int, payload: bytes, shared: Shared) -> C
 
     options = request.resolve(source, command_line, environment_options, directives)
     for name in ("parsable", "ignore-pbs", "quiet"):
-        if name in options:
-            del options[name]
-    group = values.get("group")
+        options.pop(name, None)
     return Call(
-        ticket,
-        session,
-        int(values["time"]),
-        values["host"],
-        values["sbatch"],
-        values["cwd"],
-        values["umask"],
-        int(values["nice"]),
-        values["limits"],
-        values["source"],
-        values["script"],
-        body,
-        environment,
-        words,
-        options,
-        rest[1:],
-        None if group is None else int(group),
-        values.get("export") == b"nil",
-        os.fsdecode(values.get("cluster", b"")),
+        ticket=ticket,
+        session=session,
+        time=int(values["time"]),
+        host=values["host"],
+        sbatch=values["sbatch"],
+        cwd=values["cwd"],
+        umask=values["umask"],
+        nice=int(values["nice"]),
+        limits=values["limits"],
+        source=values["source"],
+        script=values["script"],
+        body_hash=body,
+        environment=environment,
+        words=words,
+        options=options,
+        arguments=rest[1:],
+        group=int(values["group"]) if "group" in values else None,
+        exports_nil=values.get("export") == b"nil",
+        cluster=os.fsdecode(values.get("cluster", b"")),
     )
 
 

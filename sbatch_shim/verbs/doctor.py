@@ -20,7 +20,7 @@ from sbatch_shim.flush.backends.controller import Controller
 from sbatch_shim.flush.backends.sbatch import find_command, is_ours, limits_of
 from sbatch_shim.flush.backends.sight import Sight, file_system, has_private_mounts, host, remember, sight_of
 from sbatch_shim.flush.sessions import held_by
-from sbatch_shim.keeping import attended, lock_path
+from sbatch_shim.keeping import attended
 from sbatch_shim.merge.meaning import describe_time
 from sbatch_shim.spool import Lock, Session, open_state
 from sbatch_shim.state.calls import waiting_sessions
@@ -48,7 +48,7 @@ def keepers(state: bytes) -> list[str]:
         sessions = [Session(state, name) for name in sorted(os.listdir(state + b"/sessions"))]
     except OSError:
         return []
-    living = [one for one in sessions if os.path.exists(lock_path(one)) and attended(one)]
+    living = [one for one in sessions if os.path.exists(one.keeper_lock) and attended(one)]
     return [f"{os.fsdecode(one.name)} (log: {os.fsdecode(one.folder)}/keeper.log)" for one in living]
 
 

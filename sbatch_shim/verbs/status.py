@@ -17,7 +17,7 @@ from sbatch_shim.companions.context import Context
 from sbatch_shim.contended import Holder
 from sbatch_shim.flush import cli, passed
 from sbatch_shim.flush.sessions import in_clause
-from sbatch_shim.keeping import attended, lock_path
+from sbatch_shim.keeping import attended
 from sbatch_shim.spool import Session, replace, session_name, session_of
 from sbatch_shim.state.ids import JobId, ranges
 from sbatch_shim.state.journal import is_elsewhere
@@ -295,10 +295,10 @@ def keepers(found: Found, state: bytes) -> list[str]:
         session = Session(state, os.fsencode(name))
         if clerk := Holder(burst.lock_path(session)).pid:
             lines.append(f"session {name} has a clerk, process {clerk}, which queues calls of a burst")
-        if not os.path.exists(lock_path(session)):
+        if not os.path.exists(session.keeper_lock):
             continue
         if attended(session):
-            holder = Holder(lock_path(session))
+            holder = Holder(session.keeper_lock)
             who = "on another host"
             if holder.pid:
                 who = f"process {holder.pid}"

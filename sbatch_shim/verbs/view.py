@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from sbatch_shim.flush import cli
-from sbatch_shim.keeping import attended, lock_path
+from sbatch_shim.keeping import attended
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.meaning import describe_time
 from sbatch_shim.spool import Session
@@ -183,7 +183,7 @@ def some(tickets: Iterable[int]) -> str:
 
 def has_keeper(session: Session) -> bool:
     """Whether a keeper flushes a session; asking makes no lock where there never was one."""
-    return os.path.exists(lock_path(session)) and attended(session)
+    return os.path.exists(session.keeper_lock) and attended(session)
 
 
 def flush_of(lines: Iterable[Line], state: bytes) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sbatch_shim.companions.slurm_version import MOST_KEPT, OLDEST, remembered, version_in
+from sbatch_shim.companions.slurm_version import MOST_KEPT, OLDEST, remembered
 
 
 class Asked:
@@ -37,8 +37,10 @@ def program(folder: Path, name: str, content: bytes = b"\x7fELF") -> str:
         (b"squeue: error: x", None),
     ],
 )
-def test_a_version_as_slurm_tells_it(text: bytes, wanted: tuple[int, int] | None) -> None:
-    assert version_in(text) == wanted
+def test_a_version_as_slurm_tells_it(tmp_path: Path, text: bytes, wanted: tuple[int, int] | None) -> None:
+    squeue = program(tmp_path, "squeue")
+    assert remembered(os.fsencode(tmp_path), squeue, Asked(text), may_write=True) == (wanted or OLDEST)
+    assert (tmp_path / "slurm-versions").exists() is (wanted is not None)
 
 
 def test_a_program_is_asked_once(tmp_path: Path) -> None:
