@@ -27,7 +27,7 @@ def test_comments_keep_no_calls_apart(person: Person) -> None:
     queue_rules(person, 31)
     done = person.flush()
     assert re.fullmatch(rb"Submitted batch job \d+\n", done.out), done.err
-    assert comments(person) == ["rule_align_wildcards_0+30"]
+    assert set(comments(person)) == {"rule_align_wildcards_0+30"}
 
 
 def test_they_do_where_that_is_wished(person: Person) -> None:
@@ -40,5 +40,5 @@ def test_they_do_where_that_is_wished(person: Person) -> None:
 def test_a_comment_for_all_replaces_each_calls_own(person: Person) -> None:
     queue_rules(person, 2)
     assert person.flush("--comment=of the flush", "--keep-comments").status == 0
-    assert comments(person) == ["of the flush"]
+    assert set(comments(person)) == {"of the flush"}
     assert person.flush("--keep-comments", "--merge-comments").status == 2

@@ -162,14 +162,14 @@ def test_names_with_control_characters_hide_no_ticket_in_the_accounting(person: 
 
 
 def test_the_table_stays_aligned(person: Person) -> None:
-    """Golden: the default table of a merged array, whose columns stand where they always do."""
+    """Golden: the default table of merged calls, whose columns stand where they always do."""
     plain, array = merged_pair(person, "-H")
     assert person.flush().status == 0
     user = person.environment()["USER"][:8]
     assert lines(person, "squeue") == [
         "             JOBID PARTITION     NAME     USER ST       TIME  NODES NODELIST(REASON)",
-        f"{plain:>18}      main    alpha {user:>8} PD       0:00      1 (JobHeldUser)",
         f"{array + '_[1-3]':>18}      main     beta {user:>8} PD       0:00      1 (JobHeldUser)",
+        f"{plain:>18}      main    alpha {user:>8} PD       0:00      1 (JobHeldUser)",
     ]
 
 
@@ -235,7 +235,7 @@ def test_what_was_cancelled_while_it_waited_keeps_its_ids(person: Person) -> Non
     ids = f"{plain},{array},{single}"
     waiting = [plain, f"{array}_[1-3]", f"{single}_[5]"]
     assert lines(person, "squeue", "-h", "-S", "i", "-j", ids, "-o", "%i") == waiting
-    assert person.flush().status == 0
+    assert person.flush("--wide-lanes").status == 0  # its tasks are together
     assert lines(person, "squeue", "-h", "-S", "i", "-j", ids, "-o", "%i") == waiting
     # Our own scancel leaves their tasks told apart (tests/pipelines/cancelled.sh), and this does not.
     (real,) = lines(person, "squeue", "-h", "-o", "%i", PATH=SYSTEM_PATH)
@@ -350,19 +350,20 @@ def test_live_marks_come_and_go(person: Person) -> None:
 @pytest.mark.accounting
 def test_sacct_knows_tickets(person: Person) -> None:
     """JobID, JobIDRaw, steps, names, -P, -p, -X and --json; PENDING before the flush."""
-    plain = queued(person, "-J", "alpha", "-o", "/dev/null", "--wrap=true")
+    name = f"s{time.time_ns() % 10**6:06}"  # no other test's, as jobs are asked for by it
+    plain = queued(person, "-J", name, "-o", "/dev/null", "--wrap=true")
     array = queued(person, "-J", "beta", "-o", "/dev/null", "-a", "1-3", "--wrap=exit $((SLURM_ARRAY_TASK_ID == 2))")
     ask = ["sacct", "-X", "-n", "-P", "-j", f"{plain},{array}", "-o", "JobID,State,JobName"]
-    assert lines(person, *ask) == [f"{plain}|PENDING|alpha", f"{array}_[1-3]|PENDING|beta"]
+    assert lines(person, *ask) == [f"{plain}|PENDING|{name}", f"{array}_[1-3]|PENDING|beta"]
     jobs = json.loads(run(person, "sacct", "--json", "-j", f"{plain},{array}").out)["jobs"]
-    assert [(job["job_id"], job["name"]) for job in jobs] == [(int(plain), "alpha"), (int(array), "beta")]
+    assert [(job["job_id"], job["name"]) for job in jobs] == [(int(plain), name), (int(array), "beta")]
     assert {str(job["state"]["current"]).strip("[']") for job in jobs} == {"PENDING"}
     assert [job["array"]["task"] for job in jobs][1] == "0xE"
     assert person.flush().status == 0
-    wanted = [f"{plain}|COMPLETED|alpha"]
+    wanted = [f"{plain}|COMPLETED|{name}"]
     wanted += [f"{array}_{task}|{'FAILED' if task == 2 else 'COMPLETED'}|beta" for task in (1, 2, 3)]
     until(lambda: lines(person, *ask) == wanted)
-    assert lines(person, "sacct", "-X", "--parsable2", "-n", "--format=JobIdRaw,State", "--name", "alpha") == [
+    assert lines(person, "sacct", "-X", "--parsable2", "-n", "--format=JobIdRaw,State", "--name", name) == [
         f"{plain}|COMPLETED"
     ]
     assert lines(person, "sacct", "-n", "-P", "-j", f"{plain}.batch", "-o", "jobid,jobidraw") == [
@@ -374,10 +375,10 @@ def test_sacct_knows_tickets(person: Person) -> None:
     assert lines(person, "sacct", "-X", "-j", plain) == [
         "JobID           JobName  Partition    Account  AllocCPUS      State ExitCode ",
         "------------ ---------- ---------- ---------- ---------- ---------- -------- ",
-        f"{plain:12}      alpha       main                     1  COMPLETED      0:0 ",
+        f"{plain:12} {name:>10}       main                     1  COMPLETED      0:0 ",
     ]
     jobs = json.loads(run(person, "sacct", "--json", "-j", plain).out)["jobs"]
-    assert [(job["job_id"], job["name"]) for job in jobs] == [(int(plain), "alpha")]
+    assert [(job["job_id"], job["name"]) for job in jobs] == [(int(plain), name)]
 
 
 @pytest.mark.accounting
@@ -678,7 +679,7 @@ def test_a_real_element_is_that_task_alone(person: Person) -> None:
     """From outside, by squeue's and its steps' ids: no neighbour of the same row."""
     first, second, third = (queued(person, "-H", "-o", "/dev/null", "--wrap=true") for _ in range(3))
     array = queued(person, "-H", "-o", "/dev/null", "-a", "4-6", "--wrap=true")
-    assert person.flush().status == 0
+    assert person.flush("--wide-lanes").status == 0  # its tasks are together
     job = lines(person, "squeue", "-h", "-o", "%F", PATH=SYSTEM_PATH)[0].strip()
 
     def ids(asked: str, *words: str) -> list[str]:

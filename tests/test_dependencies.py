@@ -128,7 +128,7 @@ def test_an_update_that_failed_is_made_by_the_next_flush(person: Person) -> None
     assert person.run("bash", "-c", CHAINS, env=env).status == 0
     done = person.flush("--retry", "0", PATH=path)
     assert done.status == 1
-    assert done.err.count(b"could not be told to look at all of its lanes") == 2
+    assert done.err.count(b"could not be told to look at its tasks each by itself") == 2
     assert len(done.out.splitlines()) == 3
     (person.home / "broken").unlink()
     done = person.flush(PATH=path)

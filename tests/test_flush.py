@@ -144,7 +144,10 @@ def test_a_throttle_limits_every_array(person: Person) -> None:
     for _ in range(4):
         person.queue("--hold", "-o", "/dev/null", "--wrap=true")
     person.flush("--throttle", "2")
-    assert shown(person, "%i") == [shown(person, "%A")[0] + "_[0-3%2]"]
+    (array,) = set(shown(person, "%F"))
+    assert sorted(shown(person, "%i")) == [f"{array}_{index}" for index in range(4)]
+    told = person.run("scontrol", "show", "job", array, env=person.environment(PATH=SYSTEM_PATH)).out
+    assert re.findall(rb"ArrayTaskThrottle=(\d+)", told) == [b"2"] * 5, told
 
 
 def test_options_of_sbatch_override_for_all(person: Person) -> None:
@@ -179,7 +182,8 @@ def test_names_are_kept_apart_when_asked(person: Person) -> None:
     for name in "aab":
         person.queue("-H", "-J", name, "-o", "/dev/null", "--wrap=true")
     assert len(person.flush("--keep-names").out.splitlines()) == 2
-    assert sorted(shown(person, "%j")) == ["a", "b"]
+    assert sorted(shown(person, "%j")) == ["a", "a", "b"]
+    assert len(set(shown(person, "%F"))) == 2
 
 
 def test_scripts_are_kept_where_asked(person: Person) -> None:

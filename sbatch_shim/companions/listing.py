@@ -26,7 +26,11 @@ if TYPE_CHECKING:
         """A form of output: `E` is what the real command has printed of a job, `S` is what is shown."""
 
         def parts(self, entry: E) -> list[Part] | None:
-            """The calls that an entry tells of; None where it is of a job that is none of ours."""
+            """
+            The calls that an entry tells of; None where it is of a job that is none of ours.
+
+            An element of a merged array may be nobody's (Submission.spare), and is not shown.
+            """
 
         def others(self, entry: E) -> list[S]:
             """What is shown of somebody else's job."""

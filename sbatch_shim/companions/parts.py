@@ -163,10 +163,14 @@ def shares_of_rest(job: Job, elsewhere: Iterable[int]) -> list[Part]:
     """
     The calls in a row that names no tasks: slurmctld forgets which they were when it cancels what waits of an array.
 
+    Since 26.05 it also forgets that of a spare, and the accounting tells it late.
+
     Args:
         elsewhere: The indices that have rows of their own.
     """
     known = set(elsewhere)
+    if job.spare is not None and job.spare not in known:
+        return []
     return [Part(ticket, None) for first, ticket, place in job.entries if not known.issuperset(place.indices)]
 
 

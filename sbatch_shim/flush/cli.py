@@ -55,9 +55,9 @@ Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
                      their tasks one by one
   --final            what Slurm refuses for good is over: it is not tried again,
                      and shown as FAILED
-  --wide-lanes       do not split arrays of chained jobs up (saves requests);
-                     then slurmctld looks at ten of them at a time, and slow or
-                     failed ones hold up the others
+  --wide-lanes       do not split arrays up (saves two requests for each):
+                     slow or failed ones of chained jobs hold up the others,
+                     and a job that requeues itself past the shims may hit all
   --retry SECONDS    how long to go on trying while Slurm is away or full
                      (default: 60)
   --feed             stay until everything is in, submitting as limits on

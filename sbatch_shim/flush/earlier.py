@@ -79,7 +79,7 @@ def split_off_later(work: Work, journal: Journal, submitting: Submitting, job: i
         journal.add(Seen(submitting.array, list(submitting.tickets)))
     elif submitting.asked is not None and submitting.asked.cluster:
         work.result.problems.append(
-            f"job {job} was submitted on the cluster {submitting.asked.cluster}, and slow or failed lanes of it "
+            f"job {job} was submitted on the cluster {submitting.asked.cluster}, and slow or failed tasks of it "
             "may hold up others until this session is flushed there"
         )
 
@@ -89,7 +89,7 @@ def learn_fate(work: Work, journal: Journal, event: Submitting, fate: Fate) -> N
     if fate.job is None:
         journal.add(Absent(event.array, list(event.tickets)))
         return
-    learned = Submitted(event.array, event.tickets, fate.job)
+    learned = Submitted(event.array, event.tickets, fate.job, spare=event.has_spare)
     journal.add(learned)
     work.tickets.learn(learned, journal.folder, event)
     places = places_in(learned)

@@ -52,7 +52,7 @@ def show_plan(session: Session, backend: Backend, wishes: Wishes, *, scripts: bo
         return
     limits = None
     for group in by_controller(backend, calls):
-        limits = backend.limits(group[0]).narrowed(limits)
+        limits = wishes.within(backend.limits(group[0]).narrowed(limits))
         here = backend.clusters(group[0])
         others = {call.cluster for call in group if call.cluster and call.cluster not in here} if here else set()
         for name in sorted(others) if not wishes.any_cluster else ():

@@ -74,6 +74,11 @@ class Refusals:
         """
         return self.judged_by_site or not any(words in answer.text for words in OF_ALL_CALLS)
 
+    @staticmethod
+    def ask_without_spare(submission: Submission, answer: Answer) -> bool:
+        """Whether an array that met a limit is to be tried with its calls' tasks alone, now."""
+        return answer.temporary and not (answer.uncertain or answer.everywhere) and submission.spare is not None
+
     def ask_untouched(self, submission: Submission, answer: Answer) -> bool:
         """Whether a call that was refused by itself is to be tried without the dispatcher, now."""
         final = not (answer.uncertain or answer.temporary or answer.everywhere or answer.unsent)

@@ -17,11 +17,11 @@ from sbatch_shim.flush.untouched import untouched
 from sbatch_shim.flush.work import ELSEWHERE, LEFT_BEHIND, NO_ROOM, REFUSED_BEHIND, Work
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, connected, halve
-from sbatch_shim.merge.submission import Submission, indices_of, places, submission_of
+from sbatch_shim.merge.submission import Submission, indices_of, places, submission_of, without_spare
 from sbatch_shim.spool import Session, create, make_folder
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.dependency import parse
-from sbatch_shim.state.events import Collected, Lanes, Placed, Submitting, Uncertain
+from sbatch_shim.state.events import Collected, Placed, Splitting, Submitting, Uncertain
 from sbatch_shim.state.events import Refused as RefusedEvent
 from sbatch_shim.state.journal import Journal, open_folders
 
@@ -31,13 +31,16 @@ MOST_FOLDERS_LEFT = 32
 MOST_CALLS_LEFT = 500
 
 
-def lanes_of(submission: Submission) -> Lanes:
-    """What Slurm must be told of an array that follows others lane by lane."""
+def splitting_of(submission: Submission) -> Splitting | None:
+    """What Slurm must be told of an array that follows others lane by lane, or has a spare; None for nothing."""
+    if not submission.to_split and submission.last_waits is None:
+        return None
     waits = b""
     if submission.last_waits is not None:
         waits = submission.last_waits.spec
     name, last = os.fsdecode(submission.name), indices_of(submission.array).ids[-1]
-    return Lanes(submission.to_split.ranges(), name, last, waits.decode())
+    elements, for_lanes = submission.to_split.ranges(), bool(submission.array.upstream)
+    return Splitting(elements, name, last, waits.decode(), submission.spare, for_lanes)
 
 
 def refused_alone(session: Session) -> set[int]:
@@ -237,6 +240,7 @@ class Submitter:
                 own_logs=ready.own_logs,
                 throttle=self.work.wishes.throttle,
                 extra=tuple(self.work.wishes.extra),
+                has_room=bound is None or array.size < bound,
             )
             self.work.backend.prepare(submission, limits)
         except OSError:
@@ -247,7 +251,7 @@ class Submitter:
             final, hopeless = isinstance(error, Refused), isinstance(error, NeverMet)
             words = self.work.words_for(error)
             return Outcome(array, path, None, f"not submitted: {words}", final=final, hopeless=hopeless)
-        return self.submit_one(journal, number, submission)
+        return self.submit_one(journal, number, submission, limits)
 
     def write(self, ready: Ready, home: bytes, number: int) -> None:
         """Write what an array's submission and its tasks read, as `try_one` has it."""
@@ -262,24 +266,22 @@ class Submitter:
         if self.work.wishes.scripts is not None:
             self.keep_script(ready.script, os.path.dirname(os.path.dirname(home)), number)
 
-    def submit_one(self, journal: Journal, number: int, submission: Submission) -> Outcome | None:
+    def submit_one(self, journal: Journal, number: int, submission: Submission, limits: Limits) -> Outcome | None:
         """Submit one array, with a line in the journal before and after; None: it is to be tried in two halves."""
         array = submission.array
         tickets = [call.ticket for call in array.calls]
         tasks_of = places(array)
-        lanes = None
-        if (submission.to_split or submission.last_waits) and not self.work.wishes.wide_lanes:
-            lanes = lanes_of(submission)
         script = os.fsdecode(submission.script)
-        event = Submitting(number, tasks_of, script, self.work.backend.asked(array), lanes)
         while True:
+            splitting = None if self.work.wishes.wide_lanes else splitting_of(submission)
+            event = Submitting(number, tasks_of, script, self.work.backend.asked(array), splitting)
             journal.add(event)
             answer = self.work.backend.submit(submission)
             if answer.uncertain:
                 journal.add(Uncertain(number, tickets, answer.text))
                 answer = self.ask_about(event, answer)
             if answer.job is not None:
-                taken = self.work.backend.accepted(number, tasks_of, answer.job)
+                taken = self.work.backend.accepted(number, tasks_of, answer.job, spare=event.has_spare)
                 journal.add(taken)
                 self.work.tickets.learn(taken, journal.folder, event)
                 if isinstance(taken, Collected):
@@ -287,13 +289,16 @@ class Submitter:
                 self.work.patience.refill()
                 self.refusals.accepted(array)
                 self.room.accepted(array)
-                if lanes is not None:
+                if splitting is not None:
                     self.work.split_off(journal, [(event, answer.job)])
                 break
             if answer.uncertain:
                 break
             passes = answer.temporary or answer.unsent
             journal.add(RefusedEvent(number, tickets, answer.text, answer.status, passes))
+            if self.refusals.ask_without_spare(submission, answer):
+                submission = without_spare(submission, limits, self.work.wishes.throttle)
+                continue
             if self.refusals.ask_for_pieces(array, answer):
                 return None
             if self.refusals.ask_untouched(submission, answer):

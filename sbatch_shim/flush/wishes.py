@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sbatch_shim.errors import ShimError
+from sbatch_shim.merge.limits import Limits
 from sbatch_shim.state.calls import Call
+from sbatch_shim.state.plain import replace
 
 
 @dataclass
@@ -23,7 +25,8 @@ class Wishes:
         keep_arrays: Array calls stay alone; for a flush in the middle of a pipeline.
         final: What Slurm refuses for good is over, and is not tried by later flushes.
         repeated: It is tried again by itself, so it looks whether there is room before it submits.
-        wide_lanes: Leave it to slurmctld how many lanes of an array it looks at together.
+        wide_lanes: Arrays are left as Slurm makes them: slurmctld looks at as many lanes as it does by itself, and
+            there are no spares.
         scripts: A folder that also gets the scripts, or None.
         any_cluster: Calls that were made for another cluster are submitted too.
         assume: What to take for the fate of submissions that cannot be known: submitted, lost, or None.
@@ -44,6 +47,10 @@ class Wishes:
     any_cluster: bool = False
     assume: str | None = None
     only: frozenset[int] | None = None
+
+    def within(self, limits: Limits) -> Limits:
+        """What the controller allows, less what the user does not want."""
+        return replace(limits, spares=limits.spares and not self.wide_lanes)
 
 
 def apply_overrides(call: Call, overrides: dict[str, bytes | None]) -> None:

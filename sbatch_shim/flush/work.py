@@ -10,6 +10,7 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends import Backend
 from sbatch_shim.flush.backends.controller import NoAnswer
 from sbatch_shim.flush.backends.recovery import Fate
+from sbatch_shim.flush.backends.sbatch import may_pass
 from sbatch_shim.flush.patience import Patience
 from sbatch_shim.flush.result import FlushResult
 from sbatch_shim.flush.wishes import Wishes
@@ -110,7 +111,7 @@ class Work:
         if found is None:
             self.result.problems.clear()
             raise ShimError(f"{why}; nothing was submitted, the calls stay queued")
-        return found, silent | set(self.result.elsewhere)
+        return self.wishes.within(found), silent | set(self.result.elsewhere)
 
     def meant_for_others(self, calls: list[Call]) -> set[int]:
         """The tickets of calls that were made for another cluster than the one that would take them: they are kept."""
@@ -139,15 +140,28 @@ class Work:
                 return fate
 
     def split_off(self, journal: Journal, submitted: list[tuple[Submitting, int]]) -> None:
-        """Split off the elements that slurmctld would not see; by `submitting` event and job id."""
+        """Have Slurm see the tasks of arrays each by itself; by `submitting` event and job id."""
         for event, job in submitted:
             while trouble := self.backend.split_off(event, job):
+                if event.splitting is not None and not event.splitting.for_lanes and not may_pass(trouble):
+                    self.note_together(trouble)
+                    journal.add(Seen(event.array, list(event.tickets)))
+                    break
                 if not self.patience.again(trouble):
                     self.result.problems.append(
-                        f"job {job}: Slurm could not be told to look at all of its lanes ({trouble}), so that slow or "
-                        "failed ones may hold up others; the next flush of this session tries again"
+                        f"job {job}: Slurm could not be told to look at its tasks each by itself ({trouble}), so that "
+                        "slow or failed ones may hold up others; the next flush of this session tries again"
                     )
                     break
             else:
                 self.patience.refill()
                 journal.add(Seen(event.array, list(event.tickets)))
+
+    def note_together(self, trouble: str) -> None:
+        """Note, once, what it means that Slurm leaves the tasks of arrays together for good."""
+        note = (
+            f"Slurm does not let arrays be split up here ({trouble}), so a job that cancels or requeues itself past "
+            "sbatch-shim's commands may hit others of its array; --wide-lanes saves the attempt"
+        )
+        if note not in self.result.notes:
+            self.result.notes.append(note)

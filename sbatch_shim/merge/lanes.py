@@ -100,7 +100,7 @@ def find(members: list[Member], limits: Limits) -> list[Group]:
             for condition in member.lanes:
                 join([(known[condition.job], 0)], member)
     for class_ in classes(members, known):
-        judge(class_, limits.array_size)
+        judge(class_, limits.indices)
     return list(dict.fromkeys(member.root for member in members))
 
 
@@ -218,7 +218,7 @@ def shared_conditions(class_: Class) -> set[Condition]:
     return {condition for condition, count in counts.items() if count > best}
 
 
-def judge(class_: Class, array_size: int) -> None:
+def judge(class_: Class, indices: int) -> None:
     """Join the calls of a class to the groups of their producers, if that makes fewer arrays."""
     # Calls whose first tasks would get the same index cannot share an array: one round for each of them.
     rounds: dict[int, Class] = defaultdict(list)
@@ -231,7 +231,7 @@ def judge(class_: Class, array_size: int) -> None:
         if len(places) > len(groups):
             continue  # it waits for two tasks that cannot have one index
         if len(groups) > 1:
-            if touched & groups or joint_width(found) > array_size:
+            if touched & groups or joint_width(found) > indices:
                 continue
             sizes = sorted(group.slots() for group in groups)
             extra = max(extra, sum(sizes[:-1]))

@@ -30,6 +30,7 @@ class Limits:
         stores_scripts: The accounting keeps batch scripts, and no environments (AccountingStoreFlags).
         time_format: How the node's own lines in a job's stderr begin since Slurm 25.05, in words of strftime and `@ms`
             for a point and the milliseconds; empty before, where they begin with the node's name.
+        spares: Arrays of several calls get a spare (submission.spare_of).
         usual_throttle, most_at_once: Tasks of an array at a time, where nobody says how many, and whatever anybody
             says (state/settings.py); 0 for no limit.
     """
@@ -48,8 +49,14 @@ class Limits:
     judged_by_site: bool = False
     time_format: str = ""
     appends_to_logs: bool = False
+    spares: bool = False
     usual_throttle: int = 0
     most_at_once: int = 0
+
+    @property
+    def indices(self) -> int:
+        """How many indices the calls of one array can have, so that one is left for its spare."""
+        return max(1, self.array_size - self.spares)
 
     def throttle(self, asked: int | None, own: int) -> int:
         """
@@ -88,4 +95,5 @@ class Limits:
             reads_comments=self.reads_comments or other.reads_comments,
             appends_to_logs=self.appends_to_logs or other.appends_to_logs,
             judged_by_site=self.judged_by_site or other.judged_by_site,
+            spares=self.spares or other.spares,
         )

@@ -79,6 +79,7 @@ class Array:
         nice: What sbatch has to be started with, as the job inherits it; None where it does not.
         nil: Its calls have `--export=NIL`, see Call.exports_nil.
         early: See environment.Sending.
+        named_whole: More tasks of it and of others are waited for together than one dependency can name.
     """
 
     members: list[Placed]
@@ -91,6 +92,7 @@ class Array:
     exposed: bool = False
     nil: bool = False
     early: bool = False
+    named_whole: bool = False
 
     @property
     def calls(self) -> list[Call]:
@@ -240,9 +242,23 @@ def singleton_names(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[
     return found
 
 
-def fan_ins(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[int, list[int]]:
+@dataclass(frozen=True)
+class FanIns:
     """
-    For each ticket, the large sets of producers that it belongs to, by the ticket of who waits for them.
+    Large sets of calls that somebody waits for together.
+
+    Attributes:
+        waiters: For each ticket, the tickets of those who wait for a set that it belongs to, as far as sets are apart.
+        unnamable: The tickets in sets of more tasks than one dependency can name.
+    """
+
+    waiters: dict[int, list[int]]
+    unnamable: set[int]
+
+
+def fan_ins(calls: Sequence[Call], waits: Sequence[Dependency]) -> FanIns:
+    """
+    The large sets of producers.
 
     Calls of one such set share no array with others, so that the set can be named by whole arrays: unless the
     sets overlap in so many ways that this would tear the arrays to pieces.
@@ -253,15 +269,17 @@ def fan_ins(calls: Sequence[Call], waits: Sequence[Dependency]) -> dict[int, lis
         named = [one.job for one in dependency.conditions if one.job in sizes and one.element is None]
         if len(named) > 1 and sum(sizes[ticket] for ticket in named) >= FAN_IN:
             sets[call.ticket] = named
+    tasks_of = {waiter: sum(sizes[ticket] for ticket in named) for waiter, named in sets.items()}
     for smallest in (FAN_IN, MOST_ELEMENTS):
         found: dict[int, list[int]] = defaultdict(list)
         for waiter, named in sets.items():
-            if sum(sizes[ticket] for ticket in named) >= smallest:
+            if tasks_of[waiter] >= smallest:
                 for ticket in named:
                     found[ticket].append(waiter)
         if len({tuple(waiters) for waiters in found.values()}) <= 2 * len(sets):
             break
-    return found
+    unnamable = {ticket for waiter, named in sets.items() if tasks_of[waiter] > MOST_ELEMENTS for ticket in named}
+    return FanIns(found, unnamable)
 
 
 def plan(
@@ -308,14 +326,21 @@ def plan(
             if call.ticket in as_arrays:
                 alone = WAITED
         own_key = merge_key(call, limits, keep_names=keep_names, keep_comments=keep_comments)
-        key = (own_key, tuple(sets.get(call.ticket, ())), singletons.get(call.ticket), call.ticket in apart)
+        key = (
+            own_key,
+            tuple(sets.waiters.get(call.ticket, ())),
+            singletons.get(call.ticket),
+            call.ticket in apart,
+            call.is_array and limits.spares,  # an array that holds a call's own array has no spare
+        )
         members.append(Member(call, key, dependency, alone))
-    arrays = [array for block in fill(lanes.find(members, limits), limits.array_size) for array in block.arrays()]
+    arrays = [array for block in fill(lanes.find(members, limits), limits.indices) for array in block.arrays()]
     for array in arrays:
         array.nice = None
         if limits.propagates_nice:
             array.nice = array.calls[0].nice
         array.exposed = limits.site_changes_environment
+        array.named_whole = any(call.ticket in sets.unnamable for call in array.calls)
     return sorted(arrays, key=lambda array: min(call.ticket for call in array.calls))
 
 
@@ -410,7 +435,7 @@ def settled(array: Array) -> Array:
     return array
 
 
-def fill(groups: Sequence[Group], array_size: int) -> list[Block]:
+def fill(groups: Sequence[Group], indices: int) -> list[Block]:
     """Groups side by side as long as indices last, those with the same kind of first call in one block."""
     blocks: list[Block] = []
     open_blocks: dict[Hashable, Block] = {}
@@ -420,7 +445,7 @@ def fill(groups: Sequence[Group], array_size: int) -> list[Block]:
         block = None
         if not first.alone:
             block = open_blocks.get(key)
-        if block is None or block.size + group.high - group.low > array_size:
+        if block is None or block.size + group.high - group.low > indices:
             block = Block()
             blocks.append(block)
             if not first.alone:

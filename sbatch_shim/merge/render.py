@@ -136,6 +136,7 @@ def values_of(array: Array, limits: Limits, opening: Opening | None) -> dict[str
         "odd_for_bash": among(CHANGED_BY_BASH),
         "title": comment(f"{len(array.calls)} sbatch call{'s' * (len(array.calls) > 1)} as one Slurm job"),
         "version": __version__,
+        "merged": len(array.calls) > 1,
         "summary": comment(f"Jobs: {', '.join(names[:5])}{' and others' * (len(names) > 5)}."),
         "tickets": f"{array.calls[0].ticket} to {array.calls[-1].ticket}",
         "login": array.sending.by_script,

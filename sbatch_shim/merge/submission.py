@@ -10,7 +10,7 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.merge import logs
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array
-from sbatch_shim.merge.render import common_folder
+from sbatch_shim.merge.render import appends, common_folder
 from sbatch_shim.state.calls import comment_of_all
 from sbatch_shim.state.dependency import Condition, Dependency, with_places
 from sbatch_shim.state.ids import TaskSet
@@ -50,10 +50,12 @@ class Submission:
         folder: Where its tasks start.
         waits: What all of it waits for, by real ids.
         logs: Its log and input files.
-        to_split: The elements to split off once it is submitted, so that slurmctld sees every lane.
+        to_split: The elements to split off once it is submitted, so that slurmctld sees each by itself.
         extra: Options for all arrays that no call could carry.
         last_waits: What its last task waits for, to be told once it is submitted; None where Slurm sees that.
         own: The script's arguments where it is the call's own; None where it is the dispatcher.
+        spare: The index of a last task that is no call's, to be cancelled once the others are split off; None where
+            there is none.
     """
 
     array: Array
@@ -69,6 +71,7 @@ class Submission:
     extra: tuple[bytes, ...] = ()
     last_waits: Dependency | None = None
     own: Sequence[bytes] | None = None
+    spare: int | None = None
 
     @property
     def options(self) -> dict[str, bytes | None]:
@@ -86,6 +89,7 @@ def submission_of(
     own_logs: tuple[LogFile, ...] | None = None,
     throttle: int | None = None,
     extra: tuple[bytes, ...] = (),
+    has_room: bool = True,
 ) -> Submission:
     """
     What is submitted for an array.
@@ -98,24 +102,70 @@ def submission_of(
         throttle: Tasks at a time for every array, 0 for no limit, None to keep what the calls say.
             (What the site has set is in `limits`.)
         extra: Options for all arrays that no call could carry.
+        has_room: A limit on submitted jobs, as far as it is known, lets one more in than there are tasks.
 
     Raises:
         ShimError: Slurm has no words for it.
     """
     waits = dependency(array, limits, place_of)
+    files = log_files(array, limits) if own_logs is None else own_logs
+    spare = spare_of(array, limits, files) if has_room else None
     return Submission(
         array,
         home + b"/script",
         environment,
         job_name(array),
         comment_of_all(array.calls),
-        array_spec(array, throttle, limits),
+        array_spec(array, throttle, limits, spare),
         start_folder(array),
         waits,
-        linked(log_files(array, limits), home) if own_logs is None else own_logs,
-        elements_to_split(array, limits),
+        linked(files, home, spare) if own_logs is None else files,
+        elements_to_split(array, limits, spare),
         extra,
-        last_waits(array, waits, limits),
+        last_waits(array, waits, limits) if spare is None else None,
+        spare=spare,
+    )
+
+
+def spare_of(array: Array, limits: Limits, files: Sequence[LogFile]) -> int | None:
+    """
+    The index of an array's spare, one after its last task; None where it can have none.
+
+    Slurm gives the array's own id to the element that waits longest, and takes that id for the whole array: a program
+    that cancelled or requeued its own job by SLURM_JOB_ID would hit all its neighbours (tried on 22.05). So the
+    element with that id is nobody's. Slurm cancels it before it starts, unless there is room for all at once: then it
+    ends without doing anything, and it must not touch a log.
+
+    Args:
+        files: The log files of the array's tasks.
+    """
+    last = indices_of(array).ids[-1]
+    if not limits.spares or array.is_plain or array.own_indices or last + 1 >= limits.array_size:
+        return None
+    # Tasks of a call's own array wait together, as one row of squeue. Of a spare its user would get mail. And what so
+    # many wait for has to be named by the array's id.
+    if any(call.is_array for call in array.calls) or "mail-type" in array.options or array.named_whole:
+        return None
+    if not all(may_be_opened_once_more(file, array, limits) for file in files):
+        return None
+    return last + 1
+
+
+def may_be_opened_once_more(file: LogFile, array: Array, limits: Limits) -> bool:
+    """Whether an element that is nobody's leaves the logs of others as they are."""
+    by_task = bool(file.paths) or file.pattern == b"/dev/null"
+    return by_task or file.kind == "input" or appends(array, limits)
+
+
+def without_spare(submission: Submission, limits: Limits, throttle: int | None) -> Submission:
+    """The same without a spare; `throttle` as submission_of takes it."""
+    array = submission.array
+    return replace(
+        submission,
+        spec=array_spec(array, throttle, limits),
+        to_split=elements_to_split(array, limits),
+        last_waits=last_waits(array, submission.waits, limits),
+        spare=None,
     )
 
 
@@ -127,11 +177,12 @@ def job_name(array: Array) -> bytes:
     return b"%s+%d" % (names[0], len(names) - 1)
 
 
-def array_spec(array: Array, throttle: int | None, limits: Limits) -> bytes | None:
+def array_spec(array: Array, throttle: int | None, limits: Limits, spare: int | None = None) -> bytes | None:
     """The value of --array, `throttle` as submission_of takes it; None for a plain job."""
     if array.is_plain:
         return None
-    spec = indices_of(array).ranges().encode()
+    ids = indices_of(array).ids
+    spec = TaskSet(ids if spare is None else (*ids, spare)).ranges().encode()
     if array.own_indices:
         spec = (array.calls[0].options["array"] or b"").partition(b"%")[0]
     limit = tasks_at_a_time(array, throttle, limits)
@@ -176,15 +227,17 @@ def dependency(array: Array, limits: Limits, place_of: Callable[[int], Place]) -
     return Dependency((*lanes, *common.conditions), common.any_of)
 
 
-def elements_to_split(array: Array, limits: Limits) -> TaskSet:
+def elements_to_split(array: Array, limits: Limits, spare: int | None = None) -> TaskSet:
     """
-    The elements to split off at once, so that slurmctld sees every lane; none where it does.
+    The elements to split off at once: all in front of a spare, else those that slurmctld would not see as lanes.
 
     Of an array that waits with aftercorr, slurmctld splits off and looks at `correspond_after_task_cnt` elements
     at a time: slow lanes would hold up fast ones, and as many failed ones stop the others for ever. An update of
     elements splits each of them off, all in one request, and then each waits by itself (tried on 22.05 with slow
     and failing lanes). All but the last one: an update of the whole array splits nothing.
     """
+    if spare is not None:
+        return indices_of(array)
     if not array.upstream or array.size <= limits.lookahead:
         return TaskSet()
     return TaskSet(indices_of(array).ids[:-1])
@@ -236,23 +289,25 @@ def log_file(array: Array, kind: str, limits: Limits) -> LogFile | None:
     return LogFile(kind, b"/dev/null", paths={task.index: name.path for task, name in zip(tasks, names)})
 
 
-def linked(files: tuple[LogFile, ...], home: bytes) -> tuple[LogFile, ...]:
+def linked(files: tuple[LogFile, ...], home: bytes, spare: int | None = None) -> tuple[LogFile, ...]:
     """
     The same with links for Slurm to go through, so that it opens all of them.
 
     Args:
         home: The array's own folder, which holds the links.
+        spare: The index of the array's spare, which gets /dev/null.
 
     Raises:
         ShimError: links are needed where Slurm expands no patterns.
     """
     if b"\\" in home and any(one.paths for one in files):
         raise ShimError("the path of the state folder holds a backslash, which switches Slurm's log patterns off")
-    return tuple(with_links(one, home + b"/" + one.kind.encode()) if one.paths else one for one in files)
+    return tuple(with_links(one, home + b"/" + one.kind.encode(), spare) if one.paths else one for one in files)
 
 
-def with_links(file: LogFile, folder: bytes) -> LogFile:
-    return replace(file, pattern=folder.replace(b"%", b"%%") + b"/%a", folder=folder)
+def with_links(file: LogFile, folder: bytes, spare: int | None) -> LogFile:
+    paths = file.paths if spare is None else {**file.paths, spare: b"/dev/null"}
+    return replace(file, pattern=folder.replace(b"%", b"%%") + b"/%a", folder=folder, paths=paths)
 
 
 def places(array: Array) -> dict[int, tuple[int | None, str | None]]:

@@ -211,14 +211,16 @@ def fold(found: list[Real], *, may_be_cancelled: bool) -> list[Condition]:
     An array's id in place of all its elements, where that means the same.
 
     Slurm judges an array when all of it has ended, so a failed element would cancel too late what waits with afterok.
+    One that was cancelled, as a spare is, has failed; `after` and `afterany` are met by it (tried on 22.05).
     """
-    kinds: tuple[str, ...] = BY_ELEMENT
-    if may_be_cancelled and len(found) <= MOST_ELEMENTS:
-        kinds = ("after", "afterany")
+    by_element = may_be_cancelled and len(found) <= MOST_ELEMENTS
     elements: dict[tuple[str, int], set[int | None]] = {}
     for one in found:
         condition = one.condition
-        if one.place is not None and condition.kind in kinds and not condition.delay:
+        if one.place is None or condition.delay:
+            continue
+        judged = condition.kind == "afterok" and (by_element or one.place.spare)
+        if condition.kind in BY_ELEMENT and not judged:
             elements.setdefault((condition.kind, condition.job), set()).add(condition.element)
     folded = []
     for one in found:

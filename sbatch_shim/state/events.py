@@ -94,21 +94,42 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Lanes:
+class Splitting:
     """
-    What Slurm must be told of an array once it is submitted, so that it sees each of its lanes.
+    What Slurm must be told of an array once it is submitted, so that it sees its tasks each by itself.
 
     Attributes:
         elements: Ranges of indices to split off (Submission.to_split); empty for none.
         name: The array's job name.
         last: The index of the last task.
         last_waits: Its dependency by itself (Submission.last_waits); empty where that is the array's.
+        spare: The index to cancel then (Submission.spare); None for none.
+        for_lanes: Slow or failed tasks may hold up others until that is done.
     """
 
     elements: str
     name: str
     last: int = 0
     last_waits: str = ""
+    spare: int | None = None
+    for_lanes: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"elements": self.elements, "name": self.name}
+        if not self.for_lanes:
+            found["for_lanes"] = False
+        if self.last_waits:
+            found.update(last=self.last, last_waits=self.last_waits)
+        if self.spare is not None:
+            found["spare"] = self.spare
+        return found
+
+    @classmethod
+    def read(cls, told: dict[str, Any]) -> Splitting:
+        get = told.get
+        return cls(
+            told["elements"], told["name"], get("last", 0), get("last_waits", ""), get("spare"), get("for_lanes", True)
+        )
 
 
 @dataclass(frozen=True)
@@ -120,13 +141,13 @@ class Submitting(Event):
         tickets: A Placing.
         script: The path that sbatch is given.
         asked: None for --local.
-        lanes: None where Slurm sees them all.
+        splitting: None where Slurm need not be told anything.
         pool: They wait held in a pool (pools.py), and are released.
     """
 
     script: str
     asked: Asked | None = None
-    lanes: Lanes | None = None
+    splitting: Splitting | None = None
     pool: bool = False
 
     word = "submitting"
@@ -135,11 +156,8 @@ class Submitting(Event):
         found = {"event": self.word, "array": self.array, "script": self.script, "tickets": self.tickets}
         if self.asked is not None:
             found.update(self.asked.to_json())
-        if self.lanes is not None:
-            lanes: dict[str, Any] = {"elements": self.lanes.elements, "name": self.lanes.name}
-            if self.lanes.last_waits:
-                lanes.update(last=self.lanes.last, last_waits=self.lanes.last_waits)
-            found["lanes"] = lanes
+        if self.splitting is not None:
+            found["lanes"] = self.splitting.to_json()
         if self.pool:
             return {**found, "pool": True}
         return found
@@ -147,10 +165,13 @@ class Submitting(Event):
     @classmethod
     def read(cls, told: dict[str, Any], array: int, tickets: Collection[int]) -> Submitting:
         lanes = told.get("lanes")
-        split = None
-        if lanes is not None:
-            split = Lanes(lanes["elements"], lanes["name"], lanes.get("last", 0), lanes.get("last_waits", ""))
-        return cls(array, tickets, told["script"], Asked.read(told), split, bool(told.get("pool")))
+        splitting = None if lanes is None else Splitting.read(lanes)
+        return cls(array, tickets, told["script"], Asked.read(told), splitting, bool(told.get("pool")))
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether the array has a spare."""
+        return self.splitting is not None and self.splitting.spare is not None
 
 
 @dataclass(frozen=True)
@@ -162,20 +183,23 @@ class Placed(Event):
         tickets: A Placing.
         job: Its id: of Slurm's, or one of this machine's own (--local).
         pool: The job is a pool, so that it holds more than these tickets.
+        spare: The job has a spare behind its last task (Submission.spare).
     """
 
     job: int
     pool: bool = False
+    spare: bool = False
 
     def to_json(self) -> dict[str, Any]:
         found = {"event": self.word, "array": self.array, "job": self.job, "tickets": self.tickets}
-        if self.pool:
-            return {**found, "pool": True}
+        for name in ("pool", "spare"):
+            if getattr(self, name):
+                found[name] = True
         return found
 
     @classmethod
     def read(cls, told: dict[str, Any], array: int, tickets: Collection[int]) -> Placed:
-        return cls(array, tickets, told["job"], bool(told.get("pool")))
+        return cls(array, tickets, told["job"], bool(told.get("pool")), bool(told.get("spare")))
 
 
 @dataclass(frozen=True)
@@ -304,7 +328,7 @@ class Assumed(Event):
 
 @dataclass(frozen=True)
 class Seen(Event):
-    """Its elements are split off."""
+    """Slurm has been told what the `splitting` of its submission says."""
 
     word = "seen"
 

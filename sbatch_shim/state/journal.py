@@ -110,7 +110,8 @@ class Place:
         spec: What the call's --array asked for; None for a plain call.
         whole: The job holds nothing but this call.
         tasks: How many tasks the job has in all.
-        end: One after the last index of the job, where calls share it.
+        end: An index that no task of the job has, nor one behind it, where calls share it.
+        spare: The job has a last element that is nobody's and was cancelled, so that its id is no name for all tasks.
     """
 
     job: int
@@ -119,6 +120,7 @@ class Place:
     whole: bool
     tasks: int
     end: int
+    spare: bool = False
 
     @cached_property
     def span(self) -> Span:
@@ -302,7 +304,7 @@ class History:
         landed: The arrays that were taken, by flush folder and array, under the type of the event.
         origins: Where the ticket went that was submitted, or is assumed to be.
         open: By flush folder and array, the event of unknown outcome: `Submitting`, `Damaged` or `Started`.
-        to_split: By flush folder and array, submitted arrays whose elements are still to be split off, with their job.
+        to_split: By flush folder and array, submitted arrays whose `splitting` is not done yet, with their job.
     """
 
     def __init__(self) -> None:
@@ -363,7 +365,7 @@ class History:
         self.landed[type(event)][key] = Landed(event, places_in(event), origin, folder)
         self.origins.update(dict.fromkeys(event.tickets, origin))
         submitting = self.tried.get(key)
-        if isinstance(event, Submitted) and submitting is not None and submitting.lanes is not None:
+        if isinstance(event, Submitted) and submitting is not None and submitting.splitting is not None:
             self.to_split[key] = submitting, event.job
 
     def origin(self, key: tuple[bytes, int]) -> Origin:
@@ -385,10 +387,10 @@ def places_in(event: Placed) -> dict[int, Place]:
     placing = event.tickets
     assert isinstance(placing, dict)
     sizes = {ticket: 1 if spec is None else len(indices(spec.encode())[0]) for ticket, (_, spec) in placing.items()}
-    end = max((sizes[ticket] + (first or 0) for ticket, (first, _) in placing.items()), default=0)
+    end = max((sizes[ticket] + (first or 0) for ticket, (first, _) in placing.items()), default=0) + event.spare
     tasks = sum(sizes.values())
     return {
-        ticket: Place(event.job, first, spec, len(sizes) == 1 and not event.pool, tasks, end)
+        ticket: Place(event.job, first, spec, len(sizes) == 1 and not event.pool, tasks, end, event.spare)
         for ticket, (first, spec) in placing.items()
     }
 

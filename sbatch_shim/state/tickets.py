@@ -78,6 +78,16 @@ class Job:
         return len(self.entries) > 1 or bool(self.entries[0][2].indices)
 
     @property
+    def spare(self) -> int | None:
+        """The index of the element that is nobody's and has its id; None where there is none."""
+        place = self.entries[0][2]
+        return place.end - 1 if place.spare else None
+
+    def is_spare(self, task: str) -> bool:
+        """Whether a row that names this task, or none, is that of the spare (26.05 forgets which one it was)."""
+        return self.spare is not None and task in ("", "N/A", str(self.spare))
+
+    @property
     def indices(self) -> list[int]:
         """All tasks; none of a plain job."""
         return [index for _, _, place in self.entries for index in place.indices]

@@ -96,7 +96,7 @@ class States:
         if answer.status != 0:
             self.problem = complaint(answer, "squeue does not answer")
         for array, task, state, code, reason, command in answer.rows("|", 6):
-            if command not in here:
+            if command not in here or here[command].is_spare(task):
                 continue
             if ":" not in code:
                 # as wait(2) gives it, before 24.11
@@ -122,7 +122,10 @@ class States:
         answer = context.run("sacct", words)
         for one, state, code, line in answer.rows("|", 4) if answer.status == 0 else []:
             printed = JobId.printed(one)
-            if printed is None or not any(job.number == printed.job and job.submitted_by(line) for job in forgotten):
+            if printed is None:
+                continue
+            jobs = [job for job in forgotten if job.number == printed.job and job.submitted_by(line)]
+            if not jobs or jobs[0].is_spare(one.partition("_")[2]):
                 continue
             folded = printed is not None and printed.folded
             many = [f"{printed.job}_{index}" for index in printed.tasks or ()] if printed and folded else [one]

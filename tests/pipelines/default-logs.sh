@@ -1,5 +1,5 @@
 # shows: logs without a name are where Slurm puts them
-# arrays: 1
+# arrays: 2
 printf '#!/bin/sh\necho out "$@"; echo err >&2' > job.sh
 sbatch job.sh 1
 mkdir sub

@@ -8,6 +8,7 @@ the planner. test_dependencies.py holds it against the real one.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 # A task: the job's id and the index, None for a plain job.
@@ -73,18 +74,22 @@ def _atoms(jobs: dict[int, Job], index: int | None, kind: str, one: str) -> list
     return [(WHAT[kind], frozenset(tasks))] if tasks else []
 
 
-def outcomes(jobs: list[Job], failing: set[Task]) -> dict[Task, str]:
+def outcomes(jobs: list[Job], failing: set[Task], cancelled: Collection[Task] = ()) -> dict[Task, str]:
     """
     How each task ends: COMPLETED, FAILED, CANCELLED (by --kill-on-invalid-dep) or PENDING for ever.
 
     Args:
         jobs: In the order of submission, so that producers come first.
         failing: The tasks that fail if they run.
+        cancelled: Those that are cancelled before they run.
     """
     known = {job.number: job for job in jobs}
     ended: dict[Task, str] = {}
     for job in jobs:
         for task in job.tasks():
+            if task in cancelled:
+                ended[task] = "CANCELLED"
+                continue
             any_of, atoms = waits(known, task)
             answers = [_met(atom, ended) for atom in atoms]
             if not atoms or (any(one is True for one in answers) if any_of else all(one is True for one in answers)):

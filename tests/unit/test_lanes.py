@@ -17,7 +17,7 @@ from sbatch_shim.merge.limits import Limits
 from sbatch_shim.merge.plan import Array, halve, plan
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.dependency import parse, with_places
-from sbatch_shim.state.events import Lanes, Submitted, Submitting, event_in
+from sbatch_shim.state.events import Splitting, Submitted, Submitting, event_in
 from sbatch_shim.state.journal import Place, places_in
 from sbatch_shim.values import indices, is_dependency
 
@@ -74,7 +74,9 @@ def pipelines(draw: st.DrawFn) -> list[Call]:
     return calls
 
 
-LIMITS = st.builds(Limits, array_size=st.integers(3, 9) | st.just(1001), lookahead=st.sampled_from([2, 10]))
+LIMITS = st.builds(
+    Limits, array_size=st.integers(3, 9) | st.just(1001), lookahead=st.sampled_from([2, 10]), spares=st.booleans()
+)
 
 
 def direct(calls: list[Call]) -> list[Job]:
@@ -85,8 +87,11 @@ def direct(calls: list[Call]) -> list[Job]:
     ]
 
 
-def merged(arrays: list[Array]) -> tuple[list[Job], dict[Task, Task]]:
-    """The arrays as the flush submits them, and for each of their tasks the one that it stands for."""
+USUAL = Limits()
+
+
+def merged(arrays: list[Array], limits: Limits = USUAL) -> tuple[list[Job], dict[Task, Task | None]]:
+    """The arrays as the flush submits them, and for each of their tasks the one that it stands for (a spare: none)."""
     known: dict[int, Place] = {}
 
     def place_of(ticket: int) -> Place:
@@ -95,12 +100,16 @@ def merged(arrays: list[Array]) -> tuple[list[Job], dict[Task, Task]]:
         return known[ticket]
 
     jobs = []
-    names: dict[Task, Task] = {}
+    names: dict[Task, Task | None] = {}
     for number, array in enumerate(arrays, 500001):
-        spec = submission.array_spec(array, None, Limits())
+        spare = submission.spare_of(array, limits, ())
+        spec = submission.array_spec(array, None, limits, spare)
         found = None if spec is None else indices(spec)[0]
-        jobs.append(Job(number, found, submission.dependency(array, Limits(), place_of).spec.decode()))
-        event = event_in(json.dumps(Submitted(1, submission.places(array), number).to_json()).encode())
+        jobs.append(Job(number, found, submission.dependency(array, limits, place_of).spec.decode()))
+        if spare is not None:
+            names[number, spare] = None
+        taken = Submitted(1, submission.places(array), number, spare=spare is not None)
+        event = event_in(json.dumps(taken.to_json()).encode())
         assert isinstance(event, Submitted)
         known.update(places_in(event))
         for placed in array.tasks():
@@ -113,16 +122,28 @@ def merged(arrays: list[Array]) -> tuple[list[Job], dict[Task, Task]]:
 
 def check(calls: list[Call], arrays: list[Array], limits: Limits) -> None:
     before = {job.number: job for job in direct(calls)}
-    jobs, names = merged(arrays)
+    jobs, names = merged(arrays, limits)
     after = {job.number: job for job in jobs}
-    assert sorted(names.values(), key=str) == sorted((task for job in before.values() for task in job.tasks()), key=str)
+    spares = {task for task, name in names.items() if name is None}
+    stood_for = [name for name in names.values() if name is not None]
+    assert sorted(stood_for, key=str) == sorted((task for job in before.values() for task in job.tasks()), key=str)
     for task, name in names.items():
+        if name is None:
+            continue
         any_of, atoms = waits(after, task)
-        translated = frozenset((what, frozenset(names[one] for one in tasks)) for what, tasks in atoms)
+        # A spare is cancelled, which lets nobody start who waits for it to succeed, and all others.
+        assert not any(what == "succeeded" and tasks & spares for what, tasks in atoms)
+        translated = frozenset(
+            (what, frozenset(names[one] for one in tasks)) for what, tasks in atoms if tasks - spares
+        )
         assert (any_of, translated) == waits(before, name), f"task {name} waits for other tasks in {after[task[0]]}"
     for array in arrays:
         numbers = [task.index for task in array.tasks()]
-        if array.upstream and len(numbers) > limits.lookahead:
+        spare = submission.spare_of(array, limits, ())
+        if spare is not None:
+            assert spare == numbers[-1] + 1 < limits.array_size
+            assert list(submission.elements_to_split(array, limits, spare)) == numbers
+        elif array.upstream and len(numbers) > limits.lookahead:
             assert list(submission.elements_to_split(array, limits)) == numbers[:-1]
         assert array.size <= limits.array_size or len(array.calls) == 1
 
@@ -146,13 +167,16 @@ def test_halves_still_wait_for_what_was_named(calls: list[Call], limits: Limits,
 
 
 @QUICK
-@given(pipelines(), st.data())
-def test_every_task_ends_as_it_would_directly(calls: list[Call], data: st.DataObject) -> None:
-    jobs, names = merged(plan(calls, Limits()))
+@given(pipelines(), st.booleans(), st.data())
+def test_every_task_ends_as_it_would_directly(calls: list[Call], spares: bool, data: st.DataObject) -> None:
+    limits = Limits(spares=spares)
+    jobs, names = merged(plan(calls, limits), limits)
     tasks = [task for job in direct(calls) for task in job.tasks()]
     failing = data.draw(st.sets(st.sampled_from(tasks))) if tasks else set()
-    ended = outcomes(jobs, {task for task, name in names.items() if name in failing})
-    assert {names[task]: state for task, state in ended.items()} == outcomes(direct(calls), failing)
+    cancelled = {task for task, name in names.items() if name is None}
+    ended = outcomes(jobs, {task for task, name in names.items() if name in failing}, cancelled)
+    told = {name: ended[task] for task, name in names.items() if name is not None}
+    assert told == outcomes(direct(calls), failing)
 
 
 def sizes(calls: list[Call], **limits: int) -> list[int]:
@@ -257,9 +281,9 @@ def test_the_last_lane_waits_for_its_own_element_where_slurm_would_have_it_wait_
 
 
 def test_what_lanes_need_is_written_down() -> None:
-    for lanes in (Lanes("0-8", "a name"), Lanes("", "name", 9, "afterok:500001_9")):
-        event = Submitting(1, {}, "/script", lanes=lanes)
-        assert event_in(json.dumps(event.to_json()).encode()).lanes == lanes
+    for splitting in (Splitting("0-8", "a name"), Splitting("", "name", 9, "afterok:500001_9")):
+        event = Submitting(1, {}, "/script", splitting=splitting)
+        assert event_in(json.dumps(event.to_json()).encode()).splitting == splitting
 
 
 def test_lanes_across_the_largest_index() -> None:

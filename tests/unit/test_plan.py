@@ -15,7 +15,7 @@ from sbatch_shim.spool import ticket_numbers
 from sbatch_shim.state.calls import Call, comment_of_all
 from sbatch_shim.state.dependency import parse
 
-LIMITS = st.integers(1, 12).map(lambda size: Limits(array_size=size))
+LIMITS = st.builds(Limits, array_size=st.integers(1, 12), spares=st.booleans())
 
 
 def tickets(arrays: list[Array]) -> list[list[int]]:
@@ -61,7 +61,14 @@ def test_equal_keys_share_and_others_do_not(calls: list[Call], limits: Limits, k
     singletons = singleton_names(calls, [parse(made.options.get("dependency")) for made in calls])
     shared: dict[object, list[Array]] = {}
     for array in plan(calls, limits, keep_names=keep_names):
-        keys = {(merge_key(made, limits, keep_names=keep_names), singletons.get(made.ticket)) for made in array.calls}
+        keys = {
+            (
+                merge_key(made, limits, keep_names=keep_names),
+                singletons.get(made.ticket),
+                limits.spares and made.is_array,
+            )
+            for made in array.calls
+        }
         assert len(keys) == 1
         if alone & {made.ticket for made in array.calls}:
             assert len(array.calls) == 1 and array.alone
@@ -72,7 +79,7 @@ def test_equal_keys_share_and_others_do_not(calls: list[Call], limits: Limits, k
         for earlier, later in zip(arrays, arrays[1:]):
             # Only a full array makes another one with the same key.
             assert earlier.calls[-1].ticket < later.calls[0].ticket
-            assert earlier.size + task_count(later.calls[0]) > limits.array_size
+            assert earlier.size + task_count(later.calls[0]) > limits.indices
 
 
 APART: list[tuple[dict[str, object], dict[str, object]]] = [

@@ -22,6 +22,7 @@ SWITCHES = (
     "appends",
     "table",
     "one_pass",
+    "merged",
 )
 NUMBERS = (
     *("first_index", "rows_offset", "rows_start", "row_count", "row_bytes", "common_offset", "front_offset"),

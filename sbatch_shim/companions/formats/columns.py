@@ -414,7 +414,7 @@ class Rows:
         return self.tickets.job(row.id.job, row.command)
 
     def parts(self, row: Row) -> list[Part] | None:
-        """The calls that a row tells of; None where it tells of none."""
+        """The calls that a row tells of: none for an element of a merged array that is nobody's."""
         job = self.job(row)
         if job is None:
             return None
@@ -426,7 +426,7 @@ class Rows:
         found = shares_of_entry(job, row, elsewhere)
         if self.queue.one_per_task and any(one.folded for one in found):
             found = [each for one in found for each in one.tasks_apart()]
-        return found or None
+        return found
 
     def others(self, row: Row) -> list[bytes]:
         """Somebody else's row: only what SLURM_BITSTR_LEN=0 let grow is cut again."""

@@ -92,7 +92,7 @@ class Jobs:
         self.tickets.settle((entry.number, entry.command) for entry in entries)
 
     def parts(self, job: JsonJob) -> list[Part] | None:
-        return shares_of(self.tickets, job, self.printed) or None
+        return shares_of(self.tickets, job, self.printed)
 
     def is_hidden(self, job: JsonJob) -> bool:
         """Whether it is an element of a pool, of which nobody was told."""
@@ -150,14 +150,14 @@ def entry_of(job: JsonJob) -> Entry:
     return Entry(id_, str(job["job_id"]), job["name"], job.get("command") or "")
 
 
-def shares_of(tickets: Tickets, job: JsonJob, others: list[JsonJob]) -> list[Part]:
-    """The calls in a job of squeue's or scontrol's document; none where it is not of ours."""
+def shares_of(tickets: Tickets, job: JsonJob, others: list[JsonJob]) -> list[Part] | None:
+    """The calls in a job of squeue's or scontrol's document; None where it is not of ours."""
     entry = entry_of(job)
     merged = None
     if entry.id is not None:
         merged = tickets.job(entry.id.job, entry.command)
     if merged is None:
-        return []
+        return None
     number = merged.number
 
     def own_entries() -> list[int]:

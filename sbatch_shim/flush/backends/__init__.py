@@ -68,7 +68,7 @@ class Backend(Protocol):
         """What limits on submitted jobs count this user's jobs for, at the controller of a call, each task once."""
 
     def split_off(self, submitting: Submitting, job: int) -> str:
-        """Make the scheduler see each of a job's lanes; what went wrong, or an empty string."""
+        """Do what the submission's `splitting` says; what went wrong, or an empty string."""
 
     def complete(self, stop: Stop, note: Callable[[int, type[Placed]], None]) -> None:
         """

@@ -15,7 +15,12 @@ from sbatch_shim.flush.backends.sbatch import beside
 from sbatch_shim.spool import read, replace
 
 # What scontrol says of elements that need no splitting off any more: they run, they have ended, they are forgotten.
-SPLIT_ALREADY = ("No error", "Job has already finished", "Invalid job id specified")
+SPLIT_ALREADY = (
+    "No error",
+    "Job has already finished",
+    "Invalid job id specified",
+    "Job/step already completing or completed",
+)
 
 # How long what the controller told of its configuration holds for calls that are handed over one after the other.
 CONFIG_SECONDS = 60

@@ -159,6 +159,7 @@ def limits_of(values: dict[str, str]) -> Limits:
             for name, value in values.items()
         ),
         judged_by_site=values.get("JobSubmitPlugins", "") not in NOT_SET,
+        spares=True,
         usual_throttle=site.limit(site.defaults),
         most_at_once=site.limit(site.caps),
         time_format="" if version < (25, 5) else TIME_FORMATS.get(log_time, TIME_FORMATS["iso8601_ms"]),

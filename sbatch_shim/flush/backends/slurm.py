@@ -11,7 +11,7 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends import names
 from sbatch_shim.flush.backends.controller import Controller, address_in
 from sbatch_shim.flush.backends.recovery import NEVER_LEFT, Fate, asked_elsewhere, hold, settle
-from sbatch_shim.flush.backends.sbatch import Answer, Inherited, limits_of, submit
+from sbatch_shim.flush.backends.sbatch import Answer, Inherited, limits_of, may_pass, submit
 from sbatch_shim.flush.backends.sight import Sight, has_private_mounts, sight_of
 from sbatch_shim.flush.patience import Patience, Stop
 from sbatch_shim.flush.room import Held
@@ -170,16 +170,21 @@ class Slurm:
             return None
 
     def split_off(self, submitting: Submitting, job: int) -> str:
-        lanes = submitting.lanes
-        if lanes is None:
+        splitting = submitting.splitting
+        if splitting is None:
             return ""
         controller, trouble = self.asked_by(submitting), ""
-        if lanes.elements:
-            trouble = controller.split_off(job, lanes.elements, os.fsencode(lanes.name))
-        if not trouble and lanes.last_waits:
-            trouble = controller.update(f"{job}_{lanes.last}", b"Dependency=" + lanes.last_waits.encode())
+        if splitting.elements:
+            trouble = controller.split_off(job, splitting.elements, os.fsencode(splitting.name))
+        if not trouble and splitting.last_waits:
+            trouble = controller.update(f"{job}_{splitting.last}", b"Dependency=" + splitting.last_waits.encode())
             if trouble.endswith("Job is no longer pending execution"):
                 return ""
+        # Not before the others are split off, since the one that is left last has the array's id. Where they stay
+        # together for good, it is of no use.
+        given_up = trouble and not splitting.for_lanes and not may_pass(trouble)
+        if splitting.spare is not None and (given_up or not trouble):
+            trouble = controller.cancel(f"{job}_{splitting.spare}") or trouble
         return trouble
 
     def asked_by(self, submitting: Submitting) -> Controller:
