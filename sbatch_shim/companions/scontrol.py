@@ -15,7 +15,7 @@ from sbatch_shim.companions.context import Context, say, write
 from sbatch_shim.companions.formats.records import Records
 from sbatch_shim.companions.options import NONE, OPTIONAL, REQUIRED, Line, Table, Unreadable, read
 from sbatch_shim.companions.submit_first import placed
-from sbatch_shim.companions.this_job import own_element
+from sbatch_shim.companions.this_job import own_call, own_element, own_number
 from sbatch_shim.companions.to_tickets import error_with_tickets
 from sbatch_shim.errors import BadDependency, ShimError
 from sbatch_shim.state.dependency import parse, with_places
@@ -63,6 +63,8 @@ ON_JOBS = {
 }
 # Those that read one number, and take an element's own id only.
 ON_NUMBERS = {"wait_job": 1, "listpids": 1}
+# Keys of an update that change how many nodes a job has.
+SIZES = ("numnodes", "reqnodes", "nodelist", "reqnodelist")
 # Some verbs leave them out where they repeat an id.
 BRACKETS = str.maketrans("", "", "[]")
 # The list stands in brackets since 26.05, also a single task.
@@ -295,6 +297,8 @@ class Control:
         if any("arraytaskthrottle".startswith(key) and len(key) > 5 for key in keys):
             self.refuse_shared_throttle(words)
         changed = self.real_words(words[1:], by_name=False)
+        if any(key in SIZES for key in keys):
+            changed = [self.as_number(before, word) for before, word in zip(words[1:], changed)]
         for at, word in enumerate(changed):
             name, _, value = word.partition("=")
             if len(name) > 2 and "dependency".startswith(name.lower()) and value:
@@ -306,6 +310,18 @@ class Control:
                 real = with_places(waits, self.context.tickets.place, for_array=True)
                 changed[at] = f"{name}={real.spec.decode()}"
         return self.plain([words[0], *changed])
+
+    def as_number(self, word: str, changed: str) -> str:
+        """
+        A word of an update that resizes a job, with the number of the job around us in place of its element.
+
+        scontrol writes down the environment of what is left, under the number in front of an element: that of an array.
+        """
+        name, equals, value = word.rpartition("=")
+        if name.lower() not in ("", "job", "jobid") or not own_number(self.context, value):
+            return changed
+        self.given[value] = value
+        return f"{name}{equals}{value}"
 
     def submit_named(self, spec: str) -> None:
         """Submit the tickets that a dependency names."""
@@ -329,13 +345,15 @@ class Control:
 
     def batch_script(self, words: list[str]) -> int:
         """`write batch_script T [FILE]`: the call's own script."""
-        named = self.context.tickets.named(words[0].partition(",")[0])
-        call = None
+        word = words[0].partition(",")[0]
+        job = word
+        call = own_call(self.context, word)
+        named = self.context.tickets.named(word)
         if named is not None:
-            call = named.call
+            call, job = named.call, str(named.ticket)
         if call is None:
             return self.context.become(self.context.words)
-        name = f"slurm-{call.ticket}.sh"
+        name = f"slurm-{job}.sh"
         if len(words) > 1:
             name = words[1]
         if name == "-":
@@ -351,7 +369,7 @@ class Control:
         finally:
             os.umask(before)
         if not self.line.has("quiet"):
-            write(f"batch script for job {call.ticket} written to {name}\n".encode())
+            write(f"batch script for job {job} written to {name}\n".encode())
         return 0
 
 

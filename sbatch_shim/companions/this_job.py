@@ -9,6 +9,10 @@ from sbatch_shim.state.ids import split_ids
 from sbatch_shim.state.lazy import pattern, re
 from sbatch_shim.state.plain import dataclass
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sbatch_shim.state.calls import Call
+
 # A job of ours runs a script in the folder of a flush or of a pool.
 OUR_SCRIPT = pattern(r"(?m)^ *Command=(.*?)/sessions/[^/]+/(?:flushes/[^/]+/arrays/[^/]+|pools/[0-9]+)/script(?: .*)?$")
 
@@ -68,6 +72,24 @@ def own_element(context: Context, word: str) -> str | None:
     if not own:
         return None
     return own.element
+
+
+def own_number(context: Context, word: str) -> bool:
+    """Whether a word is the number of this very job, and not that of its array too."""
+    if word != context.variable("SLURM_JOB_ID"):
+        return False
+    own = own_job(context)
+    return own is not None and not own.element.startswith(f"{own.raw}_")
+
+
+def own_call(context: Context, word: str) -> Call | None:
+    """The call of the merged job that this command runs in, where a word names that; None otherwise."""
+    array, _, index = (own_element(context, word) or "").partition("_")
+    job = context.tickets.job_here(int(array)) if array else None
+    if job is None:
+        return None
+    shares = job.shares([int(index) if index else None])
+    return next((context.tickets.call(ticket) for ticket in shares), None)
 
 
 def with_own_job(context: Context, jobs: str) -> str:
