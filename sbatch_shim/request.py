@@ -259,6 +259,27 @@ def waits_by_name(options: "Mapping[str, bytes | None]") -> bool:
     return b"singleton" in (options.get("dependency") or b"").lower()
 
 
+def name_of(words: "list[bytes]", entries: "list[bytes]", script: "bytes | None") -> "bytes | None":
+    """
+    The name that sbatch would give the job; None for a call that cannot be read.
+
+    Args:
+        entries, script: As asks_to_wait has them.
+    """
+    try:
+        options, source, rest = read_words(words, judge=False)
+        inner = [] if source == WRAP else from_directives(script_of(words, script), ignore_pbs=True)
+    except HandOver:
+        return None
+    given = [entry[16:] for entry in entries if entry[:16] == b"SBATCH_JOB_NAME="]
+    for name in (last(options, "job-name"), given[-1] if given else None, last(inner, "job-name")):
+        if name:
+            return name
+    if source == WRAP:
+        return b"wrap"
+    return rest[0].rpartition(b"/")[2] if source == FILE else b"sbatch"
+
+
 def asks_to_wait(words: "list[bytes]", entries: "list[bytes]", script: "bytes | None") -> bool:
     """
     Whether sbatch would wait until the job has ended, as far as the call can be read.

@@ -67,8 +67,6 @@ def reserve(
         return None
     if way != b"real" and not names_its_id(body):
         return None
-    if waits_by_name(understood.options):
-        tell_names(session, payload)
     leave_unfit(values, understood)
     waits = understood.options.get("dependency") or b""
     alone = not understood.options.keys().isdisjoint(ALONE) or bool(ticket_numbers(waits))
@@ -157,21 +155,6 @@ def names_its_id(body: bytes) -> bool:
         if (b"SLURM_JOB_ID" in line or b"SLURM_JOBID" in line) and line.lstrip()[:1] != b"#":
             return True
     return False
-
-
-def tell_names(session: Session, payload: bytes) -> None:
-    """Tell Slurm which elements of pools have the name of a call that waits for these; else it has their pool's."""
-    pools = session.folder + b"/pools"
-    if not exists(pools + b"/lock"):
-        return
-    import_all()
-    from sbatch_shim.flush.release import name_elements, namesakes_of
-
-    try:
-        with Lock(pools + b"/lock", pools + b"/failed"):
-            name_elements(session, namesakes_of(session, payload), lambda recorded: recorded)
-    except ShimError:
-        pass  # sbatch has words for a controller that is away
 
 
 def leave_unfit(values: "dict[str, bytes]", understood: "Request") -> None:

@@ -198,6 +198,8 @@ def main(defaults: "dict[bytes, bytes]", caps: "dict[bytes, bytes]") -> int:
             if first and str(reason) != "--test-only" and posix.isatty(2):
                 say_passed(str(reason))
         if str(reason) not in (*QUESTIONS, "--test-only"):
+            if session is not None and not submit_namesakes(session, words, own, piped):
+                return 1
             release_awaited(words, own, state, piped)
         return hand_over(real, words, own, state, piped)
     except UnknownTicket:
@@ -270,6 +272,31 @@ def hand_over(real: bytes, words: "list[bytes]", entries: "list[bytes]", state: 
         in_job = any(entry[:13] == b"SLURM_JOB_ID=" for entry in entries)
         return run_behind_tickets(real, words, entries, state, piped, in_job=in_job)
     return run_real(real, words, entries, piped)
+
+
+def submit_namesakes(session: Session, words: "list[bytes]", entries: "list[bytes]", piped: "request.Piped") -> bool:
+    """
+    See that a call which waits for all older jobs of its name does so for those that are queued.
+
+    Returns whether the call may be submitted.
+    """
+    waits = request.dependency_of(words, piped.script)
+    if not request.waits_by_name({"dependency": waits}):
+        return True
+    hold_closed(0, 1, 2)
+    import site  # python -S left it out
+
+    site.main()
+    from sbatch_shim.flush import handover
+
+    try:
+        handover.submit_namesakes(session, request.name_of(words, entries, piped.script))
+        return True
+    except (ShimError, OSError) as error:
+        say("not submitted, as it waits for all jobs of its name: %s" % error)
+    except Exception as error:
+        say("not submitted, as it waits for all jobs of its name: %s" % fault(error, session.state))
+    return False
 
 
 def release_awaited(words: "list[bytes]", entries: "list[bytes]", state: bytes, piped: "request.Piped") -> None:

@@ -20,7 +20,7 @@ STEPS = ("rename", "mkdir", "symlink", "fdatasync", "wait4", "?clone,?clone3,?vf
 
 def reserve(person: Person, session: str, *words: str, **more: str) -> Result:
     """One sbatch call that wants the id of its job."""
-    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION=session, SARRAY_IDS="real", **more)
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION=session, **{"SARRAY_IDS": "real", **more})
     return person.run("sbatch", "--parsable", *words, env=env)
 
 
@@ -212,6 +212,115 @@ def test_a_flush_that_releases_chains_killed_at_every_step(person: Person) -> No
         name: f"{number}\n" for name, number in wanted.items()
     }
     assert waiting(person) == []
+
+
+# Older calls of its name take a while, so that a singleton which does not wait for one does not see it.
+OLDER = "#!/bin/bash\n: $SLURM_JOB_ID\nsleep 1\necho >>ran.$1\n"
+SINGLE = ("--dependency=singleton", "--parsable", "-o", "/dev/null")
+
+
+def queue_namesakes(person: Person, name: str) -> None:
+    """Three calls of one name with real ids, two of them of one pool."""
+    script = person.home / "older.sh"
+    script.write_text(OLDER)
+    person.own(script)
+    for number in range(3):
+        done = reserve(person, name, "-J", name, "-o", "/dev/null", "older.sh", f"{name}.{number}", SARRAY_IDS="auto")
+        assert done.status == 0, done.err
+
+
+def saw_all(person: Person, name: str) -> bool:
+    """Whether each singleton of that name that has run began after all older calls."""
+    seen = [path.read_text().split() for path in person.home.glob(f"saw.{name}.*")]
+    return len(seen) > 0 and all(len(files) == 3 for files in seen)
+
+
+def test_a_singleton_that_goes_to_sbatch_killed_at_every_step(person: Person) -> None:
+    """What a killed one has told Slurm of names is told again by the next one."""
+    breaker = Breaker("signal=KILL", STEPS, every=3)
+    for name, trace in breaker:
+        queue_namesakes(person, name)
+        env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION=name, SARRAY_IDS="auto")
+        wrap = f"--wrap=: $SLURM_JOB_ID; ls ran.{name}.* >saw.{name}.$$"
+        words = ("sbatch", *SINGLE, "-J", name, wrap)
+        breaker.survived = person.run(*trace, *words, env=env).status == 0
+        done = person.run(*words, env=env)
+        assert (done.status, done.err) == (0, b""), done.err
+        flushed = person.flush("--session", name)
+        assert flushed.status == 0, flushed.err
+        person.settle()
+        assert saw_all(person, name), name
+    assert breaker.steps > 5
+
+
+def test_a_flush_of_singletons_killed_at_every_step(person: Person) -> None:
+    """They wait for older calls with real ids, and not for a younger one, which waits for them."""
+    breaker = Breaker("signal=KILL", STEPS, every=5)
+    for name, trace in breaker:
+        queue_namesakes(person, name)
+        env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION=name)
+        done = person.run("sbatch", *SINGLE, "-J", name, f"--wrap=ls ran.{name}.* >saw.{name}.t", env=env)
+        assert done.status == 0, done.err
+        single = done.out.decode().strip()
+        more = (
+            "-J",
+            name,
+            "-d",
+            f"afterany:{single}",
+            "-o",
+            "/dev/null",
+            f"--wrap=: $SLURM_JOB_ID; touch after.{name}",
+        )
+        assert reserve(person, name, *more, SARRAY_IDS="auto").status == 0
+        command = [str(person.prefix / "bin/sarray-flush"), "--session", name]
+        breaker.survived = person.run(*trace, *command, env=person.environment()).status == 0
+        done = person.flush("--session", name)
+        assert done.status == 0, done.err
+        person.settle()
+        assert saw_all(person, name) and (person.home / f"after.{name}").exists(), name
+    assert breaker.steps > 5
+
+
+def test_a_name_that_slurm_refuses_is_told(person: Person, scratch: Path) -> None:
+    """Then a singleton does not wait for what came before, or waits for what came later."""
+    tools = scratch / "no-names"
+    tools.mkdir(mode=0o755)
+    for command in ("sbatch", "squeue", "sinfo"):
+        (tools / command).symlink_to(f"/usr/bin/{command}")
+    scontrol = tools / "scontrol"
+    scontrol.write_text(
+        '#!/bin/sh\n[ "$1 $3" = "update JobName=mine" ] || [ "$1 $3" = "update JobName=mine+0" ] || '
+        'exec /usr/bin/scontrol "$@"\necho "not this name" >&2\nexit 1\n'
+    )
+    scontrol.chmod(0o755)
+    path = f"{person.prefix}/shims:{tools}:{SYSTEM_PATH}"
+    words = ("-J", "mine", "-H", "-o", "/dev/null", "--wrap=: $SLURM_JOB_ID")
+    more = {"PATH": path, "SARRAY_IDS": "auto"}
+    told = [reserve(person, "test", *words, f"--time={time}", **more).out.decode().strip() for time in ("1", "2", "2")]
+    alone = person.queue("-J", "mine", "-d", "singleton", "--deadline=now+1hour", "-H", "--wrap=true", **more)
+    assert (alone.status, alone.err) == (0, b""), alone.err
+    elements = [
+        reserve(
+            person, "test", "-J", "mine", "-o", "/dev/null", f"--wrap=: $SLURM_JOB_ID {number}", **more
+        ).out.decode()
+        for number in range(3)
+    ]
+    passed = person.queue("-J", "mine", "-d", "singleton", "--deadline=now+1hour", "-H", "--wrap=true", **more)
+    first, last = (int(one) for one in elements[1:])
+    assert passed.status == 0
+    assert passed.err.decode() == (
+        f"sbatch: a singleton does not wait for {first}-{last}, which came before: "
+        "Slurm refused them their name: not this name\n"
+    )
+    single = person.queue("-J", "mine", "-d", "singleton", "-H", "--wrap=true", **more)
+    younger = reserve(person, "test", *words, "--time=3", **more).out.decode().strip()
+    flushed = person.flush(PATH=path)
+    assert single.status == 0 and flushed.status == 0, flushed.err
+    said = flushed.err.decode()
+    assert f"a singleton does not wait for {first}-{last}, which came before" in said
+    assert f"a singleton waits for {younger} too, which came later: Slurm refused it another name" in said
+    told_of = [line for line in said.splitlines() if "a singleton" in line]
+    assert len(told_of) == 2 and not [number for number in told for line in told_of if number in line], said
 
 
 def test_what_was_not_released_is_released_by_the_next_flush(person: Person, scratch: Path) -> None:

@@ -157,6 +157,36 @@ def release_awaited(spec: bytes, state: bytes) -> None:
             submit_now(session, lambda: real_sbatch(os.environ.get("PATH", os.defpath)))
 
 
+def submit_namesakes(session: Session, name: bytes | None) -> None:
+    """
+    See that a singleton which is about to be submitted waits for all older calls of its name in its session.
+
+    Those with tickets are submitted, and the held jobs of those with real ids get their calls' names.
+
+    Args:
+        name: The singleton's; None where that is not known, for all calls.
+
+    Raises as submit_now does.
+    """
+    from sbatch_shim.flush.backends.sbatch import real_sbatch
+    from sbatch_shim.flush.release import Namesakes, name_elements
+    from sbatch_shim.state.locks import exclusive
+
+    older = [call for call in look(session)[0] if name is None or os.fsencode(call.shown_name) == name]
+    tickets = frozenset(call.ticket for call in older if not is_given_out(call.ticket))
+
+    def sbatch() -> str:
+        return real_sbatch(os.environ.get("PATH", os.defpath))
+
+    if tickets:
+        submit_now(session, sbatch, only=tickets, keep_names=True)
+    given = [call for call in older if is_given_out(call.ticket)]
+    if given:
+        with exclusive(session.folder + b"/pools/lock", who="an sbatch of this session that asks Slurm for ids"):
+            for sentence in name_elements(session, Namesakes(given, []), lambda recorded: recorded):
+                complain(f"sbatch: {sentence}\n")
+
+
 def is_placed(tickets: TicketMap, ticket: int) -> bool:
     """Whether the real job of a ticket is known."""
     try:
@@ -171,6 +201,8 @@ def submit_now(
     sbatch: Callable[[], str],
     tickets: TicketMap | None = None,
     only: frozenset[int] | None = None,
+    *,
+    keep_names: bool = False,
 ) -> None:
     """
     Flush a session because somebody needs its real ids; what Slurm says goes to stderr.
@@ -178,7 +210,7 @@ def submit_now(
     Args:
         sbatch: Finds the real sbatch where a call's own is gone.
         tickets: Learns what was submitted.
-        only: See Wishes.
+        only, keep_names: See Wishes.
 
     Raises ShimError when a signal cut it short.
     """
@@ -188,7 +220,8 @@ def submit_now(
     from sbatch_shim.flush.wishes import Wishes
 
     with Stop() as stop:
-        flush = Flush(session, Slurm(sbatch, brief=True), Wishes(keep_arrays=True, only=only), tickets, bystander(stop))
+        wishes = Wishes(keep_arrays=True, only=only, keep_names=keep_names)
+        flush = Flush(session, Slurm(sbatch, brief=True), wishes, tickets, bystander(stop))
         flush.run()
     if stop.signal:
         raise ShimError("interrupted")

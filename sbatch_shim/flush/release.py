@@ -24,11 +24,11 @@ from sbatch_shim.merge.plan import Array
 from sbatch_shim.merge.render import render
 from sbatch_shim.request import waits_by_name
 from sbatch_shim.spool import Session, make_folder, replace
-from sbatch_shim.state.calls import Call, Shared, build, look, payloads
+from sbatch_shim.state.calls import Call, look, payloads
 from sbatch_shim.state.dropped import dropped
 from sbatch_shim.state.events import Refused, Submitted, Submitting
 from sbatch_shim.state.folders import flush_lock, mark_done
-from sbatch_shim.state.ids import TaskSet
+from sbatch_shim.state.ids import TaskSet, ranges
 from sbatch_shim.state.journal import Journal, Origin
 from sbatch_shim.state.locks import exclusive
 from sbatch_shim.state.pools import Pool, asked_in, is_given_out, pool_in, trimmed_file, unfinished, untrimmed
@@ -159,13 +159,6 @@ class Namesakes:
     younger: list[Call]
 
 
-def namesakes_of(session: Session, payload: bytes) -> Namesakes:
-    """Of the singleton with this record, which is about to be submitted: all that are queued are older."""
-    name = build(session, 0, payload, Shared()).shown_name
-    calls = [call for call in look(session)[0] if is_given_out(call.ticket) and call.shown_name == name]
-    return Namesakes(calls, [])
-
-
 def namesakes_in(session: Session, calls: Sequence[Call], given: Sequence[Call]) -> Namesakes:
     """
     Of all singletons of a flush; who came between two of one name counts as older.
@@ -192,15 +185,19 @@ def namesakes_in(session: Session, calls: Sequence[Call], given: Sequence[Call])
     return Namesakes(older, younger)
 
 
-def name_elements(session: Session, calls: Namesakes, usable: Callable[[str], str]) -> None:
+def name_elements(session: Session, calls: Namesakes, usable: Callable[[str], str]) -> list[str]:
     """
     Let Slurm know by name for which jobs a singleton waits: all of that name with a lower id.
 
     An element of a pool has the pool's name, and one of an older call gets its call's. The job of a younger call has
     its call's, and the lower id too: it gets another one, as it may even wait for the singleton.
     What Slurm refuses is left as it is.
+
+    Returns:
+        A sentence for each pool of which Slurm refused that.
     """
     known: dict[Hashable, Controller] = {}
+    refused = []
     for home in unfinished(session) if calls.older or calls.younger else ():
         pool = pool_in(home)
         if pool is None:
@@ -211,7 +208,19 @@ def name_elements(session: Session, calls: Namesakes, usable: Callable[[str], st
         for name, elements in named.items():
             target = pool.target(TaskSet(tuple(sorted(elements))))
             with suppress(ShimError):
-                controller_of(home, usable, known).update(target, b"JobName=" + os.fsencode(name))
+                trouble = controller_of(home, usable, known).update(target, b"JobName=" + os.fsencode(name))
+                if trouble and not is_over(trouble):
+                    refused.append(unnamed(pool, sorted(elements), trouble))
+    return refused
+
+
+def unnamed(pool: Pool, elements: list[int], trouble: str) -> str:
+    """What it means for a singleton that Slurm refused these jobs their name."""
+    ids = ranges([pool.first + element for element in elements])
+    if pool.is_plain:
+        return f"a singleton waits for {ids} too, which came later: Slurm refused it another name: {trouble}"
+    whom = "it its" if len(elements) == 1 else "them their"
+    return f"a singleton does not wait for {ids}, which came before: Slurm refused {whom} name: {trouble}"
 
 
 def controller_of(folder: bytes, usable: Callable[[str], str], known: dict[Hashable, Controller]) -> Controller:

@@ -90,7 +90,8 @@ class Reserved:
 
     def name_for(self, calls: list[Call]) -> None:
         """Let singletons among the calls with tickets wait for those with real ids that came before."""
-        name_elements(self.work.session, namesakes_in(self.work.session, calls, self.calls), self.work.backend.usable)
+        namesakes = namesakes_in(self.work.session, calls, self.calls)
+        self.work.result.notes += name_elements(self.work.session, namesakes, self.work.backend.usable)
 
     def release_all(self, folder: bytes, homes: list[bytes], number: int = 0) -> int:
         """
