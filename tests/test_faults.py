@@ -526,6 +526,43 @@ def test_a_pool_that_slurm_does_not_list_is_none(user: Person) -> None:
     assert (asked.parent / "done").exists()
 
 
+@pytest.mark.parametrize("way", [LOSE_ANSWER, CUT_ANSWER, LOSE_REQUEST])
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_pool_whose_answer_is_lost_leaves_nothing_held(user: Person, proxy: Proxy, way: str, before: int) -> None:
+    """The real sbatch takes its call, and the flush finds what Slurm has of the pool by its script's path."""
+    words = ("--parsable", "-o", "/dev/null")
+    told = []
+    for number in range(before + 2):
+        proxy.way, proxy.once = way if number == before else PASS, True
+        done = user.queue(*words, f"--wrap=echo $SLURM_JOB_ID >>ran.{number}", SARRAY_IDS="real")
+        assert done.status == 0, done.err
+        told.append(done.out.decode())
+    assert proxy.way == PASS and proxy.seen > before
+    done = user.flush()
+    assert done.status == 0, done.err
+    user.settle()
+    assert [(user.home / f"ran.{number}").read_text() for number in range(before + 2)] == told
+
+
+def test_a_controller_that_is_away_is_told_at_the_call(user: Person, cluster: Cluster) -> None:
+    """In sbatch's own words, by its exit status; nothing is queued that was not told."""
+    words = ("sbatch", "--parsable", "-o", "/dev/null", "--wrap=: $SLURM_JOB_ID")
+    more = {"SARRAY_MODE": "queue", "SARRAY_SESSION": "test"}
+    assert user.run(*words, env=user.environment(**more)).status == 0
+    assert user.flush().status == 0
+    cluster.stop_controller()
+    try:
+        direct = user.run(*words, env=user.environment(PATH=SYSTEM_PATH))
+        ours = [user.run(*words, env=user.environment(**more)) for _ in range(2)]
+    finally:
+        cluster.start_controller()
+    assert direct.status != 0
+    assert ours == [direct, direct]
+    assert queued(user) == []
+    assert user.flush().status == 0
+    user.settle()
+
+
 @pytest.mark.accounting
 @pytest.mark.parametrize("accepted", [True, False])
 def test_the_accounting_knows_what_the_controller_has_forgotten(person: Person, accepted: bool) -> None:

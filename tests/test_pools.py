@@ -347,6 +347,31 @@ def test_what_was_not_released_is_released_by_the_next_flush(person: Person, scr
     assert (person.home / "ran.a").read_text() == "x\n"
 
 
+def test_where_updates_are_forbidden_the_real_sbatch_takes_the_calls(person: Person, scratch: Path) -> None:
+    """All but the first of a kind, which needs none; nothing of the pool that could not be made stays held."""
+    tools = scratch / "no-updates"
+    tools.mkdir(mode=0o755)
+    for command in ("sbatch", "scancel", "squeue", "sinfo"):
+        (tools / command).symlink_to(f"/usr/bin/{command}")
+    scontrol = tools / "scontrol"
+    scontrol.write_text(
+        '#!/bin/sh\n[ "$1" = update ] || exec /usr/bin/scontrol "$@"\necho "Access/permission denied" >&2\nexit 1\n'
+    )
+    scontrol.chmod(0o755)
+    path = f"{person.prefix}/shims:{tools}:{SYSTEM_PATH}"
+    told = {}
+    for number in range(3):
+        done = reserve(person, "test", "-o", "/dev/null", f"--wrap=echo $SLURM_JOB_ID >>ran.x.{number}", PATH=path)
+        assert (done.status, done.err) == (0, b""), done.err
+        told[f"ran.x.{number}"] = done.out.decode()
+    assert [line.split()[0] for line in waiting(person) if line.endswith("JobHeldUser")] == [told["ran.x.0"].strip()]
+    flushed = person.flush(PATH=path)
+    assert flushed.status == 0, flushed.err
+    assert b"2 calls went to the real sbatch at once" in flushed.err
+    person.settle()
+    assert ran(person, "x") == told
+
+
 def test_what_waits_for_a_cancelled_ticket_is_never_released(person: Person) -> None:
     first = person.queue("-o", "/dev/null", "--wrap=true").out.split()[-1].decode()
     told = reserve(person, "test", "-o", "/dev/null", "-d", f"afterok:{first}", "--wrap=echo x >>ran.a")

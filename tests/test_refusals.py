@@ -402,6 +402,38 @@ def test_as_many_as_a_limit_takes_are_submitted_and_the_rest_follows(counted: Pe
     assert ran(counted) == {f"ran.{number}" for number in range(1, MOST + 11)}
 
 
+def test_a_limit_is_told_at_the_call_where_sbatch_answers_with_real_ids(counted: Person) -> None:
+    """As directly: as many as it lets in are submitted, and the next ones are refused in sbatch's words."""
+    more = {"SARRAY_MODE": "queue", "SARRAY_SESSION": "test", "SARRAY_IDS": "real"}
+
+    def submit(*words: str, **variables: str) -> Result:
+        env = counted.environment(**variables)
+        return counted.run("sbatch", "--parsable", "-A", "few", "-o", "/dev/null", *words, env=env)
+
+    def body(number: int) -> str:
+        return f"--wrap=while [ ! -e end ]; do sleep 0.1; done; echo $SLURM_JOB_ID >>ran.{number}"
+
+    told: list[Result] = []
+    while len(told) <= FEW and (not told or told[-1].status == 0):
+        told.append(submit(body(len(told)), **more))
+    refused = told.pop()
+    # What stays free of the pools counts too: the last element of each.
+    assert FEW - 3 <= len(told) <= FEW
+    assert refused.status == 1
+    assert submit("--wrap=true", PATH=SYSTEM_PATH) == refused
+    (counted.home / "end").touch()
+    flushed = counted.flush()
+    assert flushed.status == 0, flushed.err
+    counted.settle()
+    for number, done in enumerate(told):
+        assert (counted.home / f"ran.{number}").read_text() == done.out.decode()
+    # One job at a time waits held, or a pool that fits.
+    again = submit(body(FEW), **more)
+    assert again.status == 0 and counted.flush().status == 0
+    counted.settle()
+    assert (counted.home / f"ran.{FEW}").read_text() == again.out.decode()
+
+
 def test_a_limit_of_one_account_does_not_stop_another(counted: Person) -> None:
     queue_some(
         counted,

@@ -145,11 +145,18 @@ def listening(port: int) -> bool:
 
 
 class Proxy:
-    """Between Slurm's commands and slurmctld; `way` says what happens to the next submissions."""
+    """
+    Between Slurm's commands and slurmctld.
+
+    Attributes:
+        way: What happens to the next submissions; with `once` to the next one only.
+        seen: How many there were.
+    """
 
     def __init__(self, cluster: Cluster, conf: Path) -> None:
         self.target = cluster.port
         self.way = PASS
+        self.once = False
         self.seen = 0
         self.server = socket.create_server(("127.0.0.1", 0))
         port = self.server.getsockname()[1]
@@ -179,6 +186,8 @@ class Proxy:
                 if SUBMIT in request[4:24]:
                     self.seen += 1
                     way = self.way
+                    if self.once:
+                        self.way = PASS
                 if way == LOSE_REQUEST:
                     client.recv(1)  # until the client gives up
                     return
