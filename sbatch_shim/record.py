@@ -136,11 +136,14 @@ def tail_ticket(tail: bytes, size: int) -> "int | None":
     return ticket
 
 
-def frames(data: bytes, start: int) -> "tuple[list[tuple[int, bytes]], int]":
+def frames(data: bytes, start: int, before: int = 0) -> "tuple[list[tuple[int, bytes]], int]":
     """
     The whole records from `start` on, and the offset where they end.
 
     What follows that offset is torn: its writer was killed before it told anybody a ticket.
+
+    Args:
+        before: So many bytes of the file stand in front of `data`.
     """
     found = []
     at = start
@@ -156,7 +159,9 @@ def frames(data: bytes, start: int) -> "tuple[list[tuple[int, bytes]], int]":
         size = len(payload)
         tail = at + HEAD_BYTES + size
         # As `frame` has it, of which no copy is made here.
-        if not data.startswith(HEAD % (ticket, size), at) or not data.startswith(TAIL % (ticket, size, at, name), tail):
+        if not data.startswith(HEAD % (ticket, size), at) or not data.startswith(
+            TAIL % (ticket, size, before + at, name), tail
+        ):
             break
         found.append((ticket, payload))
         at = tail + TAIL_BYTES

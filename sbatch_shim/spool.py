@@ -30,6 +30,8 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
         blobs/<hash>            script bodies and environments, each once
         passed                  why calls went to the real sbatch, one line each
         passed-told             how many bytes of that a flush has told of
+        listed                  what listings show of the calls in a queue file, so that they need not read it
+                                (state/briefs.py); listed.new: the next one, while it is written
         slurm-version           what the real sbatch tells of itself (version.py)
         config                  what the controller told of itself lately (flush/backends/controller.py)
         flushes/<stamp>/        see state/journal.py

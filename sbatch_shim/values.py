@@ -32,6 +32,7 @@ LOG_LETTERS = b"AaJjNnstux"
 
 # Text that reaches a single field of the job: printable, and within Slurm's 1,024 bytes.
 MAX_TEXT = 1024
+PRINTABLE = bytes(range(32, 127)) + bytes(range(128, 256))
 MAX_PATH = 4095
 # The largest index under the default MaxArraySize. Whether a larger one is allowed, only the controller knows;
 # such a call is one submission already, so handing it over costs nothing.
@@ -48,7 +49,7 @@ def count(value: bytes) -> bool:
 
 
 def is_text(value: bytes) -> bool:
-    return 0 < len(value) < MAX_TEXT and all(31 < byte != 127 for byte in value)
+    return 0 < len(value) < MAX_TEXT and not value.translate(None, PRINTABLE)
 
 
 def is_word(value: bytes) -> bool:

@@ -7,7 +7,7 @@ import time
 
 from sbatch_shim import request
 from sbatch_shim.errors import HandOver, ShimError
-from sbatch_shim.record import FIELDS, decode, digest, frames, netstring
+from sbatch_shim.record import FIELDS, TAIL_BYTES, decode, digest, frames, netstring
 from sbatch_shim.spool import QUEUE_HEAD, Session, read, session_of
 from sbatch_shim.state.dropped import dropped, without_met
 from sbatch_shim.state.events import Event, Submitting
@@ -20,9 +20,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sbatch_shim.state.briefs import Briefs
+
 
 # So many different calls are remembered, in case that others are like them.
 MOST_KINDS = 64
+# Of a shorter queue file, in bytes, nothing is remembered from one listing to the next.
+WORTH_REMEMBERING = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ class Call:
     @property
     def shown_name(self) -> str:
         """The name as Slurm shows it."""
-        return os.fsdecode(self.name or b"sbatch")
+        return shown_name(self.name)
 
     @property
     def comment(self) -> bytes:
@@ -184,6 +188,11 @@ class Shared:
     intact: set[bytes] = field(default_factory=set)
     common: tuple[bytes, list[bytes]] = (b"", [])
     like: dict[bytes, Call] = field(default_factory=dict)
+
+
+def shown_name(name: bytes | None) -> str:
+    """The name of a call as Slurm shows it."""
+    return os.fsdecode(name or b"sbatch")
 
 
 def comment_of_all(calls: list[Call]) -> bytes:
@@ -232,13 +241,19 @@ def load(session: Session, path: bytes) -> tuple[list[Call], list[str]]:
     return calls, problems
 
 
-def records(data: bytes) -> tuple[list[tuple[int, bytes]], list[tuple[int, int]]]:
+def records(
+    data: bytes, start: int = len(QUEUE_HEAD), before: int = 0
+) -> tuple[list[tuple[int, bytes]], list[tuple[int, int]]]:
     """
     The whole records of a queue file, and where what is no record begins and ends.
 
     A record tells its own offset, so those behind a damaged part are found again.
+
+    Args:
+        start: Where the first one begins.
+        before: So many bytes of the file stand in front of `data`.
     """
-    found, end = frames(data, len(QUEUE_HEAD))
+    found, end = frames(data, start, before)
     damaged = []
     while end < len(data):
         start = end
@@ -246,7 +261,7 @@ def records(data: bytes) -> tuple[list[tuple[int, bytes]], list[tuple[int, int]]
         while not more and end < len(data):
             at = data.find(b"call ", end + 1)
             end = at if at >= 0 else len(data)
-            more, after = frames(data, end)
+            more, after = frames(data, end, before)
         damaged.append((start, end))
         if more:
             found, end = found + more, after
@@ -263,41 +278,98 @@ def queue_files(session: Session) -> list[bytes]:
     return [session.queue, *(claimed(folder) for folder in flush_folders(session))]
 
 
+@dataclass
+class QueueFile:
+    """
+    A queue file, as it was when it was read.
+
+    Attributes:
+        stamp: What changes with it.
+        payloads: The records of its calls, by ticket; of those whose briefs are remembered there are none. Empty ones
+            where the file is none of this version.
+        briefs: What is remembered of it.
+        end: How many bytes it had.
+        tail: The last of them; empty where it is damaged.
+        seen: Its briefs, once a listing has asked for them.
+    """
+
+    stamp: tuple[int, int, int]
+    payloads: dict[int, bytes]
+    briefs: Briefs | None
+    end: int
+    tail: bytes
+    seen: Briefs | None = None
+
+    @cached_property
+    def tickets(self) -> set[int]:
+        """Those of its calls."""
+        if self.briefs is None:
+            return {*self.payloads}
+        return {*self.briefs.tickets, *self.payloads}
+
+
 class QueueFiles:
-    """Queue files, each read again only when it has changed."""
+    """The queue files of a session, each read again only when it has changed."""
 
-    def __init__(self) -> None:
-        self.read: dict[bytes, tuple[tuple[int, int, int], dict[int, bytes]]] = {}
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.read: dict[bytes, QueueFile] = {}
 
-    def payloads(self, path: bytes) -> dict[int, bytes]:
-        """The records of the calls in a file, by ticket; OSError where it cannot be read."""
-        found = os.stat(path)
-        stamp = found.st_ino, found.st_size, found.st_mtime_ns
-        if path not in self.read or self.read[path][0] != stamp:
-            self.read[path] = stamp, payloads_in(path)
-        return self.read[path][1]
+    @property
+    def remembered(self) -> bool:
+        """Whether of a file that was read not all records are known."""
+        return any(file.briefs is not None for file in self.read.values())
 
-    def of_session(self, session: Session) -> dict[int, bytes]:
-        """The records of all calls of a session that are still there, by ticket; empty ones of unreadable files."""
+    def file(self, path: bytes, *, whole: bool = False) -> QueueFile:
+        """
+        A file; OSError where it cannot be read.
+
+        Args:
+            whole: With the records also of what is remembered.
+        """
+        known = self.read.get(path)
+        if known is None or stamp_of(os.stat(path)) != known.stamp or (whole and known.briefs is not None):
+            known = self.read[path] = self.read_file(path, whole=whole)
+        return known
+
+    def read_file(self, path: bytes, *, whole: bool) -> QueueFile:
+        with open(path, "rb", 0) as stream:
+            stamp = stamp_of(os.fstat(stream.fileno()))
+            briefs = None
+            if not whole and stamp[1] >= WORTH_REMEMBERING:
+                from sbatch_shim.state.briefs import remembered
+
+                briefs = remembered(self.session.folder, stream.fileno())
+            start = 0 if briefs is None else briefs.end
+            stream.seek(start)
+            data = stream.readall()
+        found, damaged = records(data, 0 if start else len(QUEUE_HEAD), start)
+        if briefs is not None and damaged:
+            return self.read_file(path, whole=True)
+        readable = start > 0 or data.startswith(QUEUE_HEAD)
+        payloads = {ticket: payload if readable else b"" for ticket, payload in found if payload}
+        tail = b"" if damaged or not readable else data[-TAIL_BYTES:]
+        return QueueFile(stamp, payloads, briefs, start + len(data), tail)
+
+    def of_session(self) -> dict[int, bytes]:
+        """The records of all calls of the session that are still there, by ticket; empty ones of unreadable files."""
         found: dict[int, bytes] = {}
-        for path in queue_files(session):
+        for path in queue_files(self.session):
             try:
-                found.update(self.payloads(path))
+                found.update(self.file(path, whole=True).payloads)
             except OSError:
                 continue
         return found
 
 
-def payloads_in(path: bytes) -> dict[int, bytes]:
-    """The records of the calls in a queue file, by ticket; empty ones where the file is none of this version."""
-    data = read(path)
-    readable = data.startswith(QUEUE_HEAD)
-    return {ticket: payload if readable else b"" for ticket, payload in records(data)[0] if payload}
+def stamp_of(found: os.stat_result) -> tuple[int, int, int]:
+    """What changes with a file."""
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def payloads(session: Session) -> dict[int, bytes]:
     """The records of all calls of a session that are still there, by ticket."""
-    return {ticket: payload for ticket, payload in QueueFiles().of_session(session).items() if payload}
+    return {ticket: payload for ticket, payload in QueueFiles(session).of_session().items() if payload}
 
 
 def build(session: Session, ticket: int, payload: bytes, shared: Shared) -> Call:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from _operator import itemgetter
 from bisect import bisect_right
 
 from sbatch_shim.errors import HandOver, ShimError
@@ -33,12 +34,15 @@ from sbatch_shim.state.journal import (
     not_submitted,
     script_of,
 )
-from sbatch_shim.state.plain import dataclass, field
+from sbatch_shim.state.plain import cached_property, dataclass, field
 from sbatch_shim.state.seek import payload_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from sbatch_shim.state.briefs import Brief, Briefs
+    from sbatch_shim.state.calls import QueueFile
 
 
 QUEUED, REFUSED, IN_FLIGHT, DROPPED, SUBMITTED = "queued", "refused", "in flight", "dropped", "submitted"
@@ -143,6 +147,8 @@ class SessionTickets:
 
     Attributes:
         asked: The tickets that are asked for, where nothing else needs to be known; None for all of them.
+        unsubmitted: The queue files that were read for what no flush has submitted.
+        sought: How many records were looked for one by one.
     """
 
     session: Session
@@ -155,10 +161,15 @@ class SessionTickets:
     jobs: dict[int, Job] = field(default_factory=dict)
     history: History = field(default_factory=History)
     ran: set[int] = field(default_factory=set)
-    files: QueueFiles = field(default_factory=QueueFiles)
     records: dict[int, bytes] | None = None
     calls: dict[int, Call | None] = field(default_factory=dict)
+    unsubmitted: list[bytes] = field(default_factory=list)
+    sought: int = 0
     shared: Shared = field(default_factory=Shared)
+
+    @cached_property
+    def files(self) -> QueueFiles:
+        return QueueFiles(self.session)
 
     def read(self) -> SessionTickets:
         """Read, or read again; what was queued before stays known as such."""
@@ -180,6 +191,7 @@ class SessionTickets:
         return not was_issued(self.session.state, ticket)
 
     def read_once(self) -> None:
+        self.unsubmitted.clear()
         self.note_queued(self.session.queue)
         history = History()
         for folder in flush_folders(self.session):
@@ -201,7 +213,8 @@ class SessionTickets:
         """Note which calls are in a queue file."""
         try:
             if self.asked is None:
-                self.queued |= self.files.payloads(path).keys()
+                self.queued |= self.files.file(path).tickets
+                self.unsubmitted.append(path)
             else:
                 self.queued.update(ticket for ticket in self.asked if payload_of(path, ticket) is not None)
         except OSError:
@@ -225,14 +238,38 @@ class SessionTickets:
 
     def payload(self, ticket: int) -> bytes | None:
         """The record of a call; None when it is gone."""
-        if self.asked is not None and len(self.calls) < FEW:
+        if self.sought < FEW and (self.asked is not None or (self.records is None and self.files.remembered)):
+            self.sought += 1
             for path in queue_files(self.session):
                 found = payload_of(path, ticket)
                 if found is not None:
                     return found
         if self.records is None or (ticket not in self.records and ticket in self.queued):
-            self.records = self.files.of_session(self.session)
+            self.records = self.files.of_session()
         return self.records.get(ticket) or None
+
+    def briefs(self) -> Iterator[Brief]:
+        """What listings show of calls that wait for a flush, as far as it is known in bulk, and remembered from now."""
+        for path in self.unsubmitted:
+            file = self.files.read[path]
+            if file.seen is None:
+                try:
+                    file.seen = self.briefs_in(file)
+                except Exception as error:  # a fault of ours: each call is looked at by itself
+                    from sbatch_shim.state.faults import report
+
+                    report(error, self.session.state)
+                    continue
+            yield from file.seen.rows()
+
+    def briefs_in(self, file: QueueFile) -> Briefs:
+        from sbatch_shim.state.briefs import Briefs, remember
+
+        found = file.briefs or Briefs(file.stamp[0])
+        found.take({ticket: payload for ticket, payload in file.payloads.items() if payload}, self.call)
+        found.end, found.tail = file.end, file.tail
+        remember(self.session.folder, found)
+        return found
 
     def state(self, ticket: int) -> str | None:
         """One of the words above; None for a number that nobody was told."""
@@ -257,6 +294,16 @@ class SessionTickets:
         """The calls that wait for a flush: those whose state is queued, refused or in flight, of what is queued."""
         failed = self.history.failed.keys() - self.history.in_flight
         return self.queued.difference(self.places, self.ran, self.dropped, failed)
+
+    @property
+    def untried(self) -> set[int]:
+        """Those whose state is queued."""
+        return self.waiting.difference(self.history.in_flight, self.history.refused)
+
+    @property
+    def alive(self) -> set[int]:
+        """Those that are known not to be dropped."""
+        return self.queued.union(self.places).difference(self.dropped)
 
     def refusal(self, ticket: int) -> str:
         """Why Slurm refused a call, for good or when tried last, in the last of its words; empty if it did not."""
@@ -644,8 +691,8 @@ class Tickets:
         if asked is not None:
             held = ((ticket, self.find(ticket)) for ticket in sorted(asked))
             return [(ticket, one) for ticket, one in held if one and ticket in one.waiting]
-        found = [(ticket, pages) for pages in self.pages.values() for ticket in pages.waiting]
-        return sorted(found, key=lambda one: one[0])
+        found = [(ticket, pages) for pages in self.pages.values() for ticket in sorted(pages.waiting)]
+        return sorted(found, key=itemgetter(0))
 
     def ours(self, command: str) -> bool:
         """Whether a script path is one of a flush of this state folder."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from heapq import nsmallest
+from operator import itemgetter
 
 from sbatch_shim.merge import logs
 from sbatch_shim.state.calls import Call
@@ -89,6 +93,26 @@ class Line:
 
 
 @dataclass
+class Alike:
+    """
+    Calls of one session in the same states, for the same reason.
+
+    Attributes:
+        line: Of the first of them.
+        tickets: All of them, rising.
+        line_of: Tells the line of each.
+        since: When the earliest of them was made, in seconds since the epoch; 0 where no record is left.
+        names: Some that they have, and the first one with it; more than a clause holds, if there are.
+    """
+
+    line: Line
+    tickets: Sequence[int]
+    line_of: Callable[[int], Line]
+    since: int
+    names: Mapping[str, int]
+
+
+@dataclass
 class About:
     """What a session is: when its first call was made, in seconds since the epoch, and its calls in a clause."""
 
@@ -102,19 +126,46 @@ class Found:
     What there is to show.
 
     Attributes:
+        groups: All calls, by the first ticket of each group.
         sessions: Name to the states of its tasks.
-        totals: Over all lines.
+        totals: Over all calls.
         passed: Why calls went to the real sbatch, and how many.
         problems: A sentence for each thing that could not be known.
         about: Which calls a session holds, by its name.
     """
 
-    lines: list[Line]
+    groups: list[Alike]
     sessions: dict[str, Counter[str]]
     totals: dict[str, object]
     passed: dict[str, int]
     problems: list[str]
     about: dict[str, About]
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """A line for each call."""
+        return self.foremost(self.count, lambda line: 0)
+
+    @property
+    def count(self) -> int:
+        """How many calls there are."""
+        return sum(len(group.tickets) for group in self.groups)
+
+    def foremost(self, count: int, key: Callable[[Line], int]) -> list[Line]:
+        """
+        The first lines in an order of groups; among equals by ticket, or as they were asked for.
+
+        Args:
+            key: Orders groups by a line of each.
+        """
+        mixed = any(len(one.tickets) > 1 for one in self.groups)
+        candidates = (
+            (key(one.line), ticket if mixed else at, ticket, one)
+            for at, one in enumerate(self.groups)
+            for ticket in one.tickets[:count]
+        )
+        chosen = nsmallest(count, candidates, key=itemgetter(0, 1))
+        return [one.line_of(ticket) for _, _, ticket, one in chosen]
 
     @property
     def over(self) -> bool:

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Set
+from collections.abc import Iterable, Set
 from dataclasses import replace as replace_of
 from operator import itemgetter
 
@@ -16,14 +16,14 @@ from sbatch_shim import burst
 from sbatch_shim.companions.context import Context
 from sbatch_shim.contended import Holder
 from sbatch_shim.flush import cli, passed
-from sbatch_shim.flush.sessions import in_clause
+from sbatch_shim.flush.sessions import NAMED, in_clause
 from sbatch_shim.keeping import attended
 from sbatch_shim.spool import Session, replace, session_name, session_of
+from sbatch_shim.state.calls import shown_name
 from sbatch_shim.state.ids import JobId, ranges
 from sbatch_shim.state.journal import is_elsewhere
 from sbatch_shim.state.tickets import (
     FAILED,
-    QUEUED,
     REFUSED,
     SUBMITTED,
     Job,
@@ -41,13 +41,20 @@ from sbatch_shim.verbs.found import (
     UNKNOWN,
     UNSUBMITTED,
     About,
+    Alike,
     Found,
     Line,
 )
 from sbatch_shim.verbs.view import interest, next_steps, rows_or_summary, summary
 from sbatch_shim.verbs.words import complaint, inherited_mode, named_session
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sbatch_shim.state.briefs import Brief
+
 CACHE_SECONDS = 3
+# So many calls that wait are worth looking at in bulk.
+MANY = 64
 
 
 class States:
@@ -197,29 +204,61 @@ def line_of(ticket: int, pages: SessionTickets, states: States, *, here: bool) -
     )
 
 
-def lines_of(chosen: list[tuple[int, SessionTickets]], states: States, elsewhere: Container[int]) -> list[Line]:
-    """What there is to say of each call; of those that are queued and alike it is found out once."""
-    lines: list[Line] = []
-    known: dict[tuple[int, bytes | None], Line] = {}  # by session and record
-    for ticket, pages in chosen:
-        if pages.state(ticket) != QUEUED:
-            lines.append(line_of(ticket, pages, states, here=ticket not in elsewhere))
-            continue
-        kind = id(pages), pages.payload(ticket)
-        if kind not in known:
-            known[kind] = line_of(ticket, pages, states, here=True)
-            lines.append(known[kind])
-        else:
-            lines.append(known[kind].of_another(ticket))
-    return lines
+def by_itself(ticket: int, pages: SessionTickets, states: States, *, here: bool) -> Alike:
+    """A call for which nothing is known in bulk."""
+    line = line_of(ticket, pages, states, here=here)
+    return Alike(line, [ticket], lambda _: line, line.time, {line.name: ticket} if line.time else {})
+
+
+def in_bulk(pages: SessionTickets) -> dict[int, Brief]:
+    """The calls of a session that are queued, as far as they are known in bulk; none where they are few."""
+    untried = pages.untried
+    if len(untried) < MANY:
+        return {}
+    readable = {0: False}
+    known = {}
+    for brief in pages.briefs():
+        ticket, model = brief[0], brief[4]
+        if model not in readable:
+            readable[model] = pages.call(model) is not None
+        if readable[model] and ticket in untried:
+            known[ticket] = brief
+    return known
+
+
+def groups_of(pages: SessionTickets, known: dict[int, Brief], states: States) -> list[Alike]:
+    """What is known in bulk of a session, in groups of calls that have the same model."""
+    by_model: dict[int, list[int]] = {}
+    for ticket in sorted(known):
+        by_model.setdefault(known[ticket][4], []).append(ticket)
+    lines: dict[bytes | None, Line] = {}  # by record, as many may be alike
+
+    def line(ticket: int) -> Line:
+        kind = pages.payload(ticket)
+        if kind not in lines:
+            lines[kind] = line_of(ticket, pages, states, here=True)
+        return lines[kind].of_another(ticket)
+
+    groups = []
+    for own in by_model.values():
+        names: dict[str, int] = {}
+        for ticket in own:
+            names.setdefault(shown_name(known[ticket][2]), ticket)
+            if len(names) > NAMED:
+                break
+        since = min(known[ticket][1] for ticket in own)
+        groups.append(Alike(line_of(own[0], pages, states, here=True), own, line, since, names))
+    return groups
+
+
+def told_of(pages: SessionTickets) -> set[int]:
+    """The tickets of a session that are shown."""
+    history = pages.history
+    return pages.queued.union(pages.places, history.in_flight, pages.dropped, pages.ran, history.failed)
 
 
 def all_tickets(all_known: Tickets) -> list[tuple[int, SessionTickets]]:
-    found: list[tuple[int, SessionTickets]] = []
-    for pages in all_known.pages.values():
-        history = pages.history
-        tickets = pages.queued.union(pages.places, history.in_flight, pages.dropped, pages.ran, history.failed)
-        found += [(ticket, pages) for ticket in tickets]
+    found = [(ticket, pages) for pages in all_known.pages.values() for ticket in told_of(pages)]
     return sorted(found, key=itemgetter(0))
 
 
@@ -239,23 +278,27 @@ def gather(context: Context, tickets: list[int], session: str | None) -> Found:
     all_known = context.tickets
     problems = []
     sessions: dict[bytes, Session] = {}
-    if tickets:
-        chosen = []
-        for ticket in tickets:
-            pages = pages_of(all_known, ticket)
-            if pages is None:
-                problems.append(f"{ticket} is not a ticket of yours")
-            else:
-                chosen.append((ticket, pages))
-    elif session is not None:
-        pages = all_known.open(named_session(context, session))
-        sessions[pages.session.name] = pages.session
-        chosen = [one for one in all_tickets(all_known) if one[1] is pages]
-    else:
-        chosen = all_tickets(all_known)
+    chosen: list[tuple[int, SessionTickets]] = []
+    held: list[SessionTickets] = []
+    for ticket in tickets:
+        pages = pages_of(all_known, ticket)
+        if pages is None:
+            problems.append(f"{ticket} is not a ticket of yours")
+        else:
+            chosen.append((ticket, pages))
+    if not tickets and session is not None:
+        held = [all_known.open(named_session(context, session))]
+        sessions[held[0].session.name] = held[0].session
+    elif not tickets:
+        held = [*all_known.pages.values()]
         # Also where all calls went to the real sbatch, so that none is listed.
         name = session_name(cli.asked(context.state))
         sessions[name] = Session(context.state, name)
+    known = [(pages, in_bulk(pages)) for pages in held]
+    for pages, briefs in known:
+        chosen += [(ticket, pages) for ticket in told_of(pages).difference(briefs)]
+    if not tickets:
+        chosen.sort(key=itemgetter(0))
     problems += refusals(chosen)
     states = States(context, [pages.jobs[ticket] for ticket, pages in chosen if ticket in pages.jobs])
     elsewhere = {
@@ -266,29 +309,35 @@ def gather(context: Context, tickets: list[int], session: str | None) -> Found:
     problems += [is_elsewhere(ticket, elsewhere[ticket]) for ticket in tickets if ticket in elsewhere]
     if states.problem:
         problems.append(f"squeue does not answer, so states may be old or not known: {states.problem}")
-    lines = lines_of(chosen, states, elsewhere)
+    several = [
+        (by_itself(ticket, pages, states, here=ticket not in elsewhere), pages.session) for ticket, pages in chosen
+    ]
+    several += [(group, pages.session) for pages, briefs in known for group in groups_of(pages, briefs, states)]
+    if not tickets:
+        several.sort(key=lambda one: one[0].tickets[0])
+    groups = [group for group, _ in several]
     by_session: dict[str, Counter[str]] = defaultdict(Counter)
-    for line in lines:
-        for state, count in line.states.items():
-            by_session[line.session][state] += count
+    for group in groups:
+        for state, count in group.line.states.items():
+            by_session[group.line.session][state] += count * len(group.tickets)
     total: Counter[str] = Counter()
     for told in by_session.values():
         total.update(told)
-    submitted = [line for line in lines if line.job is not None]
+    submitted = [group.line for group in groups if group.line.job is not None]
     arrays = len({line.job for line in submitted})
-    sessions.update({pages.session.name: pages.session for _, pages in chosen})
+    sessions.update((session.name, session) for _, session in several)
     reasons: Counter[str] = Counter()
     for one in sessions.values():
         reasons.update(passed.reasons(one))
     totals: dict[str, object] = {
-        "calls": len(lines),
+        "calls": sum(len(group.tickets) for group in groups),
         "submitted": len(submitted),
         "arrays": arrays,
         "submissions_saved": len(submitted) - arrays,
         "states": dict(total),
         "passed": dict(reasons),
     }
-    return Found(lines, by_session, totals, dict(reasons), problems, about(lines))
+    return Found(groups, by_session, totals, dict(reasons), problems, about(groups))
 
 
 def keepers(found: Found, state: bytes) -> list[str]:
@@ -320,17 +369,19 @@ def refusals(chosen: list[tuple[int, SessionTickets]]) -> list[str]:
     return [f"refused after the answer: {ranges(tickets)}: {words}" for words, tickets in by_words.items()]
 
 
-def about(lines: list[Line]) -> dict[str, About]:
+def about(groups: list[Alike]) -> dict[str, About]:
     """Which calls each session holds."""
+    by_session: dict[str, list[Alike]] = {}
+    for group in groups:
+        if group.since:
+            by_session.setdefault(group.line.session, []).append(group)
     found = {}
-    by_session: dict[str, list[Line]] = {}
-    for line in lines:
-        by_session.setdefault(line.session, []).append(line)
-    for name, own in by_session.items():
-        known = [line for line in own if line.time]
-        if known:
-            names = [line.name for line in known]
-            found[name] = About(min(line.time for line in known), in_clause(names, known[0].folder))
+    for session, own in by_session.items():
+        names = [(ticket, name) for group in own for name, ticket in group.names.items()]
+        if any(len(group.tickets) > 1 for group in own):
+            names.sort()
+        since = min(group.since for group in own)
+        found[session] = About(since, in_clause([name for _, name in names], own[0].line.folder))
     return found
 
 
@@ -356,12 +407,12 @@ def show(
     found = gather(context, tickets, session)
     shown = found
     if wanted:
-        shown = replace_of(found, lines=[line for line in found.lines if is_chosen(line, wanted)])
+        shown = replace_of(found, groups=[group for group in found.groups if is_chosen(group.line, wanted)])
     if as_json:
         sessions = [{"name": name, "states": dict(states)} for name, states in found.sessions.items()]
         calls = [line.members() for line in shown.lines]
         print(json.dumps({"sessions": sessions, "calls": calls, "totals": found.totals}, indent=1))
-    elif found.lines:
+    elif found.groups:
         told = rows_or_summary(shown, long=long or bool(tickets))
         more = [*keepers(found, context.state), *summary(found), *next_steps(found, context.state)]
         print("\n".join([*told, *more]))

@@ -7,13 +7,14 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from sbatch_shim.flush import cli
 from sbatch_shim.keeping import attended
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.meaning import describe_time
 from sbatch_shim.spool import Session
-from sbatch_shim.verbs.found import BROKEN, NEVER, OVER, UNSUBMITTED, Found, Line
+from sbatch_shim.verbs.found import BROKEN, NEVER, OVER, UNSUBMITTED, Alike, Found, Line
 
 # Above so many calls a summary says more than a row for each.
 MOST_ROWS = 50
@@ -186,33 +187,40 @@ def has_keeper(session: Session) -> bool:
     return os.path.exists(session.keeper_lock) and attended(session)
 
 
-def flush_of(lines: Iterable[Line], state: bytes) -> str:
+def flush_of(groups: Iterable[Alike], state: bytes) -> str:
     """The command that flushes the sessions of these calls."""
-    return cli.flush_of(set(map(os.fsencode, {line.session for line in lines})), state)
+    return cli.flush_of(set(map(os.fsencode, {group.line.session for group in groups})), state)
+
+
+def calls_in(groups: Iterable[Alike], what: str) -> str:
+    """How many calls there are in groups."""
+    return counted(sum(len(group.tickets) for group in groups), what)
 
 
 def next_steps(found: Found, state: bytes) -> list[str]:
     """The commands that come next, with what they do."""
     alone = {name for name in found.sessions if not has_keeper(Session(state, os.fsencode(name)))}
-    waiting: list[Line] = []
-    doubtful: list[Line] = []
-    failed, never = [], []
-    for line in found.lines:
+    waiting: list[Alike] = []
+    doubtful: list[Alike] = []
+    failed: list[Alike] = []
+    never: list[int] = []
+    for group in found.groups:
+        line = group.line
         if line.session in alone and not UNSUBMITTED.isdisjoint(line.states):
-            waiting.append(line)
+            waiting.append(group)
         if "UNCERTAIN" in line.states:
-            doubtful.append(line)
+            doubtful.append(group)
         if line.job is not None and line.states.keys() & set(BROKEN):
-            failed.append(line.ticket)
+            failed.append(group)
         if line.reason == NEVER:
-            never.append(line.ticket)
+            never += group.tickets
     steps = []
     if waiting:
-        steps.append(f"{flush_of(waiting, state)}  # submits {counted(len(waiting), 'queued call')}")
+        steps.append(f"{flush_of(waiting, state)}  # submits {calls_in(waiting, 'queued call')}")
     if doubtful:
-        steps.append(f"{flush_of(doubtful, state)}  # asks what became of {counted(len(doubtful), 'call')}")
+        steps.append(f"{flush_of(doubtful, state)}  # asks what became of {calls_in(doubtful, 'call')}")
     if failed:
-        steps.append(f"sarray rerun --failed  # queues again what failed: {counted(len(failed), 'call')}")
+        steps.append(f"sarray rerun --failed  # queues again what failed: {calls_in(failed, 'call')}")
     if never:
         steps.append(f"sarray cancel {some(never)}  # what they wait for failed, so they never start")
     return [f"next: {one}" for one in steps]
@@ -220,15 +228,15 @@ def next_steps(found: Found, state: bytes) -> list[str]:
 
 def rows_or_summary(found: Found, *, long: bool) -> list[str]:
     """Each call, or where those are too many for a screen the sessions and what failed."""
-    lines, width, colour = found.lines, columns(), colours()
-    if long or len(lines) <= MOST_ROWS:
-        told = table(lines, width, colour=colour) if lines else ["no call is like that"]
+    width, colour = columns(), colours()
+    if long or found.count <= MOST_ROWS:
+        told = table(found.lines, width, colour=colour) if found.groups else ["no call is like that"]
         return told + (session_lines(found) if len(found.sessions) > 1 else [])
     told = session_lines(found)
-    bad = [line for line in lines if is_bad(line.states, line.reason)]
-    if bad:
-        told += ["", *table(bad[:FAILED_ROWS], width, colour=colour)]
-        if len(bad) > FAILED_ROWS:
-            told.append(f"and {len(bad) - FAILED_ROWS} more that failed (--failed lists them)")
+    bad = replace(found, groups=[group for group in found.groups if is_bad(group.line.states, group.line.reason)])
+    if bad.groups:
+        told += ["", *table(bad.foremost(FAILED_ROWS, lambda line: 0), width, colour=colour)]
+        if bad.count > FAILED_ROWS:
+            told.append(f"and {bad.count - FAILED_ROWS} more that failed (--failed lists them)")
         told.append("")
-    return [*told, f"{counted(len(lines), 'call')}; --long lists each, and --failed or --queued some"]
+    return [*told, f"{counted(found.count, 'call')}; --long lists each, and --failed or --queued some"]

@@ -42,11 +42,11 @@ def screen(found: Found, width: int, height: int) -> str:
     """All that fits: bars, as much of the table as there is room for, totals."""
     top, last = bars(found, width, max(2, height // 3)), [*summary(found)[:3], *found.problems[:2]]
     room = max(2, height - len(top) - len(last) - 2)
-    lines = sorted(found.lines, key=lambda line: interest(line.states, line.reason))
-    more = []
-    if len(lines) + 1 > room:
-        lines = lines[: room - 2]
-        more = [f"and {counted(len(found.lines) - len(lines), 'more call')}"]
+    shown, more = found.count, []
+    if shown + 1 > room:
+        shown = room - 2
+        more = [f"and {counted(found.count - shown, 'more call')}"]
+    lines = found.foremost(shown, lambda line: interest(line.states, line.reason))
     rows = table(lines, width, colour=colours())
     cut = [[line[:width] for line in part] for part in ([*top, ""], [*more, *last])]
     return "\n".join([*cut[0], *rows, *cut[1]][: max(1, height - 1)])

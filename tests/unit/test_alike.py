@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from sbatch_shim.companions.context import Answer, Context
+from sbatch_shim.companions.formats import columns
 from sbatch_shim.companions.formats.columns import JOBS, Field, Rows, layout_of
 from sbatch_shim.companions.options import read
 from sbatch_shim.companions.squeue import TABLE, Queue
 from sbatch_shim.record import digest, encode
 from sbatch_shim.spool import Session, open_state
-from sbatch_shim.state import calls, tickets
+from sbatch_shim.state import briefs, calls, tickets
 from sbatch_shim.state.dropped import drop
 from sbatch_shim.state.events import Refused, Uncertain
 from sbatch_shim.state.journal import Journal
-from sbatch_shim.state.tickets import SessionTickets
-from sbatch_shim.verbs.status import States, line_of, lines_of
+from sbatch_shim.verbs import status
 
 BODY = b"#!/bin/sh\n#SBATCH --time=10 --comment='100%'\ntrue\n"
 PLAIN = [b"-H", b"job.sh"]
@@ -39,6 +39,16 @@ KINDS: list[tuple[list[bytes], list[bytes], int]] = [
     ([b"-d", b"afterok:{dropped}", b"job.sh"], [], 2),
     ([b"-d", b"singleton", b"-A", b"lab", b"-q", b"fast", b"-N", b"2-3", b"-n", b"4", b"-t", b"1-1", b"job.sh"], [], 2),
     ([b"--no-such-option", b"job.sh"], [], 2),
+    *(
+        ([b"-J", b"align-%d" % number, b"--output=logs/%d.log" % number, b"job.sh", b"a,b", b"%d" % number], [], 3)
+        for number in range(3)
+    ),
+    *(([b"-J", name, b"job.sh"], [], 3) for name in (b"a,b", b"a,b,", b"1:2,", b":", b"a\x01", b"%%", b"")),
+    *(([b"job.sh", argument], [b"X=" + argument], 3) for argument in (b"", b":", b",", b"1:1,", b"-J", b"--", b"1\n2")),
+    *(([*PLAIN], [b"SBATCH_JOB_NAME=" + name, b"X"], 3) for name in (b"one", b"two")),
+    *(([b"-d", b"afterany:{first}" + more, b"job.sh"], [], 3) for more in (b"", b":77", b":{dropped}", b":{first}")),
+    *(([b"--comment=%d" % number, b"-J%d" % number, b"--", b"job.sh", b"-J", b"no"], [], 3) for number in range(2)),
+    *(([b"-a", b"1-%d" % number, b"-J", b"array-%d" % number, b"job.sh"], [], 3) for number in (2, 3)),
 ]
 FORMATS = [
     [],
@@ -125,7 +135,8 @@ def each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         return calls.resolved(session, ticket, payload, calls.Shared())
 
     monkeypatch.setattr(tickets, "build", build)
-    monkeypatch.setattr(Rows, "differs_by_ticket", False)
+    monkeypatch.setattr(columns, "MANY", 1 << 30)
+    monkeypatch.setattr(status, "MANY", 1 << 30)
 
 
 @pytest.mark.parametrize("words", FORMATS, ids=" ".join)
@@ -133,7 +144,9 @@ def test_rows_of_calls_that_are_alike_are_those_that_each_has_by_itself(
     made: Made, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.strftime", lambda form, *moment: f"<{moment and tuple(moment[0])}>")
+    in_bulk(monkeypatch)
     shown = made.squeue(words)
+    assert shown == made.squeue(words), "the second time"
     each_by_itself(monkeypatch)
     assert shown == made.squeue(words)
 
@@ -143,9 +156,9 @@ def test_each_call_has_a_row_of_its_own(made: Made) -> None:
     unread = {
         ticket
         for ticket, (words, _, _) in zip(made.tickets[2:], [*KINDS, *KINDS, *KINDS[::-1]])
-        if words[0] == b"--no-such-option"
+        if words[0] == b"--no-such-option" or b":" in words or words[:2] in ([b"-J", b""], [b"-J", b"a\x01"])
     }
-    assert len(unread) == 3
+    assert len(unread) == 15
     assert [int(row.partition(b" ")[0].partition(b"_")[0]) for row in rows] == [
         ticket for ticket in made.tickets if ticket not in {*unread, made.dropped}
     ]
@@ -162,7 +175,7 @@ def test_each_call_has_a_row_of_its_own(made: Made) -> None:
 @pytest.mark.parametrize("ticket", [7, 1234567, 1000000000])
 def test_a_ticket_in_a_form_is_cut_and_justified_as_in_a_row(width: int, ticket: int, *, right: bool) -> None:
     field = Field("jobid", "%A", width, right, "")
-    assert field.ticket_form % {b"ticket": b"%d" % ticket} == field.show(str(ticket))
+    assert field.place(b"ticket") % {b"ticket": b"%d" % ticket} == field.show(str(ticket))
 
 
 def test_what_is_modified_of_a_call_is_not_of_those_like_it(made: Made) -> None:
@@ -189,14 +202,32 @@ def test_a_record_whose_time_is_damaged_is_no_call_though_one_like_it_is_known(m
             calls.build(made.session, made.first, damaged, shared)
 
 
-def test_lines_of_calls_that_are_alike_are_those_that_each_has_by_itself(
-    made: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def in_bulk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the queue was longer."""
+    monkeypatch.setattr(columns, "MANY", 1)
+    monkeypatch.setattr(status, "MANY", 1)
+    monkeypatch.setattr(briefs, "WORTH_A_PATTERN", 1)
+    monkeypatch.setattr(briefs, "WORTH_A_FILE", 1)
+    monkeypatch.setattr(calls, "WORTH_REMEMBERING", 1)
+    # A call of each shape is read for itself, and its pattern reads the others.
+    monkeypatch.setattr(briefs, "MOST_PATTERNS", 1000)
+
+
+def status_of(made: Made, capsys: pytest.CaptureFixture[str], **how: bool) -> str:
     context = Alone("squeue", "/usr/bin/squeue", made.state, [], {}, 0o022)
-    states = States(context, [])
-    pages = SessionTickets(made.session).read()
-    found = [line.members() for line in lines_of([(ticket, pages) for ticket in made.tickets], states, ())]
+    status.show(context, [], "alike", **{"as_json": False, **how})
+    return capsys.readouterr().out
+
+
+def test_the_status_of_calls_that_are_alike_is_that_of_each_by_itself(
+    made: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ways: list[dict[str, Any]] = [{"as_json": True}, {"long": True}, {}, {"wanted": "queued"}, {"wanted": "failed"}]
+    in_bulk(monkeypatch)
+    found = [status_of(made, capsys, **way) for way in [*ways, *ways]]
+    assert found[: len(ways)] == found[len(ways) :]
     each_by_itself(monkeypatch)
-    anew = SessionTickets(made.session).read()
-    assert found == [line_of(ticket, anew, states, here=True).members() for ticket in made.tickets]
-    assert {line["log"] for line in found if line["ticket"] == made.first} == {f"/home/ada/work/slurm-{made.first}.out"}
+    assert found[: len(ways)] == [status_of(made, capsys, **way) for way in ways]
+    assert f"/home/ada/work/slurm-{made.first}.out" in found[0]
+    # Two are arrays of four tasks, and of two and three; what cannot be read counts as one.
+    assert "session alike: 140 queued, 1 dropped, 1 refused, 1 uncertain" in found[2]

@@ -16,13 +16,13 @@ from sbatch_shim.companions.context import Answer, Context
 from sbatch_shim.companions.formats.separators import END, FIELD, START
 from sbatch_shim.companions.listing import translated, with_states
 from sbatch_shim.companions.options import Line, Unreadable, Unseparable
-from sbatch_shim.companions.parts import Entry, Part, shares_of_entry
+from sbatch_shim.companions.parts import Entry, Part, shares_of_entry, whole
 from sbatch_shim.companions.to_tickets import dependency_with_tickets
-from sbatch_shim.state.calls import Call
+from sbatch_shim.state.calls import Call, shown_name
 from sbatch_shim.state.ids import DIGITS, JobId
-from sbatch_shim.state.lazy import re
+from sbatch_shim.state.lazy import pattern, re
 from sbatch_shim.state.plain import cached_property, dataclass, replace
-from sbatch_shim.state.tickets import Job
+from sbatch_shim.state.tickets import QUEUED, Job
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from sbatch_shim.companions.squeue import Queue
     from sbatch_shim.companions.unsubmitted import Unsubmitted
+    from sbatch_shim.state.tickets import SessionTickets
 
     Writer = Callable[[Unsubmitted, Part], bytes]
 
@@ -41,6 +42,10 @@ STATES = "%.18i %.2t"
 STEP_DEFAULT = "%.15i %.8j %.9P %.8u %.9M %N"
 ALL_OF_STEPS = "%b|%i|%j|%l|%u|%A|%M|%N|%P|%S|%U|"
 FOLDED_BYTES = 31
+# Numbers in a dependency that may be tickets.
+TICKETS = pattern(rb"(?<![0-9])[0-9]{10}(?![0-9])")
+# So many calls that wait are worth making their rows in bulk.
+MANY = 64
 ID_FIELDS = ("jobid", "arrayjobid", "arraytaskid", "jobarrayid")
 # In which a plain call that no flush has submitted shows its ticket.
 TICKET_FIELDS = ("jobid", "arrayjobid", "jobarrayid")
@@ -106,12 +111,11 @@ class Field:
         """The suffix, as bytes."""
         return os.fsencode(self.suffix)
 
-    @cached_property
-    def ticket_form(self) -> bytes:
-        """What shows a ticket in this column, for `%` of bytes."""
+    def place(self, name: bytes) -> bytes:
+        """What shows the value of this name in this column, for `%` of bytes."""
         if not self.width:
-            return b"%(ticket)s"
-        return b"%%(ticket)%s%d.%ds" % (b"" if self.right else b"-", self.width, self.width)
+            return b"%%(%s)s" % name
+        return b"%%(%s)%s%d.%ds" % (name, b"" if self.right else b"-", self.width, self.width)
 
     def show(self, text: str, *, folded: bool = False) -> bytes:
         """
@@ -497,37 +501,84 @@ class Rows:
     def unsubmitted(self, seen: set[int]) -> list[bytes]:
         """Rows of the calls that no flush has submitted."""
         found: list[bytes] = []
-        # By record and state: many calls of a loop are like one before in all but the ticket. Empty after the first of
-        # a kind, as most are the only one of theirs where calls have arguments.
-        known: dict[tuple[bytes | None, str], bytes] = {}
-        for one in with_states(self.queue.waiting):
-            ticket, held, state = one
-            if ticket in seen:
+        known: dict[int, bytes] = {}
+        if len(self.queue.waiting) >= MANY and self.tells_briefs:
+            known = self.rows_in_bulk()
+        for one in self.queue.waiting:
+            if one[0] in seen:
                 continue
-            kind = held.payload(ticket), state
-            like = known.get(kind)
-            if like:
-                found.append(like % {b"ticket": b"%d" % ticket})
+            row = known.get(one[0])
+            if row is not None:
+                found.append(row)
                 continue
-            for shown, values in self.queue.unsubmitted([one], one_per_task=self.queue.one_per_task):
+            for shown, values in self.queue.unsubmitted(with_states([one]), one_per_task=self.queue.one_per_task):
                 if self.only_state:
                     shown = replace(shown, throttle=0)
-                texts = [write(values, shown) for write in self.writers]
-                found.append(assemble(self.layout, texts))
-                if self.differs_by_ticket and shown.tasks is None:
-                    known[kind] = b"" if like is None else self.row_like(texts)
+                found.append(assemble(self.layout, [write(values, shown) for write in self.writers]))
         return found
 
     @cached_property
-    def differs_by_ticket(self) -> bool:
-        """Whether rows of plain calls that are alike differ in their ids only: -j and patterns of logs know more."""
-        return self.queue.wanted.anything and not any(column.name in LOGS for column in self.layout.fields)
+    def tells_briefs(self) -> bool:
+        """Whether of plain calls that are alike the rows tell nothing else than a brief does."""
+        own = {*LOGS, "command", "workdir", "comment", "dependency"}
+        shown = {column.name for column in self.layout.fields}
+        return self.queue.wanted.anything and not self.only_state and own.isdisjoint(shown)
 
-    def row_like(self, texts: list[bytes]) -> bytes:
-        """The row of a plain call as a form for those that are like it: with a place for the ticket."""
+    def rows_in_bulk(self) -> dict[int, bytes]:
+        """
+        Rows of plain calls that are queued, as far as they are known in bulk; empty of those that are not wanted.
+
+        Each is that of its model with its own ticket and name.
+        """
+        rows: dict[int, bytes] = {}
+        wanted = self.queue.wanted
+        shows_time = any(column.name == "submittime" for column in self.layout.fields)
+        for held in self.tickets.pages.values():
+            queued, alive = held.untried, held.alive
+            forms: dict[tuple[int, int], bytes | None] = {}
+            for ticket, second, name, waits, model in held.briefs():
+                if ticket not in queued:
+                    continue
+                if waits is not None and not alive.issuperset(map(int, TICKETS.findall(waits))):
+                    continue
+                kind = model, second if shows_time else 0
+                if kind not in forms:
+                    forms[kind] = self.form(held, model, second)
+                form = forms[kind]
+                if form is None:
+                    continue
+                if form and wanted.names is not None and shown_name(name) not in wanted.names:
+                    form = b""
+                rows[ticket] = form % {b"ticket": b"%d" % ticket, b"name": name or b"sbatch"}
+        return rows
+
+    def form(self, held: SessionTickets, model: int, second: int) -> bytes | None:
+        """
+        The row of plain calls of a second that are like a model, with places for their tickets and names.
+
+        Empty where they are not wanted; None where each has to be looked at by itself.
+        """
+        call = None
+        if model:
+            call = held.call(model)
+        if call is None or call.is_array:
+            return None
+        if not self.queue.passes(call):
+            return b""
+        from sbatch_shim.companions.unsubmitted import Unsubmitted
+
+        # What it waits for is not what the others wait for, and none of them waits in vain.
+        like = call.made_again(model, second)
+        like.options = {name: value for name, value in call.options.items() if name != "dependency"}
+        shown, values = whole(like), Unsubmitted(self.context, like, QUEUED)
         parts = [escaped(self.layout.start)]
-        for column, text in zip(self.layout.fields, texts):
-            parts.append(column.ticket_form if column.name in TICKET_FIELDS else escaped(text))
+        for column, write in zip(self.layout.fields, self.writers):
+            if column.name in TICKET_FIELDS:
+                parts.append(column.place(b"ticket"))
+            elif column.name == "name":
+                parts.append(column.place(b"name"))
+            else:
+                parts.append(escaped(write(values, shown)))
             parts.append(escaped(column.end))
         return b"".join(parts) + b"\n"
 
