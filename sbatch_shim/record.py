@@ -148,23 +148,23 @@ def frames(data: bytes, start: int, before: int = 0) -> "tuple[list[tuple[int, b
     found = []
     at = start
     payload, name = b"", digest(b"").encode()
-    while data.startswith(b"call ", at):
+    while True:
+        head = data[at : at + HEAD_BYTES]
         try:
-            ticket, size = int(data[at + 5 : at + 15]), int(data[at + 16 : at + 26])
+            ticket, size = int(head[5:15]), int(head[16:26])
         except ValueError:
             break
         there = data[at + HEAD_BYTES : at + HEAD_BYTES + size]
         if there != payload:  # calls that are made in one second are often alike, and stand in memory once
             payload, name = there, digest(there).encode()
         size = len(payload)
-        tail = at + HEAD_BYTES + size
+        end = at + HEAD_BYTES + size
+        tail = data[end : end + TAIL_BYTES]
         # As `frame` has it, of which no copy is made here.
-        if not data.startswith(HEAD % (ticket, size), at) or not data.startswith(
-            TAIL % (ticket, size, before + at, name), tail
-        ):
+        if head != HEAD % (ticket, size) or tail != TAIL % (ticket, size, before + at, name):
             break
         found.append((ticket, payload))
-        at = tail + TAIL_BYTES
+        at = end + TAIL_BYTES
     return found, at
 
 

@@ -16,6 +16,7 @@ import marshal
 import os
 import re
 import sys
+from itertools import repeat
 
 from sbatch_shim import __version__
 from sbatch_shim.errors import HandOver
@@ -27,11 +28,13 @@ from sbatch_shim.values import RECOGNISERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from sbatch_shim.state.calls import Call
 
+    # Name, what it waits for, and model.
+    Own = tuple[bytes | None, bytes | None, int]
     # Ticket, time, name, what it waits for, and the ticket of its model.
     Brief = tuple[int, int, bytes | None, bytes | None, int]
 
@@ -46,8 +49,10 @@ OWN = ("job-name", "dependency", "output", "error", "input", "comment")
 NO_MODEL = -1
 MOST_MODELS = 256
 # Patterns that are tried, and for how many calls at least.
-MOST_PATTERNS = 16
+MOST_PATTERNS = 32
 WORTH_A_PATTERN = 64
+# So many records are read at a time, as what is made of more does not stay in the processor's cache.
+AT_A_TIME = 512
 # What is a call's own beside the values of options.
 ARGUMENT, VARIABLE = "an argument", "a variable"
 
@@ -96,57 +101,76 @@ class Briefs:
         Args:
             call_of: Tells a call by its ticket; None where it cannot be read.
         """
-        if not found:
-            return
-        tickets = [*found]
-        heads, _, rests = zip(*[payload.partition(b",") for payload in found.values()])
-        # Of those that differ in time only, the first one is looked at.
-        first: dict[bytes, int] = {}
-        for ticket, rest in zip(tickets, rests):
-            first.setdefault(rest, ticket)
-        briefs = self.briefs_of(first, call_of)
-        names, waits, models = zip(*map(briefs.__getitem__, rests))
-        moments = {head: time_in(head) for head in {*heads}}
-        times = [*map(moments.__getitem__, heads)]
-        if None in moments.values():
-            models = tuple(NO_MODEL if time is None else model for time, model in zip(times, models))
-        fresh: tuple[Sequence[Any], ...] = (tickets, times, names, waits, models)
-        for column, more in zip(self.columns, fresh):
-            column.extend(more)
+        reader = Reader(self.examples, call_of)
+        every = [*found.items()]
+        for at in range(0, len(every), AT_A_TIME):
+            tickets, payloads = zip(*every[at : at + AT_A_TIME])
+            heads, _, rests = zip(*[payload.partition(b",") for payload in payloads])
+            # Of those that differ in time only, the first one is looked at.
+            first = dict(zip(rests, tickets))
+            first.update(zip(rests[::-1], tickets[::-1]))
+            briefs = reader.read(first, len(every) - at)
+            names, waits, models = zip(*map(briefs.__getitem__, rests))
+            moments = {head: time_in(head) for head in {*heads}}
+            times = [*map(moments.__getitem__, heads)]
+            if None in moments.values():
+                models = tuple(NO_MODEL if time is None else model for time, model in zip(times, models))
+            fresh: tuple[Sequence[Any], ...] = (tickets, times, names, waits, models)
+            for column, more in zip(self.columns, fresh):
+                column.extend(more)
 
-    def briefs_of(
-        self, first: dict[bytes, int], call_of: Callable[[int], Call | None]
-    ) -> dict[bytes, tuple[bytes | None, bytes | None, int]]:
+
+class Reader:
+    """
+    Reads records, those of a loop by a pattern.
+
+    Args:
+        examples: The tickets of the models; takes those of new ones.
+        call_of: See Briefs.take.
+    """
+
+    def __init__(self, examples: list[int], call_of: Callable[[int], Call | None]) -> None:
+        self.examples = examples
+        self.call_of = call_of
+        self.models = {kind_of(call): at for at, call in enumerate(map(call_of, examples)) if call is not None}
+        self.patterns: list[Pattern] = []
+
+    def read(self, first: dict[bytes, int], left: int) -> dict[bytes, Own]:
         """
-        Name, what it waits for, and model of calls, by their records without the time.
+        What records say.
 
         Args:
-            first: A ticket of each.
+            first: By record without the time, a ticket of such a call.
+            left: How many calls are still to be read.
         """
-        briefs: dict[bytes, tuple[bytes | None, bytes | None, int]] = dict.fromkeys(first, (None, None, NO_MODEL))
-        kinds = {kind_of(call): at for at, call in enumerate(map(call_of, self.examples)) if call is not None}
-        patterns = 0
-        left, at = [*first], 0
-        while at < len(left):
-            rest = left[at]
-            at += 1
-            call = call_of(first[rest])
-            if call is None:
+        found: dict[bytes, Own] = {}
+        for pattern in self.patterns:
+            if len(found) < len(first):
+                found.update(pattern.read([rest for rest in first if rest not in found]))
+        for rest, ticket in first.items():
+            if rest in found:
                 continue
-            kind = kind_of(call)
-            if kind not in kinds:
-                if len(self.examples) >= MOST_MODELS:
-                    continue
-                kinds[kind] = len(self.examples)
-                self.examples.append(call.ticket)
-            briefs[rest] = call.name, call.options.get("dependency"), kinds[kind]
-            if patterns < MOST_PATTERNS and len(left) - at >= WORTH_A_PATTERN:
-                patterns += 1
-                others = left[at:]
-                alike = Pattern(call, rest).read(others)
-                briefs.update((other, (*own, kinds[kind])) for other, own in alike.items())
-                left, at = [other for other in others if other not in alike], 0
-        return briefs
+            call = self.call_of(ticket)
+            model = NO_MODEL
+            if call is not None:
+                model = self.model_of(call)
+            if call is None or model == NO_MODEL:
+                found[rest] = None, None, NO_MODEL
+                continue
+            found[rest] = call.name, call.options.get("dependency"), model
+            if len(self.patterns) < MOST_PATTERNS and left >= WORTH_A_PATTERN:
+                self.patterns.append(Pattern(call, rest, model))
+                found.update(self.patterns[-1].read([other for other in first if other not in found]))
+        return found
+
+    def model_of(self, call: Call) -> int:
+        kind = kind_of(call)
+        if kind not in self.models:
+            if len(self.examples) >= MOST_MODELS:
+                return NO_MODEL
+            self.models[kind] = len(self.examples)
+            self.examples.append(call.ticket)
+        return self.models[kind]
 
 
 def time_in(head: bytes) -> int | None:
@@ -170,11 +194,13 @@ class Pattern:
     says; and where the values of options are valid, they are read as those of the other call are.
 
     Args:
-        rest: The other one's record, without the time.
+        call, rest: The other one, and its record without the time.
+        model: Of both.
     """
 
-    def __init__(self, call: Call, rest: bytes) -> None:
+    def __init__(self, call: Call, rest: bytes, model: int) -> None:
         self.call = call
+        self.model = model
         fields = netstrings(rest)
         words = len(FIELDS)
         variables = words + len(call.words) + 2 + len(call.environment.removed)
@@ -195,31 +221,32 @@ class Pattern:
                 parts.append(re.escape(netstring(field)))
         self.match = re.compile(b"".join(parts)).fullmatch
 
-    def read(self, rests: list[bytes]) -> dict[bytes, tuple[bytes | None, bytes | None]]:
-        """Of the records that are like that, the call's name and what it waits for."""
-        found, groups = [], []
-        for rest, match in zip(rests, map(self.match, rests)):
-            if match is not None:
-                found.append(rest)
-                groups.append(match.groups())
-        columns = [*zip(*groups)]
-        values: dict[str, Sequence[bytes | None]] = {
-            "job-name": [self.call.name] * len(found),
-            "dependency": [self.call.options.get("dependency")] * len(found),
+    def read(self, rests: list[bytes]) -> dict[bytes, Own]:
+        """What those of these records say that are like that."""
+        matches = [*map(self.match, rests)]
+        rests = [rest for rest, match in zip(rests, matches) if match]
+        columns = [*zip(*[match.groups() for match in matches if match])]
+        values: dict[str, Iterable[bytes | None]] = {
+            "job-name": repeat(self.call.name),
+            "dependency": repeat(self.call.options.get("dependency")),
         }
         wrong: set[int] = set()
         for (before, name), lengths, texts in zip(self.own, columns[::2], columns[1::2]):
-            told, right = [*map(int, lengths)], [*map(len(before).__add__, map(len, texts))]
-            if told != right:
-                wrong.update(at for at, pair in enumerate(zip(told, right)) if pair[0] != pair[1])
+            told = [*zip(lengths, map(len, texts))]
+            false = {pair for pair in {*told} if int(pair[0]) != pair[1] + len(before)}
+            if false:
+                wrong.update(at for at, pair in enumerate(told) if pair in false)
             if name in OWN:
-                valid = map(RECOGNISERS[OPTIONS[name][KIND]], texts)
-                wrong.update(at for at, one in enumerate(valid) if not one)
+                valid = [*map(RECOGNISERS[OPTIONS[name][KIND]], texts)]
+                if not all(valid):
+                    wrong.update(at for at, one in enumerate(valid) if not one)
             if b":" in texts and not before:  # between the parts of a heterogeneous job
                 wrong.update(at for at, text in enumerate(texts) if text == b":")
             values[name] = texts
-        known = zip(found, zip(values["job-name"], values["dependency"]))
-        return {rest: own for at, (rest, own) in enumerate(known) if at not in wrong}
+        briefs = dict(zip(rests, zip(values["job-name"], values["dependency"], repeat(self.model))))
+        for at in wrong:
+            del briefs[rests[at]]
+        return briefs
 
 
 def own_words(call: Call) -> dict[int, tuple[bytes, str]]:

@@ -211,6 +211,7 @@ def in_bulk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "WORTH_REMEMBERING", 1)
     # A call of each shape is read for itself, and its pattern reads the others.
     monkeypatch.setattr(briefs, "MOST_PATTERNS", 1000)
+    monkeypatch.setattr(briefs, "AT_A_TIME", 10)
 
 
 def status_of(made: Made, capsys: pytest.CaptureFixture[str], **how: bool) -> str:

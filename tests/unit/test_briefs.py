@@ -114,6 +114,7 @@ def test_a_brief_is_what_the_record_says(session: Made, many: list[Record], half
     found = Briefs(0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(briefs, "WORTH_A_PATTERN", 1)
+        patch.setattr(briefs, "AT_A_TIME", 3)
         for part in ([*records][:half], [*records][half:]):
             found.take({ticket: records[ticket] for ticket in part}, known.get)
     rows = [*found.rows()]
