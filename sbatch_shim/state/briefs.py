@@ -144,26 +144,34 @@ class Reader:
             left: How many calls are still to be read.
         """
         found: dict[bytes, Own] = {}
+
+        def model_of(rest: bytes) -> int:
+            if len(self.examples) < MOST_MODELS:
+                return self.model_of(self.call_of(first[rest]))
+            return NO_MODEL
+
         for pattern in self.patterns:
             if len(found) < len(first):
-                found.update(pattern.read([rest for rest in first if rest not in found]))
+                found.update(pattern.read([rest for rest in first if rest not in found], model_of))
         for rest, ticket in first.items():
             if rest in found:
                 continue
             call = self.call_of(ticket)
-            model = NO_MODEL
-            if call is not None:
-                model = self.model_of(call)
+            model = self.model_of(call)
             if call is None or model == NO_MODEL:
                 found[rest] = None, None, NO_MODEL
                 continue
             found[rest] = call.name, call.options.get("dependency"), model
             if len(self.patterns) < MOST_PATTERNS and left >= WORTH_A_PATTERN:
-                self.patterns.append(Pattern(call, rest, model))
-                found.update(self.patterns[-1].read([other for other in first if other not in found]))
+                self.patterns.append(Pattern(call, rest))
+                others = (other for other in first if other not in found)
+                found.update(self.patterns[-1].read([rest, *others], model_of))
         return found
 
-    def model_of(self, call: Call) -> int:
+    def model_of(self, call: Call | None) -> int:
+        """The model of a call, which may be itself."""
+        if call is None:
+            return NO_MODEL
         kind = kind_of(call)
         if kind not in self.models:
             if len(self.examples) >= MOST_MODELS:
@@ -188,19 +196,20 @@ def kind_of(call: Call) -> tuple[Any, ...]:
 
 class Pattern:
     """
-    Reads the records of calls that differ from another one in arguments, variables, OWN options and times only.
+    Reads the records of calls that differ from another one in times, arguments, variables and values of options only.
 
     Each field of a record tells its length. So where all lengths are right, the fields begin and end where the pattern
-    says; and where the values of options are valid, they are read as those of the other call are.
+    says. Whether a value of an OWN option is valid depends on nothing else; and calls in which the others are the same
+    are all alike, so one of them is looked at.
 
     Args:
         call, rest: The other one, and its record without the time.
-        model: Of both.
     """
 
-    def __init__(self, call: Call, rest: bytes, model: int) -> None:
+    def __init__(self, call: Call, rest: bytes) -> None:
         self.call = call
-        self.model = model
+        # By the values of options that are not OWN.
+        self.models: dict[tuple[bytes, ...], int] = {}
         fields = netstrings(rest)
         words = len(FIELDS)
         variables = words + len(call.words) + 2 + len(call.environment.removed)
@@ -221,32 +230,47 @@ class Pattern:
                 parts.append(re.escape(netstring(field)))
         self.match = re.compile(b"".join(parts)).fullmatch
 
-    def read(self, rests: list[bytes]) -> dict[bytes, Own]:
-        """What those of these records say that are like that."""
+    def read(self, rests: list[bytes], model_of: Callable[[bytes], int]) -> dict[bytes, Own]:
+        """
+        What those of these records say that are like that.
+
+        Args:
+            model_of: The model of a call, by its record.
+        """
         matches = [*map(self.match, rests)]
         rests = [rest for rest, match in zip(rests, matches) if match]
         columns = [*zip(*[match.groups() for match in matches if match])]
-        values: dict[str, Iterable[bytes | None]] = {
+        own: dict[str, Iterable[bytes | None]] = {
             "job-name": repeat(self.call.name),
             "dependency": repeat(self.call.options.get("dependency")),
         }
+        shared: list[Iterable[bytes]] = []
         wrong: set[int] = set()
         for (before, name), lengths, texts in zip(self.own, columns[::2], columns[1::2]):
             told = [*zip(lengths, map(len, texts))]
             false = {pair for pair in {*told} if int(pair[0]) != pair[1] + len(before)}
             if false:
                 wrong.update(at for at, pair in enumerate(told) if pair in false)
+            # A word between the parts of a heterogeneous job; nothing behind `-p`, which takes the next word then.
+            odd = b""
+            if not before:
+                odd = b":"
+            if odd in texts and (not before or name in OPTIONS):
+                wrong.update(at for at, text in enumerate(texts) if text == odd)
             if name in OWN:
+                own[name] = texts
                 valid = [*map(RECOGNISERS[OPTIONS[name][KIND]], texts)]
                 if not all(valid):
                     wrong.update(at for at, one in enumerate(valid) if not one)
-            if b":" in texts and not before:  # between the parts of a heterogeneous job
-                wrong.update(at for at, text in enumerate(texts) if text == b":")
-            values[name] = texts
-        briefs = dict(zip(rests, zip(values["job-name"], values["dependency"], repeat(self.model))))
-        for at in wrong:
-            del briefs[rests[at]]
-        return briefs
+            elif name in OPTIONS:
+                shared.append(texts)
+        values: list[tuple[bytes, ...]] = [*zip(*shared)] if shared else [()] * len(rests)
+        for at, rest in enumerate(rests):
+            if values[at] not in self.models and at not in wrong:
+                self.models[values[at]] = model_of(rest)
+        models = [self.models.get(value, NO_MODEL) for value in values]
+        found = zip(rests, zip(own["job-name"], own["dependency"], models))
+        return {rest: brief for at, (rest, brief) in enumerate(found) if at not in wrong}
 
 
 def own_words(call: Call) -> dict[int, tuple[bytes, str]]:
@@ -267,12 +291,11 @@ def own_words(call: Call) -> dict[int, tuple[bytes, str]]:
             options, rest = parse(words[at : at + 2])
         if rest:
             break  # the script
-        if options:
-            name, text = options[-1]
-            if name in OWN and text is not None and len(options) == 1:
-                own[value] = words[value][: len(words[value]) - len(text)], name
-            else:
-                fixed.update(name for name, _ in options)
+        name, text = options[-1]
+        if text and len(options) == 1:
+            own[value] = words[value][: -len(text)], name
+        else:
+            fixed.update(name for name, _ in options)
         at = value + 1
     arguments = dict.fromkeys(range(at + 1, len(words)), (b"", ARGUMENT))
     # The last one counts, and that may be one that is the same for all.

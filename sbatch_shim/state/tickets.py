@@ -51,6 +51,8 @@ FAILED = "failed"
 LINE_BYTES = 65535
 # As many calls are looked for one by one, before all are read.
 FEW = 16
+# The same for the models of calls whose briefs are remembered.
+MODELS = 300
 # How long an array that is being submitted is waited for.
 IN_FLIGHT_SECONDS = 5.0
 
@@ -238,7 +240,10 @@ class SessionTickets:
 
     def payload(self, ticket: int) -> bytes | None:
         """The record of a call; None when it is gone."""
-        if self.sought < FEW and (self.asked is not None or (self.records is None and self.files.remembered)):
+        few = FEW
+        if self.asked is None:
+            few = MODELS if self.records is None and self.files.remembered else 0
+        if self.sought < few:
             self.sought += 1
             for path in queue_files(self.session):
                 found = payload_of(path, ticket)
