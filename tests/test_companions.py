@@ -704,3 +704,30 @@ def test_a_step_of_a_real_element_is_that_task_s_alone(person: Person) -> None:
     job = lines(person, "squeue", "-h", "-o", "%F", PATH=SYSTEM_PATH)[0].strip()
     found = lines(person, "squeue", "-h", "--steps", "-j", f"{job}_1", "-o", "%i")
     assert {line.strip().partition(".")[0] for line in found} == {second}, found
+
+
+def test_scancel_asks_about_calls_by_their_own_ids_and_names(person: Person) -> None:
+    """As scancel does of jobs: before the flush and after it, and nothing is cancelled that was not agreed to."""
+    real = (
+        person.queue("--parsable", "-H", "-J", "real", "-o", "/dev/null", "--wrap=: $SLURM_JOB_ID").out.decode().strip()
+    )
+    one, two, three = (queued(person, "-H", "-J", name, "-o", "/dev/null", "--wrap=true") for name in ("a", "b", "c"))
+
+    def ask(answers: bytes, *words: str) -> str:
+        env = person.environment(SARRAY_SESSION="test")
+        done = person.run("scancel", "-i", *words, env=env, stdin=answers)
+        assert (done.status, done.err) == (0, b""), done
+        return done.out.decode()
+
+    def question(number: str, name: str) -> str:
+        return f"Cancel job_id={number} name={name} partition=main [y/n]? "
+
+    assert ask(b"n\nx\ny\n", one, three) == question(one, "a") + 2 * question(three, "c")
+    assert sorted(lines(person, "squeue", "-h", "-t", "PD", "-o", "%i")) == sorted([real, one, two])
+    assert person.flush().status == 0
+    assert ask(b"n\n", real) == question(real, "real")
+    assert ask(b"n\ny\n", one, two) == question(one, "a") + question(two, "b")
+    assert ask(b"", one) == question(one, "a")
+    assert sorted(lines(person, "squeue", "-h", "-t", "PD", "-o", "%i")) == sorted([real, one])
+    assert ask(b"y\n", real) == question(real, "real")
+    assert lines(person, "squeue", "-h", "-t", "PD", "-o", "%i") == [one]

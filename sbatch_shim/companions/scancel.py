@@ -177,7 +177,8 @@ class Cancel:
     def one(self, named: Named, *, ending: bool) -> list[str]:
         """The real ids of a ticket; one that is not submitted is dropped here."""
         if named.state in (QUEUED, REFUSED) and ending and named.tasks is None and not named.id.step:
-            if not matches(self.line, queued_values(named.held, named.ticket)):
+            values = queued_values(named.held, named.ticket)
+            if not matches(self.line, values) or not self.is_meant(str(named.ticket), values):
                 return []
             named.held.drop([named.ticket])
             self.give_back(named.held.session, [named.ticket])
@@ -211,7 +212,9 @@ class Cancel:
                 tickets = [
                     ticket
                     for ticket, where in all_known.unsubmitted()
-                    if where is pages and matches(self.line, queued_values(pages, ticket))
+                    if where is pages
+                    and matches(self.line, queued_values(pages, ticket))
+                    and self.is_meant(str(ticket), queued_values(pages, ticket))
                 ]
                 if tickets:
                     pages.drop(tickets)
@@ -231,6 +234,10 @@ class Cancel:
 
     def cancel(self, named: list[str], *, ending: bool) -> None:
         """Cancel real jobs, whatever the filters say."""
+        options = self.line.without(*FILTERS, *clusters.OPTIONS).options
+        if self.line.has("interactive") and not any("." in one for one in named):
+            named = [one for one, values in self.listed(named) if self.is_meant(values["id"], values)] if named else []
+            options = [one for one in options if one[0] != "interactive"]
         if named:
             if ending:
                 ids = with_records(self.context, named)
@@ -242,7 +249,21 @@ class Cancel:
                     job = self.context.tickets.job_here(int(one))
                 if job is not None:
                     self.given.setdefault(one, str(job.entries[0][1]))
-            self.call(self.line.without(*FILTERS, *clusters.OPTIONS).options, ids)
+            self.call(options, ids)
+
+    def is_meant(self, number: str, values: dict[str, str]) -> bool:
+        """Whether a job is to be cancelled: with --interactive the user is asked, as scancel does."""
+        if not self.line.has("interactive"):
+            return True
+        partition = values.get("partition") or self.context.default_partition
+        while True:
+            question = f"Cancel job_id={number} name={values.get('name', '')} partition={partition} [y/n]? "
+            write(os.fsencode(question))
+            answer = line_of_stdin()
+            if not answer or answer[:1] in b"nN":
+                return False
+            if answer[:1] in b"yY":
+                return True
 
     def has_name(self, pages: SessionTickets, ticket: int) -> bool:
         return queued_values(pages, ticket).get("name") == self.line.last("name", "jobname")
@@ -266,7 +287,7 @@ class Cancel:
                 continue  # another cluster's has the id of ours
             one = array if task == "N/A" else f"{array}_{task}"
             values = {"state": state, "partition": partition, "account": account, "qos": qos, "user": user}
-            values["name"] = self.name_of(job, task, name)
+            values["name"], values["id"] = self.name_of(job, task, name), id_of(job, task) or one
             if one in wanted or array in wanted:
                 found.append((one, values))
         return found
@@ -281,7 +302,7 @@ class Cancel:
     def call(self, options: list[tuple[str, str | None]], ids: list[str]) -> None:
         """Run the real scancel; the worst exit status stays."""
         words = Line(options, ids).words()
-        if self.line.has("interactive"):
+        if any(name == "interactive" for name, _ in options):
             sys.stdout.flush()
             import subprocess
 
@@ -292,6 +313,26 @@ class Cancel:
             sys.stderr.buffer.write(error_with_tickets(answer.err, self.context.tickets, self.given))
             status = answer.status
         self.status = self.status or status
+
+
+def id_of(job: Job, task: str) -> str:
+    """A task of a merged job as the user knows it; empty for one that is no call's."""
+    try:
+        ticket, local = job.task(int(task) if task.isdigit() else None)
+    except KeyError:
+        return ""
+    return str(ticket) if local is None else f"{ticket}_{local}"
+
+
+def line_of_stdin() -> bytes:
+    """The next line, and no byte more: what follows may be for the real scancel."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            break
+        line += byte
+    return line
 
 
 def with_variables(context: Context, line: Line) -> Line:
