@@ -4,8 +4,8 @@ The planner alone: how few submissions pipelines of linked calls become, and how
     python3 bench/plan.py        (with this package importable: `PYTHONPATH=. .venv/bin/python bench/plan.py`)
 
 Needs no Slurm. CPU time of this process, not wall time, and without garbage collection, as in sarray-flush; memory
-is what `plan` had allocated at most (tracemalloc, in a run of its own, since it slows everything down). An array of
-lanes that slurmctld would not see as a whole costs a second request, an update; it is counted.
+is what `plan` had allocated at most (tracemalloc, in a run of its own, since it slows everything down). An array with a
+spare costs three requests, and a lone call one.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import tracemalloc
 from collections.abc import Callable
 
 from sbatch_shim.merge.limits import Limits
-from sbatch_shim.merge.plan import plan
-from sbatch_shim.merge.submission import elements_to_split
+from sbatch_shim.merge.plan import Array, plan
+from sbatch_shim.merge.submission import elements_to_split, spare_of
 from sbatch_shim.spool import FIRST_TICKET, Session, open_state
 from sbatch_shim.state.calls import Call, Environment
 
@@ -101,10 +101,17 @@ def windows(samples: int) -> list[Call]:
     return made.calls
 
 
+def requests_of(array: Array, limits: Limits) -> int:
+    """A submission; where there is a spare, an update and a cancellation; else an update for lanes."""
+    if spare_of(array, limits, ()) is not None:
+        return 3
+    return 1 + bool(elements_to_split(array, limits))
+
+
 def measure(shape: Callable[[int], list[Call]], samples: int) -> tuple[int, int, int, float, int]:
     """Calls, arrays, requests, seconds of CPU, bytes."""
     calls = shape(samples)
-    limits = Limits()
+    limits = Limits(spares=True)
     gc.collect()
     gc.disable()
     before = time.process_time()
@@ -112,7 +119,7 @@ def measure(shape: Callable[[int], list[Call]], samples: int) -> tuple[int, int,
     seconds = time.process_time() - before
     gc.enable()
     count = len(arrays)
-    requests = count + sum(1 for array in arrays if elements_to_split(array, limits))
+    requests = sum(requests_of(array, limits) for array in arrays)
     del arrays
     gc.collect()
     tracemalloc.start()
@@ -123,7 +130,7 @@ def measure(shape: Callable[[int], list[Call]], samples: int) -> tuple[int, int,
 
 
 def main() -> None:
-    print("| pipeline | samples | calls | submissions | requests, updates included | requests per call |")
+    print("| pipeline | samples | calls | submissions | requests | requests per call |")
     print("|---|---|---|---|---|---|")
     times: dict[tuple[str, int], tuple[float, int, int]] = {}
     for shape in (chains, diamonds, map_reduce, windows):
