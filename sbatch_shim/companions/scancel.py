@@ -281,7 +281,10 @@ class Cancel:
         answer = self.context.run("squeue", ["-h", "-a", "-r", "-j", asked, "-o", form], **self.context.unfiltered())
         wanted = set(ids)
         found = []
-        for array, task, state, partition, account, qos, user, command, name in answer.rows(FIELD, 9):
+        # squeue lists the youngest first, and scancel goes the other way.
+        for array, task, state, partition, account, qos, user, command, name in sorted(
+            answer.rows(FIELD, 9), key=lambda row: [int(number) if number.isdigit() else 0 for number in row[:2]]
+        ):
             job = self.context.tickets.job(int(array), command)
             if job is None:
                 continue  # another cluster's has the id of ours

@@ -68,7 +68,8 @@ Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
   --any-cluster      submit to this cluster also what was queued for another
   --local            run the arrays as processes on this machine, without Slurm
   --json             print a document instead of lines
-  --parsable         print job ids only
+  --parsable         print job ids only, to look at and to cancel; what waits
+                     for calls names their tickets
   -h, --help         print this text
   --version          print the version
 
