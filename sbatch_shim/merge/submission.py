@@ -133,7 +133,7 @@ def spare_of(array: Array, limits: Limits, files: Sequence[LogFile]) -> int | No
 
     Slurm gives the array's own id to the element that waits longest, and takes that id for the whole array: a program
     that cancelled or requeued its own job by SLURM_JOB_ID would hit all its neighbours (tried on 22.05). So the
-    element with that id is nobody's. Slurm cancels it before it starts, unless there is room for all at once: then it
+    element with that id is nobody's. It is cancelled before it starts, unless there is room for all at once: then it
     ends without doing anything, and it must not touch a log.
 
     Args:

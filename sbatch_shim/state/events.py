@@ -157,7 +157,7 @@ class Submitting(Event):
         if self.asked is not None:
             found.update(self.asked.to_json())
         if self.splitting is not None:
-            found["lanes"] = self.splitting.to_json()
+            found["lanes"] = self.splitting.to_json()  # named for what it was first there for, in older journals
         if self.pool:
             return {**found, "pool": True}
         return found
