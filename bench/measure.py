@@ -524,15 +524,22 @@ class Bench:
         self.wait_until_empty(600)
         self.cancel()
         say(f"listings: {LISTED:,} calls")
-        environment = self.queueing("listed")
-        Timed([self.shim, "-H", "-o", "/dev/null", "true.sh"], environment)
-        multiply(Path(environment["SARRAY_STATE_DIR"]), "listed", LISTED)
-        commands = {
-            "`squeue`": [str(self.prefix / "shims" / "squeue")],
-            "`sarray status`": [str(self.prefix / "bin" / "sarray"), "status"],
-        }
-        for name, words in commands.items():
-            self.table.ratio(name, [Timed(words, environment).seconds for _ in range(5)], real, 3)
+        for session in ("alike", "unlike"):
+            environment = self.queueing(session)
+            state = Path(environment["SARRAY_STATE_DIR"])
+            Timed([self.shim, "-H", "-o", "/dev/null", "true.sh"], environment)
+            multiply(state, session, LISTED, unlike=session == "unlike")
+            for name, words in {
+                "squeue": [str(self.prefix / "shims" / "squeue")],
+                "sarray status": [str(self.prefix / "bin" / "sarray"), "status"],
+            }.items():
+                first = []
+                for _ in range(5):
+                    (state / "sessions" / session / "listed").unlink(missing_ok=True)
+                    first.append(Timed(words, environment).seconds)
+                again = [Timed(words, environment).seconds for _ in range(5)]
+                self.table.ratio(f"`{name}`, {session}, the first time", first, real)
+                self.table.ratio(f"`{name}`, {session}, again", again, real, 3)
 
     def by_hand(self, job: str, told: str, script: str) -> float:
         """One task's script, run as slurmd would: as a private file named slurm_script, which it may overwrite."""
