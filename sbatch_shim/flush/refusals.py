@@ -47,6 +47,8 @@ class Refusals:
         self.judged_by_site = judged_by_site
         # The limits that a single call has met, by words and by what they are counted for.
         self.reached: set[tuple[str, Kind]] = set()
+        # Limits of which it was tried whether they leave room for the tasks of an array, but not for its spare.
+        self.tight: set[tuple[str, Kind]] = set()
         # What counts for a limit that leaves no room for one more task.
         self.full: set[Kind] = set()
 
@@ -74,10 +76,14 @@ class Refusals:
         """
         return self.judged_by_site or not any(words in answer.text for words in OF_ALL_CALLS)
 
-    @staticmethod
-    def ask_without_spare(submission: Submission, answer: Answer) -> bool:
-        """Whether an array that met a limit is to be tried with its calls' tasks alone, now."""
-        return answer.temporary and not (answer.uncertain or answer.everywhere) and submission.spare is not None
+    def ask_without_spare(self, submission: Submission, answer: Answer) -> bool:
+        """Whether an array that met a limit is to be tried with its calls' tasks alone, now; once for each limit."""
+        limit = self.limit_of(submission.array, answer)
+        if submission.spare is None or not answer.temporary or answer.uncertain or answer.everywhere:
+            return False
+        is_first = limit not in self.tight
+        self.tight.add(limit)
+        return is_first
 
     def ask_untouched(self, submission: Submission, answer: Answer) -> bool:
         """Whether a call that was refused by itself is to be tried without the dispatcher, now."""

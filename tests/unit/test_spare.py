@@ -105,12 +105,22 @@ def test_where_a_limit_is_just_enough_for_the_tasks_there_is_none() -> None:
 
 def test_an_array_that_met_a_limit_is_tried_without() -> None:
     submission = made(3)
-    ask = Refusals.ask_without_spare
     refused = Answer(None, 1, "sbatch: error: AssocMaxSubmitJobLimit", temporary=True)
+
+    def ask(submission: Submission, answer: Answer) -> bool:
+        return Refusals(judged_by_site=False).ask_without_spare(submission, answer)
+
     assert ask(submission, refused)
     assert not ask(without_spare(submission, LIMITS, None), refused)
     assert not ask(submission, replace(refused, temporary=False))
     assert not ask(submission, replace(refused, everywhere=True))
+
+
+def test_a_limit_is_asked_once_whether_the_spare_is_too_much() -> None:
+    refusals = Refusals(judged_by_site=False)
+    first, other = (Answer(None, 1, text, temporary=True) for text in ("AssocMaxSubmitJobLimit", "QOSMaxSubmitJob"))
+    asked = [refusals.ask_without_spare(made(size), answer) for size, answer in ((9, first), (4, first), (4, other))]
+    assert asked == [True, False, True]
 
 
 def test_wide_lanes_leaves_arrays_as_slurm_makes_them() -> None:
