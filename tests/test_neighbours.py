@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def slurm(person: Person, *words: str) -> list[str]:
     """The lines of a command of Slurm's own."""
     done = person.run(*words, env=person.environment(PATH=SYSTEM_PATH))
     assert done.status == 0, done.err
-    return done.out.decode().splitlines()
+    return os.fsdecode(done.out).splitlines()
 
 
 def records(person: Person, session: str = "test") -> list[tuple[str, str, str]]:
@@ -59,7 +60,7 @@ def ours(person: Person, array: str, *words: str) -> list[str]:
     """The lines of a companion that tell of a ticket, or of an array."""
     done = person.run(*words, env=person.environment())
     assert done.status == 0, done.err
-    return sorted(line for line in done.out.decode().splitlines() if re.match(rf"\d{{10}}\b|{array}(_|\b)", line))
+    return sorted(line for line in os.fsdecode(done.out).splitlines() if re.match(rf"\d{{10}}\b|{array}(_|\b)", line))
 
 
 def test_nobody_hears_of_it(person: Person) -> None:
@@ -73,7 +74,8 @@ def test_nobody_hears_of_it(person: Person) -> None:
     assert ours(person, array, "squeue", "-h", "-r", "-t", "CA", "-o", "%i") == []
     shown = person.run("scontrol", "show", "job", tickets[0], env=person.environment()).out
     assert shown.count(b"JobId=") == 1
-    told = json.loads(person.run("squeue", "--json", env=person.environment()).out)["jobs"]
+    document = person.run("squeue", "--json", env=person.environment()).out.decode(errors="replace")
+    told = json.loads(document)["jobs"]
     assert {str(job["job_id"]) for job in told} & {array, *tickets} == set(tickets)
     assert person.run("scancel", tickets[1], env=person.environment()).status == 0
     assert ours(person, array, "squeue", "-h", "-t", "PD", "-o", "%i") == [tickets[0], tickets[2]]
