@@ -10,7 +10,7 @@ configure_site() { # DIR FILES: sets $stored, $min_job_age and $site, which go i
     # slurmctld looks for it beside slurm.conf.
     cp "$files/job_submit.lua" "$dir/"
     # shellcheck disable=SC2034 # tests/slurm/start reads these
-    stored=job_comment,job_script min_job_age=10 site="TaskProlog=$dir/site/task-prolog
+    stored=job_comment,job_script min_job_age=120 site="TaskProlog=$dir/site/task-prolog
 Epilog=$dir/site/epilog
 PrologFlags=Alloc
 PropagatePrioProcess=1
