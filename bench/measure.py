@@ -339,7 +339,8 @@ class Bench:
         """Flush a copy of the calls that were queued as session `size`, which stay queued for the next flush."""
         queued = Path(self.queueing(f"{size}")["SARRAY_STATE_DIR"])
         state = queued.with_name(f"{queued.name}-{number}")
-        shutil.copytree(queued, state, ignore=shutil.ignore_patterns("clerks"))  # FIFOs
+        # FIFOs of the clerk, and what it may be writing just now.
+        shutil.copytree(queued, state, ignore=shutil.ignore_patterns("clerks", "clusters"))
         output = str(self.folder / "flushed")
         environment = {**self.queueing(f"{size}"), "SARRAY_STATE_DIR": str(state)}
         before = self.controller_seconds()
