@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from sbatch_shim.errors import ShimError
-from sbatch_shim.flush.backends.controller import Controller
+from sbatch_shim.flush.backends.controller import OVER, Controller
 from sbatch_shim.flush.backends.recovery import asked_elsewhere, settle
 from sbatch_shim.flush.backends.slurm import make_log_folder
 from sbatch_shim.flush.patience import Patience, bystander
@@ -32,9 +32,6 @@ from sbatch_shim.state.ids import TaskSet, ranges
 from sbatch_shim.state.journal import Journal, Origin
 from sbatch_shim.state.locks import exclusive
 from sbatch_shim.state.pools import Pool, asked_in, is_given_out, pool_in, trimmed_file, unfinished, untrimmed
-
-# What scontrol and scancel say of elements that need nothing any more: they have ended, or are forgotten.
-OVER = ("No error", "Job has already finished", "Invalid job id specified", "Job/step already completing or completed")
 
 
 def is_over(trouble: str) -> bool:

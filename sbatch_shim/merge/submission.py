@@ -139,8 +139,7 @@ def spare_of(array: Array, limits: Limits, files: Sequence[LogFile]) -> int | No
     Args:
         files: The log files of the array's tasks.
     """
-    last = indices_of(array).ids[-1]
-    if not limits.spares or array.is_plain or array.own_indices or last + 1 >= limits.array_size:
+    if not limits.spares or array.is_plain or array.own_indices:
         return None
     # Tasks of a call's own array wait together, as one row of squeue. Of a spare its user would get mail. And what so
     # many wait for has to be named by the array's id.
@@ -148,7 +147,8 @@ def spare_of(array: Array, limits: Limits, files: Sequence[LogFile]) -> int | No
         return None
     if not all(may_be_opened_once_more(file, array, limits) for file in files):
         return None
-    return last + 1
+    spare = array.members[-1].span.indices[-1] + 1
+    return spare if spare < limits.array_size else None
 
 
 def may_be_opened_once_more(file: LogFile, array: Array, limits: Limits) -> bool:

@@ -134,8 +134,7 @@ class States:
             jobs = [job for job in forgotten if job.number == printed.job and job.submitted_by(line)]
             if not jobs or jobs[0].is_spare(one.partition("_")[2]):
                 continue
-            folded = printed is not None and printed.folded
-            many = [f"{printed.job}_{index}" for index in printed.tasks or ()] if printed and folded else [one]
+            many = [f"{printed.job}_{index}" for index in printed.tasks or ()] if printed.folded else [one]
             self.found.update(dict.fromkeys(many, (state.partition(" ")[0], code, "")))
 
     def of(self, element: str) -> tuple[str, str, str]:

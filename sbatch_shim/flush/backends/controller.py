@@ -14,8 +14,8 @@ from sbatch_shim.errors import ShimError
 from sbatch_shim.flush.backends.sbatch import beside
 from sbatch_shim.spool import read, replace
 
-# What scontrol says of elements that need no splitting off any more: they run, they have ended, they are forgotten.
-SPLIT_ALREADY = (
+# What scontrol and scancel say of elements that need nothing any more: they run, they have ended, they are forgotten.
+OVER = (
     "No error",
     "Job has already finished",
     "Invalid job id specified",
@@ -260,6 +260,6 @@ class Controller:
             return str(error)
         said = (done.stdout + done.stderr).decode(errors="replace").strip()
         # One line for each range of elements with one fate (tried on 22.05).
-        if done.returncode == 0 or (said and all(line.endswith(SPLIT_ALREADY) for line in said.splitlines())):
+        if done.returncode == 0 or (said and all(line.endswith(OVER) for line in said.splitlines())):
             return ""
         return said or f"{command} ended with {done.returncode}"
