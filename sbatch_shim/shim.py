@@ -290,7 +290,9 @@ def submit_namesakes(session: Session, words: "list[bytes]", entries: "list[byte
     from sbatch_shim.flush import handover
 
     try:
-        handover.submit_namesakes(session, request.name_of(words, entries, piped.script))
+        name = request.name_of(words, entries, piped.script)
+        in_person = request.asks_to_wait(words, entries, piped.script)
+        handover.submit_namesakes(session, name, in_person=in_person)
         return True
     except (ShimError, OSError) as error:
         say("not submitted, as it waits for all jobs of its name: %s" % error)

@@ -105,6 +105,24 @@ def test_a_singleton_waits_for_older_calls_of_its_name(person: Person) -> None:
     assert (person.home / "c").read_text() == "a\n"
 
 
+@pytest.mark.parametrize("command", ["srun", "salloc"])
+@pytest.mark.parametrize("ids", ["ticket", "real"])
+def test_a_step_by_hand_that_is_a_singleton_waits_for_older_calls_of_its_name(
+    person: Person, command: str, ids: str
+) -> None:
+    """Others with tickets stay queued."""
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test", SARRAY_IDS=ids)
+    for name in ("mine", "other", "mine", "mine"):
+        words = ("sbatch", "-J", name, "-o", "/dev/null", f"--wrap=sleep 1; echo >>ran.{name}")
+        assert person.run(*words, env=env).status == 0
+    done = person.run(command, "-Q", "-n1", "--job-name=mine", "--dep=Singleton", "wc", "-l", "ran.mine", env=env)
+    assert (done.status, done.out) == (0, b"3 ran.mine\n"), done.err
+    assert ids == "real" or not (person.home / "ran.other").exists()
+    assert person.flush().status == 0
+    person.settle()
+    assert (person.home / "ran.other").exists()
+
+
 def test_without_the_update_lanes_are_held_up(person: Person) -> None:
     """What --wide-lanes gives up, and why the update is there: if this passes no longer, Slurm has become better."""
     env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")

@@ -575,6 +575,11 @@ def test_who_waits_for_a_held_job_has_it_released(person: Person) -> None:
         ({}, ["--deadline=now+1hour", str(script)]),
     ]
     for more, words in ways:
+        reserve(person, "test", "-J", "one", "-o", "/dev/null", "--wrap=true")
+        words = ["sbatch", "-o", "/dev/null", "-J", "one", "-d", "singleton", *words]
+        assert person.run(*words, env={**env, **more}).err == b""
+        assert queued(person, "test") == []
+    for more, words in ways:
         told = reserve(person, "test", "-o", "/dev/null", "--wrap=true").out.decode().strip()
         words = ["sbatch", "-o", "/dev/null", "-d", f"afterok:{told}", *words]
         assert person.run(*words, env={**env, **more}).err == b""

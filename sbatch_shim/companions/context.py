@@ -14,7 +14,7 @@ from _signal import (  # type: ignore[import-not-found]
 )
 
 from sbatch_shim.companions import real
-from sbatch_shim.spool import session_of, ticket_numbers
+from sbatch_shim.spool import Session, mode_of, session_name, session_of, ticket_numbers
 from sbatch_shim.state.ids import JobId, is_number, split_ids
 from sbatch_shim.state.journal import Origin
 from sbatch_shim.state.lazy import re
@@ -99,6 +99,15 @@ class Context:
     def tickets(self) -> Tickets:
         asked = {found.job for _, found in self.named() if found is not None}
         return Tickets(self.state, everything=self.everything, is_here=self.is_here, asked=asked)
+
+    @cached_property
+    def mode(self) -> bytes:
+        """What the caller's sbatch does with calls; empty for pass mode."""
+        return mode_of(self.environment, self.state)
+
+    def session(self) -> Session:
+        """The one that the caller's calls are queued in; SpoolError for a name that cannot be one."""
+        return Session(self.state, session_name({**self.environment, b"SARRAY_MODE": self.mode}))
 
     @cached_property
     def user(self) -> str:

@@ -1,5 +1,5 @@
 """
-srun and salloc with tickets and their own job's id: in `--dependency`, and `srun --jobid`.
+srun and salloc with tickets, their own job's id, or singleton in `--dependency`, and with ids in `srun --jobid`.
 
 Only a value that Slurm must be told otherwise is added, behind the caller's options; then the real command is executed.
 """
@@ -13,7 +13,9 @@ from sbatch_shim.companions.submit_first import placed
 from sbatch_shim.companions.this_job import own_job
 from sbatch_shim.companions.waits import OwnConditions
 from sbatch_shim.errors import BadDependency, ShimError
+from sbatch_shim.flush import handover
 from sbatch_shim.flush.handover import real_dependency, release_awaited
+from sbatch_shim.request import waits_by_name
 from sbatch_shim.spool import session_of, ticket_numbers
 
 # Options whose value may be the next word, by the help of 22.05 to 26.05; all others take none, or behind a `=`.
@@ -31,8 +33,8 @@ WITH_VALUES = """
 """
 NAMES = frozenset(WITH_VALUES.split())
 # An abbreviation is one of these where getopt_long would take it for them.
-OURS = {"dependency": 3, "jobid": 4}
-LETTER_OF = {"d": "dependency"}
+OURS = {"dependency": 3, "jobid": 4, "job-name": 4}
+LETTER_OF = {"d": "dependency", "J": "job-name"}
 
 
 def options_of(words: list[str]) -> tuple[dict[str, str], int]:
@@ -77,6 +79,20 @@ def number_of(context: Context, element: str) -> str:
     return next(iter(context.run("squeue", words, **context.unfiltered()).out.decode().split()), element)
 
 
+def submit_namesakes(context: Context, name: str | None) -> None:
+    """
+    See that what waits for all older jobs of its name does so for those that are queued in the caller's session.
+
+    Args:
+        name: As --job-name has it; without, all calls are submitted, as the name depends on the version.
+
+    Raises ShimError when that fails.
+    """
+    session = context.session()
+    if os.path.exists(session.folder):
+        handover.submit_namesakes(session, None if name is None else os.fsencode(name), in_person=True)
+
+
 def main(context: Context) -> int:
     """Be the real command; ShimError where what it waits for cannot be submitted."""
     given, at = options_of(context.words)
@@ -87,6 +103,8 @@ def main(context: Context) -> int:
         own = own_job(context)
         if own:
             context.state = own.state
+    if waits_by_name({"dependency": spec}):
+        submit_namesakes(context, given.get("job-name"))
     release_awaited(spec + b" " + os.fsencode(given.get("jobid", "")), context.state)
     try:
         real = real_dependency(spec, context.state, OwnConditions(os.fsencode(context.real), entries), for_array=False)

@@ -7,7 +7,7 @@ import time
 
 from sbatch_shim.companions.context import Context, say
 from sbatch_shim.errors import ShimError
-from sbatch_shim.spool import Session, mode_of, read, replace, session_name
+from sbatch_shim.spool import Session, read, replace
 from sbatch_shim.state.plain import dataclass
 from sbatch_shim.state.tickets import QUEUED
 
@@ -58,11 +58,9 @@ def remind(context: Context, tickets: list[int]) -> None:
     """
     if b"SARRAY_MODE" not in context.environment and not os.path.exists(context.state + b"/mode"):
         return
-    variables = {name: value for name, value in context.environment.items() if name.startswith(b"SARRAY_")}
-    variables[b"SARRAY_MODE"] = mode_of(variables, context.state)
     try:
-        session = Session(context.state, session_name(variables))
-        if variables[b"SARRAY_MODE"] != b"queue" or os.path.exists(session.keeper_lock):
+        session = context.session()
+        if context.mode != b"queue" or os.path.exists(session.keeper_lock):
             return
         ticket = next((one for one in tickets if is_queued(context, session, one)), None)
         if ticket is None:

@@ -157,7 +157,7 @@ def release_awaited(spec: bytes, state: bytes) -> None:
             submit_now(session, lambda: real_sbatch(os.environ.get("PATH", os.defpath)))
 
 
-def submit_namesakes(session: Session, name: bytes | None) -> None:
+def submit_namesakes(session: Session, name: bytes | None, *, in_person: bool) -> None:
     """
     See that a singleton which is about to be submitted waits for all older calls of its name in its session.
 
@@ -165,6 +165,8 @@ def submit_namesakes(session: Session, name: bytes | None) -> None:
 
     Args:
         name: The singleton's; None where that is not known, for all calls.
+        in_person: Its caller waits for it, and flushes nothing meanwhile: so held jobs are released too, with all else
+            in the session.
 
     Raises as submit_now does.
     """
@@ -185,6 +187,8 @@ def submit_namesakes(session: Session, name: bytes | None) -> None:
         with exclusive(session.folder + b"/pools/lock", who="an sbatch of this session that asks Slurm for ids"):
             for sentence in name_elements(session, Namesakes(given, []), lambda recorded: recorded):
                 complain(f"sbatch: {sentence}\n")
+        if in_person:
+            submit_now(session, sbatch, keep_names=True)
 
 
 def is_placed(tickets: TicketMap, ticket: int) -> bool:

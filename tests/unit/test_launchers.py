@@ -20,6 +20,7 @@ from sbatch_shim.state.dependency import parse
         (["-Kd1", "--jobid", "7", "--pty", "x", "--jobid=8"], {"jobid": "7"}, 4),
         (["-N1", "a", ":", "-d", "2"], {}, 1),
         (["-d"], {}, 1),
+        (["-Jd", "--job-name", "x", "--job-n=y", "-d1"], {"job-name": "y", "dependency": "1"}, 5),
     ],
 )
 def test_options_end_where_the_command_begins(words: list[str], found: dict[str, str], at: int) -> None:
