@@ -395,9 +395,8 @@ def test_sacct_by_a_real_id_shows_the_calls_in_it(person: Person) -> None:
     until(lambda: lines(person, *ask, f"{first},{second},{alone}") == every)
     env = person.environment(PATH=SYSTEM_PATH)
     # The accounting may know the array's spare element too, as cancelled.
-    done = ("sacct", "-X", "-n", "-P", "-s", "COMPLETED", "-o", "JobID,JobName")
-    real = person.run(*done, env=env).out.decode().splitlines()
-    elements = [line.partition("|")[0] for line in real if line.endswith("|own")][-2:]
+    shown = person.run("sacct", "-X", "-n", "-P", "-o", "JobID,JobName,State", env=env).out.decode().splitlines()
+    elements = [line.partition("|")[0] for line in shown if line.endswith("|own|COMPLETED")][-2:]
     array = elements[0].partition("_")[0]
     assert lines(person, *ask, array) == every[:2]
     assert lines(person, *ask, elements[1]) == every[1:2]
