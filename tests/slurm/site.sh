@@ -9,8 +9,8 @@ configure_site() { # DIR FILES: sets $stored, $min_job_age and $site, which go i
     chmod 755 "$dir/site" "$dir"/site/*
     # slurmctld looks for it beside slurm.conf.
     cp "$files/job_submit.lua" "$dir/"
-    # Not PrologFlags=Alloc, as sites have it: slurmd of 22.05 then drains the node when many jobs start at once ("waiting
-    # for REQUEST_LAUNCH_PROLOG failed, giving up after 20 sec", 75 ms after the job).
+    # Not PrologFlags=Alloc, as sites have it: slurmd of 22.05 then drains the node when many jobs start at once (it
+    # gives up waiting for REQUEST_LAUNCH_PROLOG "after 20 sec", 75 ms after the first of them).
     # shellcheck disable=SC2034 # tests/slurm/start reads these
     stored=job_comment,job_script min_job_age=120 site="TaskProlog=$dir/site/task-prolog
 Epilog=$dir/site/epilog
