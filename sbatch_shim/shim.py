@@ -17,10 +17,10 @@ from sbatch_shim.record import encode
 from sbatch_shim.spool import (
     FIRST_TICKET,
     Session,
-    dropped,
     handed_on,
     launched_with,
     mode_of,
+    names_spared,
     noted_cluster,
     open_state,
     read,
@@ -268,7 +268,7 @@ def hand_over(real: bytes, words: "list[bytes]", entries: "list[bytes]", state: 
             say("not submitted, as it may wait for tickets: %s" % fault(error, state))
             return 1
         waits = None
-    if waits and (ticket_numbers(waits) or own_job_in(waits, entries)):
+    if waits and (ticket_numbers(waits) or own_job_in(waits, entries) or names_spared(waits, state)):
         in_job = any(entry[:13] == b"SLURM_JOB_ID=" for entry in entries)
         return run_behind_tickets(real, words, entries, state, piped, in_job=in_job)
     return run_real(real, words, entries, piped)
@@ -354,7 +354,7 @@ def run_behind_tickets(
     """
     Become the real sbatch, with what the call waits for named as Slurm knows it.
 
-    That is tickets, which are submitted first, and the job that this runs in.
+    That is tickets, which are submitted first, the job that this runs in, and merged arrays.
 
     Args:
         in_job: There is one.
@@ -388,19 +388,14 @@ def run_behind_tickets(
 
 
 class UnknownTicket(Exception):
-    """A dependency on a number that nobody was told, or on the success of a call that was cancelled."""
+    """A dependency on a number that nobody was told."""
 
 
 def check_tickets(spec: bytes, state: bytes) -> None:
-    """Raise UnknownTicket for a dependency that can never be met."""
-    alternatives = b"?" in spec
-    for term in spec.split(b"?" if alternatives else b","):
-        for ticket in ticket_numbers(term):
-            if not was_issued(state, ticket):
-                raise UnknownTicket
-            succeeds = term[:8].lower() == b"afterok:" or term[:10].lower() == b"aftercorr:"
-            if succeeds and not alternatives and dropped(state, ticket):
-                raise UnknownTicket
+    """Raise UnknownTicket for a dependency that names one."""
+    for ticket in ticket_numbers(spec):
+        if not was_issued(state, ticket):
+            raise UnknownTicket
 
 
 def queue(
@@ -489,7 +484,11 @@ def understood_call(
     if own_job_in(understood.options.get("dependency") or b"", entries):
         # Only this job can tell which element of an array it is: the id is the array's too, for one of them.
         raise HandOver("a dependency on the job that makes the call")
-    check_tickets(understood.options.get("dependency") or b"", session.state)
+    waits = understood.options.get("dependency")
+    if waits:
+        check_tickets(waits, session.state)
+        if names_spared(waits, session.state):
+            raise HandOver("a dependency on the id of a merged array")
     try:
         values["body"] = session.keep_blob(body)
     except FileNotFoundError:

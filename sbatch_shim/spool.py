@@ -584,6 +584,24 @@ def session_of(state: bytes, ticket: int) -> "bytes | None":
         return None
 
 
+def names_spared(spec: bytes, state: bytes) -> bool:
+    """Whether a dependency may name an array by its id, which also means a cancelled element (state/spares.py)."""
+    folder = state + b"/spares"
+    try:
+        posix.stat(folder)
+    except OSError:
+        return False
+    for number in spec.replace(b"?", b":").replace(b",", b":").split(b":"):
+        number = number.strip()
+        if number.isdigit():
+            try:
+                posix.lstat(folder + b"/" + number)
+                return True
+            except OSError:
+                pass
+    return False
+
+
 def slurm_confs(environment: "dict[bytes, bytes]", real: bytes) -> "tuple[bytes, ...]":
     """
     Where slurm.conf may be, the first that exists counts.

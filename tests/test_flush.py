@@ -288,17 +288,27 @@ def test_an_unknown_ticket_is_an_impossible_dependency(person: Person) -> None:
 
 
 def test_what_waits_for_a_cancelled_call(person: Person) -> None:
-    """Its success is impossible; its end is not, as with a job that was cancelled."""
+    """Its success is impossible; its end is not, and nor are alternatives, as with a job that was cancelled."""
     cancelled = int(person.queue("--parsable", "-o", "/dev/null", "--wrap=true").out)
+    other = int(person.queue("--parsable", "-o", "/dev/null", "--wrap=true").out)
     assert person.run("scancel", str(cancelled)).status == 0
-    done = person.queue("-d", f"afterany:77,AfterOK:{cancelled}", "-o", "/dev/null", "--wrap=true")
-    assert (done.status, done.out) == (1, b"")
-    assert done.err == b"sbatch: error: Batch job submission failed: Job dependency problem\n"
-    assert person.queue("-d", f"{cancelled}", "-o", "/dev/null", "--wrap=touch ran").status == 0
+    done = person.queue("--parsable", "-d", f"afterany:77,AfterOK:{cancelled}", "-o", "/dev/null", "--wrap=touch never")
+    assert (done.status, done.err) == (0, b""), done.err
+    never = done.out.decode().strip()
+    for name, spec in (
+        ("end", f"{cancelled}"),
+        ("either", f"afterok:{cancelled}?afterok:{other}"),
+        ("failed", f"aftercorr:{cancelled}?afternotok:{cancelled}"),
+    ):
+        assert person.queue("-d", spec, "-o", "/dev/null", f"--wrap=touch {name}").status == 0
     done = person.flush()
-    assert (done.status, len(done.out.splitlines())) == (0, 1), done.err
+    assert (done.status, len(done.out.splitlines())) == (1, 2), done.err
+    assert f"sarray cancel {never}" in done.err.decode()
     person.settle()
-    assert (person.home / "ran").exists()
+    assert sorted(path.name for path in person.home.glob("e*")) == ["either", "end"]
+    assert (person.home / "failed").exists() and not (person.home / "never").exists()
+    waits = person.run("squeue", "-h", "-j", never, "-o", "%T %r", env=person.environment())
+    assert waits.out == b"PENDING DependencyNeverSatisfied\n"
 
 
 def test_signals_reach_the_job_itself(person: Person) -> None:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support.faults import wait_for
+from support.faults import spawn, wait_for
 from support.person import SYSTEM_PATH, Person
 from test_faults import Breaker, queued
 
@@ -106,7 +106,13 @@ def test_a_flush_killed_at_every_step_leaves_no_element_with_the_id_of_the_array
         assert done.status == 0, done.err
         assert queued(person, name) == []
         assert_each_is_a_job_of_its_own(person, 3, name)
+        assert spared(person)[records(person, name)[0][0].partition("_")[0]] == name
     assert breaker.steps > 8
+
+
+def spared(person: Person) -> dict[str, str]:
+    """The sessions of arrays that have a spare, by their ids."""
+    return {link.name: os.readlink(link) for link in (person.home / "state/spares").iterdir()}
 
 
 @pytest.fixture
@@ -168,3 +174,73 @@ def test_a_summary_waits_for_calls_of_arrays_of_earlier_flushes(person: Person) 
     assert person.flush().status == 0
     person.settle()
     assert {path.name for path in person.home.glob("after*")} == {"afterok", "afterany", "after"}
+
+
+def chained(person: Person, *bodies: str) -> str:
+    """The id of an array, as sarray-flush prints it, of calls that wait for `go`."""
+    for body in bodies:
+        wrap = f"--wrap=until [ -e go ]; do sleep 0.2; done; {body}"
+        assert person.queue("-o", "/dev/null", wrap).status == 0
+    done = person.flush("--parsable")
+    assert done.status == 0, done.err
+    return done.out.decode().strip()
+
+
+@pytest.mark.parametrize("way", ["pass", "queue", "real", "in the script", "srun", "salloc"])
+def test_the_printed_id_of_an_array_stands_for_its_calls(person: Person, way: str) -> None:
+    """Without its spare, which was cancelled: afterok on it would never be met."""
+    array = chained(person, "touch ran.1", "sleep 1; touch ran.2")
+    spec = f"--dependency=afterok:{array}"
+    more = {}
+    words = ["sbatch", "-o", "seen", spec, "--wrap=echo ran.*"]
+    if way in ("srun", "salloc"):
+        words = [way, "-Q", "-n1", "-d", f"AfterOK:{array}", "sh", "-c", "echo ran.* >seen"]
+    elif way != "pass":
+        more = {"SARRAY_MODE": "queue", "SARRAY_IDS": "real" if way == "real" else "ticket"}
+    if way == "in the script":
+        (person.home / "job.sh").write_text(f"#!/bin/sh\n#SBATCH -o seen\n#SBATCH {spec}\necho ran.*\n")
+        words = ["sbatch", "job.sh"]
+    waiting = spawn(person, *words, **more)
+    if words[0] == "sbatch":
+        waiting.communicate()
+        assert waiting.returncode == 0
+        assert person.flush().status == 0
+    (person.home / "go").touch()
+    waiting.communicate()
+    wait_for((person.home / "seen").exists)
+    person.settle()
+    assert (person.home / "seen").read_text() == "ran.1 ran.2\n"
+
+
+def test_the_printed_id_of_an_array_fails_if_a_call_does(person: Person) -> None:
+    """Of an array Slurm tells a failure by its elements, of which one is enough."""
+    array = chained(person, "true", "true")
+    env = person.environment()
+    good = person.run("sbatch", "--parsable", "-o", "/dev/null", "-d", f"afternotok:{array}", "--wrap=true", env=env)
+    assert good.status == 0, good.err
+    (person.home / "go").touch()
+    reason = ["squeue", "-h", "-j", good.out.decode().strip(), "-o", "%r"]
+    wait_for(lambda: person.run(*reason, env=env).out == b"DependencyNeverSatisfied\n")
+    (person.home / "go").unlink()
+    array = chained(person, "true", "false")
+    done = person.run("sbatch", "-o", "/dev/null", "-d", f"afternotok:{array}", "--wrap=touch alert", env=env)
+    assert done.status == 0, done.err
+    done = person.run("sbatch", "-d", f"afternotok:{array},afterany:{array}", "--wrap=true", env=env)
+    assert (done.status, done.out) == (1, b"")
+    said = f"sbatch: error: not submitted: afternotok on the array {array}: Slurm cannot be told".encode()
+    assert done.err.startswith(said), done.err
+    (person.home / "go").touch()
+    wait_for((person.home / "alert").exists)
+    person.cancel_all()
+
+
+def test_what_is_known_of_an_array_goes_with_its_flush(person: Person, tools: Path) -> None:
+    queue_held(person, 2)
+    assert person.flush().status == 0
+    (array,) = spared(person)
+    (tools / "squeue").write_text("#!/bin/sh\n")  # no job is listed
+    (tools / "squeue").chmod(0o755)
+    env = person.environment(PATH=f"{person.prefix}/shims:{tools}:{SYSTEM_PATH}")
+    assert person.run("sarray", "gc", "--days=0", env=env).status == 0
+    assert spared(person) == {}
+    person.run("scancel", array, env=person.environment(PATH=SYSTEM_PATH))

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support.person import SYSTEM_PATH, Person
+from support.person import SYSTEM_PATH, Person, Result
 from support.terminal import Terminal
 
 from sbatch_shim.flush.submit import MOST_FOLDERS_LEFT
@@ -130,6 +130,27 @@ def test_a_singleton_waits_for_all_of_its_name(person: Person, queued: bool) -> 
     done = person.queue("-o", "/dev/null", "-J", "mine", "-d", spec, "--deadline=2036-01-01", "--wrap=true")
     assert done.status == 0
     assert b"nothing is queued" in person.flush().err
+
+
+@pytest.mark.parametrize("command", ["sbatch", "srun"])
+def test_a_passed_call_may_wait_for_a_cancelled_one(person: Person, command: str) -> None:
+    """By all but its success, unless that is one of several alternatives; as directly."""
+    words = ("--parsable", "-o", "/dev/null", "--wrap=true")
+    gone, other = (person.queue(*words).out.decode().strip() for _ in range(2))
+    assert person.run("scancel", gone).status == 0
+    env = person.environment(SARRAY_MODE="queue", SARRAY_SESSION="test")
+    call = ["srun", "-Q", "-n1"] if command == "srun" else ["sbatch", "--wait", "-o", "/dev/null"]
+
+    def waiting(spec: str, name: str) -> Result:
+        job = ["touch", name] if command == "srun" else [f"--wrap=touch {name}"]
+        return person.run(*call, "-d", spec, *job, env=env)
+
+    specs = {"end": gone, "each": f"afternotok:{gone},afterany:{other}", "any": f"afterok:{gone}?afterok:{other}"}
+    for name, spec in specs.items():
+        done = waiting(spec, name)
+        assert done.status == 0 and (person.home / name).exists(), done.err
+    done = waiting(f"afterok:{gone}", "never")
+    assert done.status == 1 and f"it waits for {gone}, which was cancelled".encode() in done.err
 
 
 def test_only_the_sessions_that_hold_what_is_not_submitted_are_flushed(person: Person) -> None:

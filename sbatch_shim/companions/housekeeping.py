@@ -13,6 +13,7 @@ from contextlib import suppress
 from sbatch_shim.companions.context import LIVE_SECONDS, Context
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import EMPTY_QUEUE, Session, replace
+from sbatch_shim.state import spares
 from sbatch_shim.state.events import Submitted
 from sbatch_shim.state.folders import claimed, done, is_done
 from sbatch_shim.state.journal import History, Journal, Origin, flush_folders, script_of
@@ -175,6 +176,9 @@ def collect(state: bytes, days: float, listed: Listed, *, dry: bool = False) -> 
                     os.unlink(claimed(folder))
                 except FileNotFoundError:
                     pass
+                for one in told:
+                    if one.event.spare:
+                        spares.forget(Session(state, name), one.event.job)
                 shutil.rmtree(folder)
         gone += collect_pools(Session(state, name), days, listed, dry=dry)
     return gone

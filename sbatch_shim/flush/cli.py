@@ -68,8 +68,7 @@ Submits the sbatch calls that were queued with SARRAY_MODE=queue as job arrays.
   --any-cluster      submit to this cluster also what was queued for another
   --local            run the arrays as processes on this machine, without Slurm
   --json             print a document instead of lines
-  --parsable         print job ids only, to look at and to cancel; what waits
-                     for calls names their tickets
+  --parsable         print job ids only
   -h, --help         print this text
   --version          print the version
 

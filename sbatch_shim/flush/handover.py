@@ -9,18 +9,20 @@ from typing import Protocol
 
 from sbatch_shim import clustername, grammar, request
 from sbatch_shim.errors import BadDependency, HandOver, ShimError, complain
-from sbatch_shim.spool import Session, open_state, session_of, ticket_numbers, wrong_path
+from sbatch_shim.spool import Session, dropped, open_state, session_of, ticket_numbers, wrong_path
 from sbatch_shim.state.calls import look
 from sbatch_shim.state.dependency import Dependency, parse, with_places
+from sbatch_shim.state.dropped import without_met
 from sbatch_shim.state.journal import Origin, Place, TicketMap
 from sbatch_shim.state.pools import is_given_out
+from sbatch_shim.state.spares import by_elements
 
 
 class Surroundings(Protocol):
     """What a dependency is written for: the job and the cluster around a call."""
 
     def __call__(self, waits: Dependency) -> Dependency | None:
-        """What the conditions on the job around the call become; None where no condition names it."""
+        """All conditions, those on the job around the call by its element; None where none names it."""
 
     def is_here(self, origin: Origin) -> bool:
         """Whether a submission went to the cluster that takes the call."""
@@ -95,12 +97,16 @@ def real_dependency(spec: bytes, state: bytes, own: Surroundings, *, for_array: 
     tickets = TicketMap(state)
     named = [ticket for ticket in ticket_numbers(spec) if tickets.session(ticket) is not None]
     try:
+        left = without_met(spec, lambda ticket: dropped(state, ticket)) or b""
+        if named and left != spec:
+            return real_dependency(left, state, own, for_array=for_array) or parse(left)
         waits = parse(spec)
     except BadDependency:
         if named:
             raise
         return None  # Slurm has words of its own for it
     found = own(waits)
+    found = by_elements(found or waits, tickets, own.is_here) or found
     if not named and found is None:
         return None
     if named:

@@ -17,6 +17,7 @@ from sbatch_shim.flush.wishes import Wishes
 from sbatch_shim.merge.graph import counted
 from sbatch_shim.merge.limits import Limits
 from sbatch_shim.spool import Session
+from sbatch_shim.state import spares
 from sbatch_shim.state.calls import Call
 from sbatch_shim.state.events import Failed, Seen, Submitting
 from sbatch_shim.state.faults import in_words, report
@@ -142,6 +143,8 @@ class Work:
     def split_off(self, journal: Journal, submitted: list[tuple[Submitting, int]]) -> None:
         """Have Slurm see the tasks of arrays each by itself; by `submitting` event and job id."""
         for event, job in submitted:
+            if event.has_spare:
+                spares.note(self.session, job)
             while trouble := self.backend.split_off(event, job):
                 if event.splitting is not None and not event.splitting.for_lanes and not may_pass(trouble):
                     self.note_together(trouble)

@@ -61,15 +61,18 @@ def without_met(spec: bytes, is_dropped: Callable[[int], bool]) -> bytes | None:
     """
     A dependency without the conditions that dropped tickets satisfy, as cancelled jobs do.
 
-    What they can never satisfy (afterok) stays, and keeps the call from being submitted.
+    What they can never satisfy (afterok) stays, and keeps the call from being submitted, unless there are alternatives.
 
     Returns:
         What remains; None when nothing does.
     """
     waits = parse(spec)
-    met = {one for one in waits.conditions if one.on_ticket and one.kind in MET_BY_CANCELLED and is_dropped(one.job)}
+    judged = [one for one in waits.conditions if one.on_ticket and is_dropped(one.job)]
+    met = [one for one in judged if one.kind in MET_BY_CANCELLED]
+    if waits.any_of:
+        if met:
+            return None  # any one of them is enough
+        return Dependency(tuple(one for one in waits.conditions if one not in judged), any_of=True).spec or spec
     if not met:
         return spec
-    if waits.any_of:
-        return None  # any one of them is enough
-    return Dependency(tuple(one for one in waits.conditions if one not in met), waits.any_of).spec or None
+    return Dependency(tuple(one for one in waits.conditions if one not in met)).spec or None

@@ -462,14 +462,8 @@ class TicketMap:
     def place(self, ticket: int) -> Place:
         """Where a ticket's tasks run; ShimError while it is not submitted."""
         name = self.session(ticket)
-        if name is not None and name not in self.read:
-            self.read.add(name)
-            for folder in flush_folders(Session(self.state, name)):
-                self.history.take(Journal(folder).events(), folder)
-            self.known.update(self.history.places(self.placing_event))
-            for kind in (Submitted, Ran):
-                if kind is not self.placing_event:
-                    self.elsewhere.update(dict.fromkeys(self.history.places(kind), kind))
+        if name is not None:
+            self.read_session(name)
         if ticket in self.known:
             return self.known[ticket]
         if ticket in self.history.assumed:
@@ -482,6 +476,27 @@ class TicketMap:
         if ticket in self.history.failed:
             raise Refused(f"it waits for {ticket}, which Slurm has refused")
         raise not_submitted(self.state, ticket)
+
+    def read_session(self, name: bytes) -> None:
+        """Read the journals of a session, once."""
+        if name in self.read:
+            return
+        self.read.add(name)
+        for folder in flush_folders(Session(self.state, name)):
+            self.history.take(Journal(folder).events(), folder)
+        self.known.update(self.history.places(self.placing_event))
+        for kind in (Submitted, Ran):
+            if kind is not self.placing_event:
+                self.elsewhere.update(dict.fromkeys(self.history.places(kind), kind))
+
+    def places_in(self, session: bytes, job: int) -> list[tuple[Place, Origin]]:
+        """The places in one job of Slurm, by a session's journals, and where it was submitted to."""
+        self.read_session(session)
+        return [
+            (place, self.history.origins.get(ticket, UNKNOWN_ORIGIN))
+            for ticket, place in self.known.items()
+            if place.job == job
+        ]
 
     def placer(self, is_here: Callable[[Origin], bool]) -> Callable[[int], Place]:
         """

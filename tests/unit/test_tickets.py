@@ -162,7 +162,8 @@ def test_a_task_belongs_to_its_call() -> None:
         (b"afterany:%d,afterok:7" % T, b"afterok:7"),
         (b"afterok:%d" % T, b"afterok:%d" % T),
         (b"afterok:%d?afterany:%d" % (T + 1, T), None),  # any one is enough
-        (b"afterok:%d?afterok:%d" % (T + 1, T), b"afterok:%d?afterok:%d" % (T + 1, T)),
+        (b"afterok:%d?afterok:%d" % (T + 1, T), b"afterok:%d" % (T + 1)),  # as without that alternative
+        (b"afterok:%d?aftercorr:%d" % (T, T), b"afterok:%d?aftercorr:%d" % (T, T)),
     ],
 )
 def test_what_a_cancelled_job_satisfies(spec: bytes, wanted: bytes | None) -> None:
