@@ -256,12 +256,7 @@ def take(session: Session, key: bytes) -> "int | None":
 
 def give(session: Session, job_id: int, payload: bytes) -> None:
     """Put a call on disk under an id that it has taken."""
-    link = session.state + b"/ids/%d" % job_id
-    try:
-        posix.symlink(session.name, link)
-    except FileExistsError:  # of another cluster, or ids have begun again
-        posix.unlink(link)
-        posix.symlink(session.name, link)
+    session.link(b"ids", job_id)
     session.append(payload, job_id)
 
 

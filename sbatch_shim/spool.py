@@ -11,6 +11,7 @@ The state folder on disk: sessions, their queues, their blobs, and the numbers o
       slurm-versions            what commands of Slurm told of their version (companions/slurm_version.py)
       clusters/<key>            a link, its target is the name of a cluster (clustername.py)
       ids/<id>                  a link, its target names the session that gave out this real id (state/pools.py)
+      spares/<id>               the same of a merged array that has a spare, by its id (state/spares.py)
       blocks/<n>                1,000 tickets; holds the name of the session that reserved them
       live/<name>               exists while a ticket of that session may be listed: the companions look here first
       sessions/<name>/
@@ -388,6 +389,24 @@ class Session:
 
     def lock(self) -> Lock:
         return Lock(self.folder + b"/lock", self.queue)
+
+    def link(self, kind: bytes, job_id: int) -> None:
+        """Let a job's id lead to this session; `kind`: the folder, `ids` or `spares`, which must be there."""
+        path = self.state + b"/%s/%d" % (kind, job_id)
+        try:
+            posix.symlink(self.name, path)
+        except FileExistsError:  # of another cluster, or ids have begun again
+            posix.unlink(path)
+            posix.symlink(self.name, path)
+
+    def unlink(self, kind: bytes, job_id: int) -> None:
+        """Take such a link away, if it does not lead to another session by now."""
+        path = self.state + b"/%s/%d" % (kind, job_id)
+        try:
+            if posix.readlink(path) == self.name:
+                posix.unlink(path)
+        except OSError:
+            pass
 
     def keep_blob(self, data: bytes) -> bytes:
         """Store bytes under the hash of their content, once; return the hash."""

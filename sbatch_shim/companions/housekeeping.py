@@ -178,7 +178,7 @@ def collect(state: bytes, days: float, listed: Listed, *, dry: bool = False) -> 
                     pass
                 for one in told:
                     if one.event.spare:
-                        spares.forget(Session(state, name), one.event.job)
+                        Session(state, name).unlink(spares.LINKS, one.event.job)
                 shutil.rmtree(folder)
         gone += collect_pools(Session(state, name), days, listed, dry=dry)
     return gone
@@ -199,9 +199,6 @@ def collect_pools(session: Session, days: float, listed: Listed, *, dry: bool) -
         if dry:
             continue
         for job_id in range(pool.first, pool.first + pool.count) if pool is not None else ():
-            link = session.state + b"/ids/%d" % job_id
-            with suppress(OSError):
-                if os.readlink(link) == session.name:
-                    os.unlink(link)
+            session.unlink(b"ids", job_id)
         shutil.rmtree(folder)
     return gone

@@ -13,8 +13,7 @@ from sbatch_shim.companions.submit_first import placed
 from sbatch_shim.companions.this_job import own_job
 from sbatch_shim.companions.waits import OwnConditions
 from sbatch_shim.errors import BadDependency, ShimError
-from sbatch_shim.flush import handover
-from sbatch_shim.flush.handover import real_dependency, release_awaited
+from sbatch_shim.flush.handover import real_dependency, release_awaited, submit_namesakes
 from sbatch_shim.request import waits_by_name
 from sbatch_shim.spool import session_of, ticket_numbers
 
@@ -79,7 +78,7 @@ def number_of(context: Context, element: str) -> str:
     return next(iter(context.run("squeue", words, **context.unfiltered()).out.decode().split()), element)
 
 
-def submit_namesakes(context: Context, name: str | None) -> None:
+def submit_older(context: Context, name: str | None) -> None:
     """
     See that what waits for all older jobs of its name does so for those that are queued in the caller's session.
 
@@ -90,7 +89,7 @@ def submit_namesakes(context: Context, name: str | None) -> None:
     """
     session = context.session()
     if os.path.exists(session.folder):
-        handover.submit_namesakes(session, None if name is None else os.fsencode(name), in_person=True)
+        submit_namesakes(session, None if name is None else os.fsencode(name), in_person=True)
 
 
 def main(context: Context) -> int:
@@ -104,7 +103,7 @@ def main(context: Context) -> int:
         if own:
             context.state = own.state
     if waits_by_name({"dependency": spec}):
-        submit_namesakes(context, given.get("job-name"))
+        submit_older(context, given.get("job-name"))
     release_awaited(spec + b" " + os.fsencode(given.get("jobid", "")), context.state)
     try:
         real = real_dependency(spec, context.state, OwnConditions(os.fsencode(context.real), entries), for_array=False)

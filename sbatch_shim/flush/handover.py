@@ -98,17 +98,16 @@ def real_dependency(spec: bytes, state: bytes, own: Surroundings, *, for_array: 
     named = [ticket for ticket in ticket_numbers(spec) if tickets.session(ticket) is not None]
     try:
         left = without_met(spec, lambda ticket: dropped(state, ticket)) or b""
-        if named and left != spec:
-            return real_dependency(left, state, own, for_array=for_array) or parse(left)
-        waits = parse(spec)
+        waits = parse(left)
     except BadDependency:
         if named:
             raise
         return None  # Slurm has words of its own for it
     found = own(waits)
     found = by_elements(found or waits, tickets, own.is_here) or found
+    named = [ticket for ticket in named if ticket in waits.tickets]
     if not named and found is None:
-        return None
+        return waits if left != spec else None
     if named:
         alone = all(one.kind != "singleton" for one in waits.conditions)
         tickets = submitted(named, tickets, state, frozenset(named) if alone else None)

@@ -69,10 +69,10 @@ def without_met(spec: bytes, is_dropped: Callable[[int], bool]) -> bytes | None:
     waits = parse(spec)
     judged = [one for one in waits.conditions if one.on_ticket and is_dropped(one.job)]
     met = [one for one in judged if one.kind in MET_BY_CANCELLED]
-    if waits.any_of:
-        if met:
-            return None  # any one of them is enough
-        return Dependency(tuple(one for one in waits.conditions if one not in judged), any_of=True).spec or spec
-    if not met:
+    if waits.any_of and met:
+        return None  # any one of them is enough
+    over = judged if waits.any_of else met
+    if not over:
         return spec
-    return Dependency(tuple(one for one in waits.conditions if one not in met)).spec or None
+    left = Dependency(tuple(one for one in waits.conditions if one not in over), waits.any_of).spec
+    return left or (spec if waits.any_of else None)

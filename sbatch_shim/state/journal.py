@@ -489,14 +489,16 @@ class TicketMap:
             if kind is not self.placing_event:
                 self.elsewhere.update(dict.fromkeys(self.history.places(kind), kind))
 
-    def places_in(self, session: bytes, job: int) -> list[tuple[Place, Origin]]:
-        """The places in one job of Slurm, by a session's journals, and where it was submitted to."""
+    def places_of(self, job: int, session: bytes, is_here: Callable[[Origin], bool]) -> list[Place]:
+        """
+        The places of calls in a job of Slurm, by a session's journals.
+
+        Args:
+            is_here: See placer; a job of the same id on another cluster is another one.
+        """
         self.read_session(session)
-        return [
-            (place, self.history.origins.get(ticket, UNKNOWN_ORIGIN))
-            for ticket, place in self.known.items()
-            if place.job == job
-        ]
+        found = ((place, self.history.origins.get(ticket, UNKNOWN_ORIGIN)) for ticket, place in self.known.items())
+        return [place for place, origin in found if place.job == job and is_here(origin)]
 
     def placer(self, is_here: Callable[[Origin], bool]) -> Callable[[int], Place]:
         """

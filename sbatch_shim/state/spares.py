@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 
 from sbatch_shim.errors import ShimError
 from sbatch_shim.spool import Session, make_folder
@@ -18,22 +17,14 @@ from sbatch_shim.state.dependency import MOST_ELEMENTS, Condition, Dependency
 from sbatch_shim.state.journal import Origin, TicketMap
 from sbatch_shim.state.plain import replace
 
+# Where the links are.
+LINKS = b"spares"
+
 
 def note(session: Session, job: int) -> None:
     """Note an array whose spare is about to be cancelled."""
-    make_folder(session.state + b"/spares")
-    forget(session, job)  # ids have begun again
-    os.symlink(session.name, path_of(session.state, job))
-
-
-def forget(session: Session, job: int) -> None:
-    """Take the note of an array away."""
-    with suppress(FileNotFoundError):
-        os.unlink(path_of(session.state, job))
-
-
-def path_of(state: bytes, job: int) -> bytes:
-    return state + b"/spares/%d" % job
+    make_folder(session.state + b"/" + LINKS)
+    session.link(LINKS, job)
 
 
 def by_elements(waits: Dependency, tickets: TicketMap, is_here: Callable[[Origin], bool]) -> Dependency | None:
@@ -73,12 +64,8 @@ def by_elements(waits: Dependency, tickets: TicketMap, is_here: Callable[[Origin
 def elements_of(job: int, tickets: TicketMap, is_here: Callable[[Origin], bool]) -> list[int]:
     """The elements that are calls' of an array with a spare; none of another job."""
     try:
-        name = os.readlink(path_of(tickets.state, job))
+        name = os.readlink(tickets.state + b"/%s/%d" % (LINKS, job))
     except OSError:
         return []
-    return sorted(
-        index
-        for place, origin in tickets.places_in(name, job)
-        if place.spare and is_here(origin)
-        for index in place.indices
-    )
+    places = tickets.places_of(job, name, is_here)
+    return sorted(index for place in places if place.spare for index in place.indices)

@@ -65,3 +65,14 @@ def test_a_dependency_is_looked_into_only_where_it_may_name_one(tmp_path: Path, 
     assert not names_spared(spec, bytes(tmp_path))
     tickets_of(tmp_path)
     assert names_spared(spec, bytes(tmp_path)) is may
+
+
+def test_an_id_that_leads_to_another_session_by_now_stays(tmp_path: Path) -> None:
+    """Ids begin again, or are of another cluster: what is collected of the older session is not the younger's."""
+    older, younger = Session(bytes(tmp_path), b"older"), Session(bytes(tmp_path), b"younger")
+    spares.note(older, 70)
+    spares.note(younger, 70)
+    older.unlink(spares.LINKS, 70)
+    assert (tmp_path / "spares/70").readlink() == Path("younger")
+    younger.unlink(spares.LINKS, 70)
+    assert list((tmp_path / "spares").iterdir()) == []
